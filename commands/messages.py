@@ -1,0 +1,29 @@
+"""The forms in which messages travel on the write side."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One event as it stands in the log.
+
+    `position` is dense over the whole log, `shard_seq` dense inside its shard, `version` dense inside its stream.
+    `data` is the event's JSON text; decode it with the type that `commands.catalog.EVENTS[type]` names.
+    """
+
+    position: int
+    shard: int
+    shard_seq: int
+    event_id: int
+    stream: str
+    version: int
+    type: str
+    data: str
+    recorded_at: datetime
+
+
+Event = Any
+"""One of the structs listed in `commands.catalog.EVENTS`."""

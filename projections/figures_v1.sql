@@ -1,0 +1,124 @@
+-- Read tables of the projection `figures`, version 1. One schema per version: the search path picks the live one,
+-- so statements name these tables without a schema and a rebuild fills a schema of its own.
+create schema figures_v1;
+set local search_path to figures_v1;
+
+create table company (
+    cik                    bigint primary key,
+    name                   text not null,
+    name_as_filed          text not null,
+    sic                    text,
+    sector                 text,
+    industry               text,
+    country                text,
+    tickers                text[] not null default '{}',
+    latest_fiscal_year_end date
+);
+create index company_tickers on company using gin (tickers);
+create index company_name on company (lower(name));
+
+create table acceptance (
+    cik         bigint not null,
+    accession   text not null,
+    accepted_at timestamptz not null,
+    primary key (cik, accession)
+);
+
+create table filing (
+    cik          bigint not null,
+    accession    text not null,
+    form         text not null,
+    filed_on     date not null,
+    accepted_at  timestamptz,
+    known_at     timestamptz not null,
+    withdrawn_at timestamptz,
+    source       text not null,
+    fact_count   integer not null,
+    position     bigint not null,
+    primary key (cik, accession)
+);
+
+-- Every copy of every fact, as filed. duration_days is 0 for an instant.
+create table fact (
+    cik           bigint not null,
+    concept       text not null,
+    unit          text not null,
+    period_start  date,
+    period_end    date not null,
+    duration_days integer not null,
+    accession     text not null,
+    value         numeric not null,
+    primary key (cik, period_end, concept, unit, duration_days, accession)
+);
+
+-- Every value a metric has had for a period, with the half-open interval in which the world knew it.
+create table metric_value (
+    cik             bigint not null,
+    metric          text not null,
+    period_type     text not null check (period_type in ('annual', 'quarterly', 'instant')),
+    period          text,                -- calendar label: CY2024, CY2024Q3, CY2024Q3I
+    period_start    date,                -- null for an instant
+    period_end      date not null,
+    duration_days   integer not null,    -- 0 for an instant
+    calendar_offset integer not null,    -- days between this period's middle (an instant: its date) and the calendar period's
+    revision        integer not null,    -- 0 for the first reported value
+    known_from      timestamptz not null,
+    known_to        timestamptz,         -- null: still the latest
+    value           numeric not null,
+    unit            text not null,
+    accession       text not null,       -- the filing that made this value known
+    concept         text,                -- null for a derived value
+    flags           text[] not null default '{}',
+    primary key (cik, metric, period_end, duration_days, revision)
+);
+create index metric_value_frame on metric_value (metric, period) where known_to is null;
+
+create table group_aggregate (
+    metric    text not null,
+    period    text not null,
+    group_by  text not null check (group_by in ('all', 'sector', 'industry')),
+    group_key text not null,
+    unit      text not null,
+    n         integer not null check (n > 0),
+    sum       numeric not null,
+    mean      numeric not null,
+    min       numeric not null,
+    p10       numeric not null,
+    p25       numeric not null,
+    median    numeric not null,
+    p75       numeric not null,
+    p90       numeric not null,
+    max       numeric not null,
+    top       jsonb not null,             -- [[cik, value], ...] largest first
+    bottom    jsonb not null,             -- [[cik, value], ...] smallest first
+    primary key (metric, group_by, period, group_key)
+);
+
+-- Groups whose aggregate no longer matches metric_value. Only ever appended and consumed; duplicates are harmless.
+create table dirty_group (
+    metric    text not null,
+    period    text not null,
+    group_by  text not null,
+    group_key text not null
+);
+
+-- One row a refresh: which (metric, group_by, period) it rewrote, for the Redis projection to follow by `seq`.
+create table aggregate_change (
+    metric   text not null,
+    group_by text not null,
+    period   text not null,
+    seq      bigint not null,
+    primary key (metric, group_by, period)
+);
+create index on aggregate_change (seq);
+
+-- Single row: what a reader is told about the freshness of these tables.
+create table freshness (
+    only     boolean primary key default true check (only),
+    seq      bigint not null,            -- refreshes so far; the Redis projection's version
+    position bigint not null,            -- every event up to here is in the tables and the aggregates
+    fresh_at timestamptz not null,       -- when that position became readable
+    lag_ms   integer not null,           -- between that event's recording and fresh_at
+    parked   integer not null            -- streams parked
+);
+insert into freshness values (true, 0, 0, clock_timestamp(), 0, 0);

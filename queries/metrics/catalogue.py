@@ -1,0 +1,86 @@
+"""The metric catalogue: which figures exist, and from which concepts or formula each is made."""
+
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+import msgspec
+
+from queries.metrics.formula import Formula, parse_formula
+
+
+class CatalogueInvalid(Exception):
+    """The catalogue file contradicts itself; mend the entry named in the message."""
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    One entry of the catalogue.
+
+    `reported` metrics are read from `concepts` in order of preference and fall back to `formula`;
+    `derived` and `ratio` metrics are always worked out. `over` says whether a value covers a
+    duration or stands at an instant.
+    """
+
+    key: str
+    label: str
+    description: str
+    kind: Literal["reported", "derived", "ratio"]
+    over: Literal["duration", "instant"]
+    unit: Literal["USD", "USD/shares", "shares", "pure", "days"]
+    statement: Literal["income", "balance", "cash_flow", "cover", "derived", "ratio"]
+    concepts: tuple[str, ...] = ()
+    selection: Literal["first", "largest_total"] = "first"
+    selection_set: tuple[str, ...] = ()
+    negated_concepts: tuple[str, ...] = ()
+    formula: str | None = None
+    undefined_if: str | None = None
+    category: str | None = None
+    display: Literal["percent"] | None = None
+    not_for: tuple[Literal["bank", "insurer"], ...] = ()
+    additive: bool = False
+    split_sensitive: bool = False
+    published: bool = True
+
+
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All metrics in catalogue order; `version` rises whenever an entry's meaning changes."""
+
+    version: int
+    metrics: tuple[Metric, ...]
+
+    def by_key(self) -> dict[str, Metric]:
+        """This will index every metric, operands included, by its key."""
+        return {metric.key: metric for metric in self.metrics}
+
+    def published(self) -> tuple[Metric, ...]:
+        """This will list the metrics a reader may ask for."""
+        return tuple(metric for metric in self.metrics if metric.published)
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """
+    This will read and check the catalogue that ships with this package, once a process.
+
+    Raises:
+        CatalogueInvalid: a key is used twice, or a formula names an unknown metric.
+    """
+    raw = resources.files("queries.metrics").joinpath("catalogue.json").read_bytes()
+    catalogue = msgspec.json.decode(raw, type=Catalogue)
+    keys = {metric.key for metric in catalogue.metrics}
+    if len(keys) != len(catalogue.metrics):
+        raise CatalogueInvalid("a metric key is used twice")
+    for metric in catalogue.metrics:
+        for text in filter(None, (metric.formula, metric.undefined_if)):
+            unknown = parse_formula(text).operands() - keys
+            if unknown:
+                raise CatalogueInvalid(f"{metric.key}: formula names unknown metrics {sorted(unknown)}")
+    return catalogue
+
+
+@cache
+def formula_of(key: str) -> Formula | None:
+    """This will give the parsed formula of a metric, or None when it has none."""
+    text = load_catalogue().by_key()[key].formula
+    return parse_formula(text) if text else None
