@@ -1,0 +1,122 @@
+"""Periods by their dates alone: duration classes, calendar labels, fiscal labels, and when a filing became known."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+PeriodType = Literal["annual", "quarterly", "instant"]
+
+EASTERN = ZoneInfo("America/New_York")
+"""The clock EDGAR's filing days are kept in."""
+
+_ANNUAL_DAYS = range(351, 382)
+_QUARTER_DAYS = (range(81, 102), range(111, 122))
+_INSTANT_REACH_DAYS = 46
+_QUARTER_LENGTH_DAYS = 365.25 / 4
+_FISCAL_REACH_DAYS = 25
+_FIRST_DAYS_OF_JANUARY = timedelta(days=6)
+
+
+def duration_days(start: date | None, end: date) -> int:
+    """The days a period covers, both ends counted; 0 for an instant."""
+    return 0 if start is None else (end - start).days + 1
+
+
+def period_type(days: int) -> PeriodType | None:
+    """
+    The class a duration of so many days belongs to; None for the lengths no metric is kept for.
+
+    52/53-week years and quarters of 12, 13 and 16 weeks are all inside the windows.
+    """
+    if days == 0:
+        return "instant"
+    if days in _ANNUAL_DAYS:
+        return "annual"
+    if any(days in window for window in _QUARTER_DAYS):
+        return "quarterly"
+    return None
+
+
+@cache
+def calendar_label(end: date, days: int) -> tuple[str | None, int]:
+    """
+    The calendar period this period stands for, such as CY2024, CY2024Q3 or CY2024Q3I, and its distance from it in days.
+
+    A year belongs to the calendar year 184 days after its start, a quarter to the one its middle lies in, an instant to
+    the nearest quarter end if that is within 46 days. The distance is between the middles (for an instant: the dates).
+    """
+    kind = period_type(days)
+    if kind == "instant":
+        quarter_end = _nearest_quarter_end(end)
+        offset = (end - quarter_end).days
+        if abs(offset) > _INSTANT_REACH_DAYS:
+            return None, offset
+        return f"CY{quarter_end.year}Q{quarter_end.month // 3}I", offset
+    start = end - timedelta(days=days - 1)
+    middle = start + timedelta(days=(days - 1) // 2)
+    if kind == "annual":
+        year = (start + timedelta(days=184)).year
+        return f"CY{year}", (middle - date(year, 7, 2)).days
+    if kind == "quarterly":
+        quarter = (middle.month - 1) // 3 + 1
+        return f"CY{middle.year}Q{quarter}", (middle - date(middle.year, 3 * quarter - 1, 15)).days
+    return None, 0
+
+
+def fiscal_label(end: date, days: int, latest_fiscal_year_end: date | None) -> tuple[int, str] | None:
+    """
+    The company's own name for a period: (fiscal year, "FY" or "Q1" to "Q4").
+
+    A fiscal year is named after the calendar year it ends in, where the first six days of January still count to the
+    year before. Quarters are counted from the known fiscal year end; None where a date does not fit its rhythm.
+    """
+    if period_type(days) == "annual":
+        return _fiscal_year_ending(end), "FY"
+    if latest_fiscal_year_end is None:
+        return None
+    distance = (end - latest_fiscal_year_end).days
+    quarters = round(distance / _QUARTER_LENGTH_DAYS)
+    if abs(distance - quarters * _QUARTER_LENGTH_DAYS) > _FISCAL_REACH_DAYS:
+        return None
+    quarter = quarters % 4
+    to_year_end = timedelta(days=round((-quarters % 4) * _QUARTER_LENGTH_DAYS))
+    year = _fiscal_year_ending(end + to_year_end)
+    if quarter == 0:
+        return year, "FY" if days == 0 else "Q4"
+    return year, f"Q{quarter}"
+
+
+@cache
+def known_at(filed_on: date, accepted_at: datetime | None) -> datetime:
+    """When the world could know a filing: its acceptance, else the end of its filing day in US Eastern time."""
+    return accepted_at if accepted_at is not None else end_of_day(filed_on)
+
+
+@cache
+def end_of_day(day: date) -> datetime:
+    """The instant at which a day ends in US Eastern time, in UTC."""
+    return datetime.combine(day + timedelta(days=1), time(), EASTERN).astimezone(UTC)
+
+
+def year_before(end: date, years: int) -> date:
+    """The same day so many years earlier; 29 February becomes the 28th."""
+    try:
+        return end.replace(year=end.year - years)
+    except ValueError:
+        return end.replace(year=end.year - years, day=28)
+
+
+def _fiscal_year_ending(end: date) -> int:
+    return (end - _FIRST_DAYS_OF_JANUARY).year
+
+
+def _nearest_quarter_end(day: date) -> date:
+    candidates = (
+        date(day.year - 1, 12, 31),
+        date(day.year, 3, 31),
+        date(day.year, 6, 30),
+        date(day.year, 9, 30),
+        date(day.year, 12, 31),
+    )
+    return min(candidates, key=lambda candidate: abs((day - candidate).days))
