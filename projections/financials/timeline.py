@@ -1,0 +1,100 @@
+"""What was known when: values of one figure in half-open intervals of knowledge."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+
+class Version(msgspec.Struct, frozen=True, gc=False):
+    """A value the world held from `known_from` until `known_to` (None: still)."""
+
+    value: Decimal
+    unit: str
+    known_from: datetime
+    known_to: datetime | None
+    accession: str
+    concept: str | None
+    flags: tuple[str, ...] = ()
+
+
+Timeline = list[Version]
+"""Versions in order of knowledge, not overlapping; gaps mean that nothing was known."""
+
+
+class Finding(msgspec.Struct, frozen=True, gc=False):
+    """A value found at one instant, before it is known how long it held."""
+
+    value: Decimal
+    unit: str
+    accession: str
+    concept: str | None
+    flags: tuple[str, ...] = ()
+
+
+def trace(instants: Iterable[datetime], find: Callable[[datetime], Finding | None]) -> Timeline:
+    """
+    This will ask `find` at each instant, in order, and join equal neighbouring answers.
+
+    A value that is merely repeated by a later filing keeps the accession that first made it known.
+    """
+    timeline: Timeline = []
+    held: Finding | None = None
+    since: datetime | None = None
+    for instant in sorted(set(instants)):
+        found = find(instant)
+        if held is not None and found is not None and (found.value, found.unit) == (held.value, held.unit):
+            continue
+        if held is not None and since is not None:
+            timeline.append(_version(held, since, instant))
+        held, since = found, instant
+    if held is not None and since is not None:
+        timeline.append(_version(held, since, None))
+    return timeline
+
+
+def at(timeline: Timeline, instant: datetime) -> Version | None:
+    """The version that held at an instant."""
+    for version in timeline:
+        if version.known_from <= instant and (version.known_to is None or instant < version.known_to):
+            return version
+    return None
+
+
+def boundaries(timelines: Iterable[Timeline]) -> set[datetime]:
+    """Every instant at which one of the timelines changes."""
+    instants: set[datetime] = set()
+    for timeline in timelines:
+        for version in timeline:
+            instants.add(version.known_from)
+            if version.known_to is not None:
+                instants.add(version.known_to)
+    return instants
+
+
+def covers(timeline: Timeline, since: datetime) -> bool:
+    """Whether something was known at every instant from `since` on."""
+    if not timeline or timeline[0].known_from > since or timeline[-1].known_to is not None:
+        return False
+    return all(a.known_to == b.known_from for a, b in zip(timeline, timeline[1:], strict=False))
+
+
+def overlay(preferred: Timeline, fallback: Timeline) -> Timeline:
+    """The preferred versions, and the fallback wherever there is none."""
+    if not preferred:
+        return fallback
+    if not fallback or covers(preferred, fallback[0].known_from):
+        return preferred
+
+    def find(instant: datetime) -> Finding | None:
+        version = at(preferred, instant) or at(fallback, instant)
+        return version and Finding(version.value, version.unit, version.accession, version.concept, version.flags)
+
+    return trace(boundaries((preferred, fallback)), find)
+
+
+def _version(finding: Finding, known_from: datetime, known_to: datetime | None) -> Version:
+    return Version(
+        finding.value, finding.unit, known_from, known_to, finding.accession, finding.concept, finding.flags
+    )
