@@ -15,6 +15,7 @@ create table events.event (
     type           text not null,
     schema_version smallint not null default 1,
     data           json not null,
+    size           integer not null check (size > 0), -- bytes of `data`, so that readers can bound a batch unread
     meta           json not null default '{}',
     recorded_at    timestamptz not null default clock_timestamp(),
     unique (stream, version)

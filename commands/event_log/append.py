@@ -1,0 +1,107 @@
+"""
+Appending to the log.
+
+# Note [append order]
+
+Ids must rise with the version inside a stream, because the sequencer places committed events in id order
+(see Note [sequencer order]). So a writer first locks its stream rows, then checks versions, and only then
+draws ids. The identity column keeps its default `CACHE 1`: a session that hoarded ids could hand out a small
+one after another session's larger one. Locks are taken in sorted order, new streams before old ones, so two
+writers never wait for each other. Nothing is notified inside the transaction: `NOTIFY` takes one lock for the
+whole server at commit and costs ten times the throughput.
+"""
+
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+import psycopg
+
+from commands.errors import VersionConflict
+from commands.sql import load_statements
+
+_SQL = load_statements("commands.event_log", "append.sql")
+
+
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event to be appended; `data` is its JSON text in UTF-8."""
+
+    stream: str
+    type: str
+    data: bytes
+    schema_version: int = 1
+
+
+class StreamHead(msgspec.Struct, frozen=True, kw_only=True):
+    """A locked stream: how many events it has, and the shard it belongs to for life."""
+
+    stream: str
+    version: int
+    shard: int
+
+
+def shard_of(stream: str, *, shards: int) -> int:
+    """This will name the shard a new stream is put into; an existing stream keeps the one it was given."""
+    return zlib.crc32(stream.encode()) % shards
+
+
+def lock_streams(
+    connection: psycopg.Connection, streams: Collection[str], *, opening: Collection[str] = (), shards: int = 8
+) -> dict[str, StreamHead]:
+    """
+    This will lock streams until the surrounding transaction ends and return their heads by name.
+
+    Streams in `opening` are created where they do not exist; other unknown streams are left out of the result.
+    """
+    if opening:
+        fresh = sorted(set(opening))
+        connection.execute(
+            _SQL["open_streams"], {"streams": fresh, "shards": [shard_of(stream, shards=shards) for stream in fresh]}
+        )
+    rows = connection.execute(_SQL["lock_streams"], {"streams": sorted({*streams, *opening})})
+    return {stream: StreamHead(stream=stream, version=version, shard=shard) for stream, version, shard in rows}
+
+
+def check_version(head: StreamHead, *, expected: int) -> None:
+    """
+    This will pass when the stream stands at the version its writer has seen.
+
+    Raises:
+        VersionConflict: somebody else has written in between.
+    """
+    if head.version != expected:
+        raise VersionConflict(stream=head.stream, expected=expected, actual=head.version)
+
+
+def append_events(
+    connection: psycopg.Connection,
+    events: Sequence[NewEvent],
+    *,
+    heads: Mapping[str, StreamHead],
+    meta: str = "{}",
+) -> list[int]:
+    """
+    This will append events to streams locked by this transaction and return their ids in the same order.
+
+    One statement writes the events, moves the streams' versions and queues the events for the sequencer.
+    """
+    if not events:
+        return []
+    next_version = {stream: head.version for stream, head in heads.items()}
+    versions: list[int] = []
+    for event in events:
+        next_version[event.stream] += 1
+        versions.append(next_version[event.stream])
+    rows = connection.execute(
+        _SQL["insert_events"],
+        {
+            "streams": [event.stream for event in events],
+            "versions": versions,
+            "types": [event.type for event in events],
+            "schema_versions": [event.schema_version for event in events],
+            "data": [event.data.decode() for event in events],
+            "sizes": [len(event.data) for event in events],
+            "meta": meta,
+        },
+    )
+    return [event_id for (event_id,) in rows]

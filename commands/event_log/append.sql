@@ -1,0 +1,44 @@
+-- name: open_streams
+-- Creates the streams that do not exist yet, in the order in which every writer takes its locks.
+insert into events.stream (stream, version, shard)
+select stream, 0, shard
+from unnest(%(streams)b::text[], %(shards)b::smallint[]) as wanted (stream, shard)
+order by stream
+on conflict do nothing
+
+-- name: lock_streams
+select stream, version, shard
+from events.stream
+where stream = any (%(streams)b::text[])
+order by stream
+for update
+
+-- name: insert_events
+-- The sort stands below the identity default, so ids are drawn in the order of `ordinal`.
+with incoming as (
+    select *
+    from unnest(%(streams)b::text[], %(versions)b::integer[], %(types)b::text[], %(schema_versions)b::smallint[],
+                %(data)b::text[], %(sizes)b::integer[])
+        with ordinality as event (stream, version, type, schema_version, data, size, ordinal)
+),
+inserted as (
+    insert into events.event (stream, version, type, schema_version, data, size, meta)
+    select stream, version, type, schema_version, data::json, size, %(meta)s::json
+    from incoming
+    order by ordinal
+    returning id, stream
+),
+moved as (
+    update events.stream
+    set version = head.version
+    from (select stream, max(version) as version from incoming group by stream) as head
+    where stream.stream = head.stream
+    returning stream.stream, stream.shard
+),
+queued as (
+    insert into events.pending (id, shard)
+    select inserted.id, moved.shard
+    from inserted
+    join moved using (stream)
+)
+select id from inserted order by id

@@ -1,0 +1,69 @@
+"""Reading the log in the order the sequencer gave it."""
+
+import msgspec
+import psycopg
+
+from commands.messages import RecordedEvent
+from commands.sql import load_statements
+
+_SQL = load_statements("commands.event_log", "read.sql")
+
+
+class ShardHead(msgspec.Struct, frozen=True, kw_only=True):
+    """The last event of a shard: its number inside the shard and its position in the whole log."""
+
+    shard_seq: int
+    position: int
+
+
+def read_shard(
+    connection: psycopg.Connection, *, shard: int, after: int, max_events: int, max_bytes: int
+) -> list[RecordedEvent]:
+    """
+    This will read the events of a shard that follow shard sequence number `after`, in order and without a gap.
+
+    A batch ends at `max_events` or once its events have reached `max_bytes` of JSON, whichever is first; where
+    an event follows, the batch holds at least that one.
+    """
+    rows = connection.execute(
+        _SQL["read_shard"], {"shard": shard, "after": after, "max_events": max_events, "max_bytes": max_bytes}
+    )
+    return [_recorded(row) for row in rows]
+
+
+def read_log(connection: psycopg.Connection, *, after: int, max_events: int) -> list[RecordedEvent]:
+    """This will read the events of the whole log that follow position `after`, in order and without a gap."""
+    return [_recorded(row) for row in connection.execute(_SQL["read_log"], {"after": after, "max_events": max_events})]
+
+
+def shard_heads(connection: psycopg.Connection) -> dict[int, ShardHead]:
+    """This will tell how far each shard reaches; a shard without events is left out."""
+    rows = connection.execute(_SQL["shard_heads"])
+    return {shard: ShardHead(shard_seq=shard_seq, position=position) for shard, shard_seq, position in rows}
+
+
+def position_of(connection: psycopg.Connection, *, event_id: int) -> int | None:
+    """This will return where an event stands in the log, or None while it is not sequenced."""
+    row = connection.execute(_SQL["position_of"], {"event_id": event_id}).fetchone()
+    return None if row is None else int(row[0])
+
+
+def pending_count(connection: psycopg.Connection) -> int:
+    """This will count the committed events that wait for the sequencer."""
+    row = connection.execute(_SQL["pending_count"]).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _recorded(row: tuple[object, ...]) -> RecordedEvent:
+    position, shard, shard_seq, event_id, stream, version, event_type, data, recorded_at = row
+    return RecordedEvent(
+        position=position,  # type: ignore[arg-type]  # columns come untyped from the driver
+        shard=shard,  # type: ignore[arg-type]
+        shard_seq=shard_seq,  # type: ignore[arg-type]
+        event_id=event_id,  # type: ignore[arg-type]
+        stream=stream,  # type: ignore[arg-type]
+        version=version,  # type: ignore[arg-type]
+        type=event_type,  # type: ignore[arg-type]
+        data=data,  # type: ignore[arg-type]
+        recorded_at=recorded_at,  # type: ignore[arg-type]
+    )
