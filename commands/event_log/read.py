@@ -2,6 +2,7 @@
 
 import msgspec
 import psycopg
+from psycopg.rows import class_row
 
 from commands.messages import RecordedEvent
 from commands.sql import load_statements
@@ -25,15 +26,16 @@ def read_shard(
     A batch ends at `max_events` or once its events have reached `max_bytes` of JSON, whichever is first; where
     an event follows, the batch holds at least that one.
     """
-    rows = connection.execute(
-        _SQL["read_shard"], {"shard": shard, "after": after, "max_events": max_events, "max_bytes": max_bytes}
-    )
-    return [_recorded(row) for row in rows]
+    with connection.cursor(row_factory=class_row(RecordedEvent)) as cursor:
+        return cursor.execute(
+            _SQL["read_shard"], {"shard": shard, "after": after, "max_events": max_events, "max_bytes": max_bytes}
+        ).fetchall()
 
 
 def read_log(connection: psycopg.Connection, *, after: int, max_events: int) -> list[RecordedEvent]:
     """This will read the events of the whole log that follow position `after`, in order and without a gap."""
-    return [_recorded(row) for row in connection.execute(_SQL["read_log"], {"after": after, "max_events": max_events})]
+    with connection.cursor(row_factory=class_row(RecordedEvent)) as cursor:
+        return cursor.execute(_SQL["read_log"], {"after": after, "max_events": max_events}).fetchall()
 
 
 def shard_heads(connection: psycopg.Connection) -> dict[int, ShardHead]:
@@ -52,18 +54,3 @@ def pending_count(connection: psycopg.Connection) -> int:
     """This will count the committed events that wait for the sequencer."""
     row = connection.execute(_SQL["pending_count"]).fetchone()
     return 0 if row is None else int(row[0])
-
-
-def _recorded(row: tuple[object, ...]) -> RecordedEvent:
-    position, shard, shard_seq, event_id, stream, version, event_type, data, recorded_at = row
-    return RecordedEvent(
-        position=position,  # type: ignore[arg-type]  # columns come untyped from the driver
-        shard=shard,  # type: ignore[arg-type]
-        shard_seq=shard_seq,  # type: ignore[arg-type]
-        event_id=event_id,  # type: ignore[arg-type]
-        stream=stream,  # type: ignore[arg-type]
-        version=version,  # type: ignore[arg-type]
-        type=event_type,  # type: ignore[arg-type]
-        data=data,  # type: ignore[arg-type]
-        recorded_at=recorded_at,  # type: ignore[arg-type]
-    )
