@@ -114,7 +114,7 @@ create index on aggregate_change (seq);
 
 -- Single row: what a reader is told about the freshness of these tables.
 create table freshness (
-    only     boolean primary key default true check (only),
+    single   boolean primary key default true check (single),
     seq      bigint not null,            -- refreshes so far; the Redis projection's version
     position bigint not null,            -- every event up to here is in the tables and the aggregates
     fresh_at timestamptz not null,       -- when that position became readable

@@ -1,0 +1,82 @@
+"""
+The one ASGI application of the `api` process.
+
+Reads and MCP are answered before Django: its handler starts a thread for every request.
+"""
+
+import logging
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AsyncExitStack
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.conf import settings  # noqa: E402  (settings are looked up by the name set above)
+from django.core.asgi import get_asgi_application  # noqa: E402
+
+from config.env import Settings  # noqa: E402
+from config.problem_details import problem_for  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+type Scope = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+type AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_READ_PATHS = frozenset({"/livez", "/readyz", "/v1"})
+
+
+class FrontDoor:
+    """This will send each request to the part of the house that answers it, and start and stop those parts."""
+
+    def __init__(self, settings: Settings, *, django: AsgiApp) -> None:
+        self._django = django
+        self._read = _optional("queries.rest.app", settings, problem_for)
+        self._mcp = _optional("mcp_tools.server", settings, self._read)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        await self._answering(scope)(scope, receive, send)
+
+    def _answering(self, scope: Scope) -> AsgiApp:
+        path: str = scope["path"]
+        if path in ("/mcp", "/mcp/") and self._mcp:
+            return self._mcp
+        reads = path in _READ_PATHS or path.startswith("/v1/")
+        if reads and scope["method"] in _READ_METHODS and self._read:
+            return self._read
+        return self._django
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        async with AsyncExitStack() as running:
+            await receive()
+            try:
+                if self._read:
+                    await self._read.startup()
+                    running.push_async_callback(self._read.shutdown)
+                if self._mcp:
+                    await running.enter_async_context(self._mcp.lifespan())
+            except Exception as error:
+                logger.exception("the api could not start")
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _optional(module: str, *arguments: object) -> Any:
+    package, _, _ = module.rpartition(".")
+    return import_module(module).create_app(*arguments) if find_spec(package) and find_spec(module) else None
+
+
+application = FrontDoor(settings.FACTFOLD, django=get_asgi_application())

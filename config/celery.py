@@ -1,0 +1,23 @@
+"""The Celery application: one queue, on which a doorbell wakes the projectors."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.conf import settings  # noqa: E402  (settings are looked up by the name set above)
+
+app = Celery("factfold", broker=settings.FACTFOLD.redis_url)
+app.conf.update(
+    imports=("projections.delivery.tasks",),
+    task_default_queue="factfold",
+    task_ignore_result=True,
+    # A lost bell is rung again by the sweeper, so a worker may take its message before it has done the work.
+    task_acks_late=False,
+    worker_prefetch_multiplier=1,
+    worker_enable_remote_control=False,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"global_keyprefix": "{ff-celery}:", "socket_keepalive": True},
+)

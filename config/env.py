@@ -1,0 +1,154 @@
+"""The environment of a process, read once: which servers, which doorbell, how open."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+INSTALLATION_FILE = "installation.json"
+DEFAULT_DATA_FOLDER = ".factfold"
+MAX_SHARDS = 1024
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+class EnvironmentInvalid(Exception):
+    """The environment names no usable installation. Mend each line of the message, then start again."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("The environment is not usable:\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """
+    What a process of this installation has to know.
+
+    `anonymous` lets anybody read and write; it is meant for installations that listen on loopback only.
+    `aws_endpoint_url` is None for the real AWS; credentials and region are read by boto3 in its usual way.
+    """
+
+    database_url: str
+    redis_url: str
+    doorbell: Literal["celery", "sqs"]
+    sqs_queue_url: str | None
+    aws_region: str | None
+    aws_endpoint_url: str | None
+    shards: int
+    anonymous: bool
+    secret_key: str
+    allowed_hosts: tuple[str, ...]
+    data_dir: Path
+    min_position_wait_ms: int
+
+
+def read_installation(folder: Path) -> dict[str, str]:
+    """This will give what the installation running in `folder` wrote there, or an empty dict where there is none."""
+    try:
+        content = json.loads((folder / INSTALLATION_FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return {}
+    return {key: str(value) for key, value in content.items()} if isinstance(content, dict) else {}
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """
+    This will read the settings from `environ`.
+
+    Where `DATABASE_URL` is not set, the servers of the installation running in `FACTFOLD_DATA`
+    (default `.factfold`) are used.
+
+    Raises: EnvironmentInvalid, naming every missing or unusable variable at once.
+    """
+    reading = _Reading(environ)
+    data_dir = Path(environ.get("FACTFOLD_DATA") or DEFAULT_DATA_FOLDER).absolute()
+    installation: dict[str, str] = {} if environ.get("DATABASE_URL") else read_installation(data_dir)
+    doorbell = reading.choice("FACTFOLD_DOORBELL", options=("celery", "sqs"), default="celery")
+    anonymous = reading.flag("FACTFOLD_ANONYMOUS", default=bool(installation))
+    settings = Settings(
+        database_url=reading.url(
+            "DATABASE_URL",
+            schemes=("postgresql", "postgres"),
+            found=installation.get("database_url"),
+            fix=f"set it, or start `python3 manage.py up` (nothing is running in {data_dir})",
+        ),
+        redis_url=reading.url(
+            "REDIS_URL",
+            schemes=("redis", "rediss", "unix"),
+            found=installation.get("redis_url"),
+            fix="set it, for example redis://127.0.0.1:6379/0",
+        ),
+        doorbell=cast(Literal["celery", "sqs"], doorbell),
+        sqs_queue_url=reading.required("FACTFOLD_SQS_QUEUE_URL", "FACTFOLD_DOORBELL is sqs")
+        if doorbell == "sqs"
+        else None,
+        aws_region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None,
+        aws_endpoint_url=environ.get("AWS_ENDPOINT_URL_SQS") or environ.get("AWS_ENDPOINT_URL") or None,
+        shards=reading.number("FACTFOLD_SHARDS", default=8, least=1, most=MAX_SHARDS),
+        anonymous=anonymous,
+        secret_key=environ.get("FACTFOLD_SECRET_KEY")
+        or installation.get("secret_key")
+        or (
+            "anonymous-installation-without-sessions"
+            if anonymous
+            else reading.required("FACTFOLD_SECRET_KEY", "FACTFOLD_ANONYMOUS is off")
+        ),
+        allowed_hosts=reading.names("FACTFOLD_ALLOWED_HOSTS", default=("127.0.0.1", "localhost", "[::1]")),
+        data_dir=data_dir,
+        min_position_wait_ms=reading.number("FACTFOLD_MIN_POSITION_WAIT_MS", default=2000, least=0, most=60_000),
+    )
+    if reading.problems:
+        raise EnvironmentInvalid(reading.problems)
+    return settings
+
+
+class _Reading:
+    """Reads variables one by one and keeps what is wrong with them, so that all of it can be told at once."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def url(self, name: str, *, schemes: tuple[str, ...], found: str | None, fix: str) -> str:
+        value = self._environ.get(name) or found
+        if not value:
+            self.problems.append(f"{name} is missing: {fix}")
+            return ""
+        if urlsplit(value).scheme not in schemes:
+            self.problems.append(f"{name} has to start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        return value
+
+    def required(self, name: str, because: str) -> str:
+        value = self._environ.get(name, "")
+        if not value:
+            self.problems.append(f"{name} is missing: it is needed when {because}")
+        return value
+
+    def choice(self, name: str, *, options: tuple[str, ...], default: str) -> str:
+        value = self._environ.get(name) or default
+        if value not in options:
+            self.problems.append(f"{name} is {value!r}; use {' or '.join(options)}")
+        return value
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        value = self._environ.get(name, "").lower()
+        if value and value not in _TRUE | _FALSE:
+            self.problems.append(f"{name} is {value!r}; use true or false")
+        return value in _TRUE if value else default
+
+    def number(self, name: str, *, default: int, least: int, most: int) -> int:
+        text = self._environ.get(name)
+        if not text:
+            return default
+        if not (text.isdecimal() and least <= int(text) <= most):
+            self.problems.append(f"{name} is {text!r}; use a whole number from {least} to {most}")
+            return default
+        return int(text)
+
+    def names(self, name: str, *, default: tuple[str, ...]) -> tuple[str, ...]:
+        value = tuple(part.strip() for part in self._environ.get(name, "").split(",") if part.strip())
+        return value or default
