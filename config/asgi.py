@@ -14,11 +14,11 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from django.conf import settings  # noqa: E402  (settings are looked up by the name set above)
-from django.core.asgi import get_asgi_application  # noqa: E402
+from django.conf import settings
+from django.core.asgi import get_asgi_application
 
-from config.env import Settings  # noqa: E402
-from config.problem_details import problem_for  # noqa: E402
+from config.env import Settings
+from config.problem_details import problem_for
 
 logger = logging.getLogger(__name__)
 

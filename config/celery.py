@@ -6,7 +6,7 @@ from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from django.conf import settings  # noqa: E402  (settings are looked up by the name set above)
+from django.conf import settings
 
 app = Celery("factfold", broker=settings.FACTFOLD.redis_url)
 app.conf.update(

@@ -8,6 +8,7 @@ without creating users or changing modes of folders) or `UID:GID` to change to.
 
 import ctypes
 import os
+import pathlib
 import sys
 
 PR_SET_PDEATHSIG = 1
@@ -19,7 +20,7 @@ def main(arguments: list[str]) -> None:
     if identity == "namespace":
         os.unshare(os.CLONE_NEWUSER)
         for name, text in (("setgroups", "deny"), ("uid_map", f"{NOBODY} 0 1"), ("gid_map", f"{NOBODY} 0 1")):
-            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            with pathlib.Path("/proc/self", name).open("w", encoding="ascii") as file:
                 file.write(text)
     elif identity != "same":
         uid, gid = (int(part) for part in identity.split(":"))
