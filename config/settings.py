@@ -58,7 +58,7 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Factfold",
-    "DESCRIPTION": "Companies' reported figures, already worked out, each with where it comes from and how fresh it is.",
+    "DESCRIPTION": "Companies' reported figures, already worked out, each with its source and its freshness.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.1",
     "LICENSE": {"name": "Apache-2.0", "identifier": "Apache-2.0"},

@@ -64,7 +64,7 @@ def start_bound(
 
 
 def stop(process: subprocess.Popen[bytes], *, signal_number: signal.Signals, patience_seconds: float) -> bool:
-    """This will ask the process to end and kill it when it has not after `patience_seconds`; True if it ended itself."""
+    """This will ask the process to end and kill it after `patience_seconds`; True if it ended by itself."""
     if process.poll() is not None:
         return True
     process.send_signal(signal_number)

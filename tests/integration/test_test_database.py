@@ -16,7 +16,7 @@ class TestCleanDatabase:
         other = connect()
         other.execute("insert into events.stream values ('company-1', 1, 3)")
         other.execute(
-            "insert into events.event (stream, version, shard, type, data) values ('company-1', 1, 3, 'X', '{}')"
+            "insert into events.event (stream, version, type, data, size) values ('company-1', 1, 'X', '{}', 2)"
         )
         other.execute("update events.shard_head set shard_seq = 1, position = 1 where shard = 3")
         other.execute("create schema figures_v2; create table figures_v2.fact (cik bigint)")
