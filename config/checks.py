@@ -1,0 +1,81 @@
+"""What CI runs: the tests, and everything that can be checked without running the program."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PUBLISHED_SCHEMA = ROOT / "docs" / "openapi.json"
+_PROGRAMS = Path(sys.executable).parent
+
+
+def run_tests(arguments: Sequence[str]) -> int:
+    """This will run pytest on two or more workers; options given here come after the project's own and win."""
+    workers = max(2, min(4, os.cpu_count() or 2))
+    parallel = ["-n", str(workers), "--dist", "worksteal"]
+    return subprocess.run([sys.executable, "-m", "pytest", *parallel, *arguments], cwd=ROOT, check=False).returncode
+
+
+def run_lint() -> int:
+    """This will run every check, print what each found, and give 1 if any found something."""
+    checks: dict[str, Callable[[], str]] = {
+        "ruff check": lambda: _output_of("ruff", "check", "."),
+        "ruff format": lambda: _output_of("ruff", "format", "--check", "."),
+        "mypy": lambda: _output_of("mypy"),
+        "import contracts": lambda: _output_of("lint-imports"),
+        "OpenAPI schema": openapi_findings,
+        "lock": lock_findings,
+    }
+    failed = []
+    for name, check in checks.items():
+        findings = check()
+        print(f"{name}: {'ok' if not findings else 'FAILED'}", flush=True)
+        if findings:
+            print(findings, flush=True)
+            failed.append(name)
+    print(f"lint: {'failed: ' + ', '.join(failed) if failed else 'all checks passed'}")
+    return 1 if failed else 0
+
+
+def openapi_findings() -> str:
+    """This will say what is wrong with the OpenAPI document, or that the published copy is not up to date."""
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder, "openapi.json")
+        arguments = ["spectacular", "--format", "openapi-json", "--validate", "--fail-on-warn", "--file", str(fresh)]
+        outcome = subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if outcome.returncode != 0:
+            return outcome.stdout + outcome.stderr
+        if not PUBLISHED_SCHEMA.exists() or PUBLISHED_SCHEMA.read_text(encoding="utf-8") != fresh.read_text("utf-8"):
+            shown = PUBLISHED_SCHEMA.relative_to(ROOT)
+            return (
+                f"{shown} is not what the code says; write it with\n"
+                f"    python3 manage.py spectacular --format openapi-json --file {shown}"
+            )
+    return ""
+
+
+def lock_findings() -> str:
+    """This will say where the lock names a host, lacks a hash, or lacks a package that requirements.in asks for."""
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    wanted = (ROOT / "requirements.in").read_text(encoding="utf-8")
+    pinned = set(re.findall(r"^([a-z0-9._-]+)(?:\[[^]]*\])?==", lock, re.MULTILINE))
+    asked = set(re.findall(r"^([a-z0-9._-]+)", wanted, re.MULTILINE))
+    findings = [f"{package} of requirements.in is not in requirements.lock" for package in sorted(asked - pinned)]
+    findings += [f"requirements.lock names a host: {line}" for line in lock.splitlines() if "://" in line]
+    for block in re.split(r"^(?=\S)", lock, flags=re.MULTILINE):
+        if "==" in block.split("\n")[0] and "--hash=sha256:" not in block:
+            findings.append(f"requirements.lock has no hash for {block.split()[0]}")
+    return "\n".join(findings)
+
+
+def _output_of(program: str, *arguments: str) -> str:
+    outcome = subprocess.run(
+        [_PROGRAMS / program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return "" if outcome.returncode == 0 else (outcome.stdout + outcome.stderr).strip()

@@ -1,0 +1,68 @@
+"""Which command a command line means, and which installation it is for."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from config.env import EnvironmentInvalid
+
+_NEEDS_NO_SERVERS = frozenset({"help", "--help", "-h", "--version", "version", "spectacular", "make_sample", "diffsettings"})
+_NOWHERE = {
+    "DATABASE_URL": "postgresql://127.0.0.1:1/none",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "FACTFOLD_ANONYMOUS": "true",
+}
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """
+    This will run `up`, `test`, `lint` or a Django command, and give the exit code.
+
+    `--data DIR` before or after a Django command's own options names the running installation it is for.
+    """
+    name, rest = (arguments[0], list(arguments[1:])) if arguments else ("help", [])
+    if name == "up":
+        from config.up import command
+
+        return command(rest)
+    if name == "test":
+        from config.checks import run_tests
+
+        return run_tests(rest)
+    if name == "lint":
+        from config.checks import run_lint
+
+        return run_lint()
+    return _run_django([name, *rest])
+
+
+def _run_django(arguments: list[str]) -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    arguments, data_folder = _without_data_option(arguments)
+    if data_folder:
+        os.environ["FACTFOLD_DATA"] = data_folder
+    if arguments[0] in _NEEDS_NO_SERVERS or "--help" in arguments:
+        for variable, value in _NOWHERE.items():
+            os.environ.setdefault(variable, value)
+    from django.core.management import execute_from_command_line
+
+    try:
+        execute_from_command_line(["manage.py", *arguments])
+    except EnvironmentInvalid as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _without_data_option(arguments: list[str]) -> tuple[list[str], str | None]:
+    kept: list[str] = []
+    folder = None
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == "--data":
+            folder = next(remaining, None)
+        elif argument.startswith("--data="):
+            folder = argument.removeprefix("--data=")
+        else:
+            kept.append(argument)
+    return kept, folder
