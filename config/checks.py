@@ -75,7 +75,5 @@ def lock_findings() -> str:
 
 
 def _output_of(program: str, *arguments: str) -> str:
-    outcome = subprocess.run(
-        [_PROGRAMS / program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    outcome = subprocess.run([_PROGRAMS / program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     return "" if outcome.returncode == 0 else (outcome.stdout + outcome.stderr).strip()

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from config.env import EnvironmentInvalid
 
-_NEEDS_NO_SERVERS = frozenset({"help", "--help", "-h", "--version", "version", "spectacular", "make_sample", "diffsettings"})
+_NEEDS_NO_SERVERS = frozenset(
+    {"help", "--help", "-h", "--version", "version", "spectacular", "make_sample", "diffsettings"}
+)
 _NOWHERE = {
     "DATABASE_URL": "postgresql://127.0.0.1:1/none",
     "REDIS_URL": "redis://127.0.0.1:1/0",
