@@ -76,9 +76,7 @@ class FilingAlreadyWithdrawn(CommandError):
             code="filing_already_withdrawn",
             message=f"Filing {accession} of company {cik} has been withdrawn.",
             fix="A withdrawal is final. Report corrected figures under the accession of their own filing.",
-            errors=(
-                FieldError(pointer="/accession", reason="the filing is withdrawn", fix="use another filing's accession"),
-            ),
+            errors=(FieldError(pointer="/accession", reason="the filing is withdrawn", fix="use another accession"),),
         )
 
 

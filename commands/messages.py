@@ -27,3 +27,13 @@ class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 Event = Any
 """One of the structs listed in `commands.catalog.EVENTS`."""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to be done about one company. Each command is decided in the company's stream."""
+
+    cik: int
+
+    def accessions(self) -> tuple[str, ...]:
+        """The filings that must be known to decide this command."""
+        return ()

@@ -1,0 +1,97 @@
+"""What decisions need to know of companies."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+import msgspec
+import psycopg
+
+from commands.companies.events import (
+    AcceptanceRecorded,
+    CompanyReclassified,
+    CompanyRegistered,
+    CompanyRenamed,
+    TickersChanged,
+)
+from commands.filings.events import FilingReported
+from commands.messages import Event
+from commands.sql import load_statements
+
+_SQL = load_statements("commands.companies", "state.sql")
+
+
+class CompanyState(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered company as it stands after its last event."""
+
+    cik: int
+    name: str
+    sic: str | None = None
+    country: str | None = None
+    tickers: tuple[str, ...] = ()
+
+
+def evolve(state: CompanyState | None, event: Event) -> CompanyState | None:
+    """This will return the company as it stands after `event`; events about other things leave it as it was."""
+    match event:
+        case CompanyRegistered():
+            return CompanyState(
+                cik=event.cik, name=event.name, sic=event.sic, country=event.country, tickers=event.tickers
+            )
+        case CompanyReclassified() if state is not None:
+            return msgspec.structs.replace(state, sic=event.sic, country=event.country)
+        case CompanyRenamed() if state is not None:
+            return msgspec.structs.replace(state, name=event.name)
+        case TickersChanged() if state is not None:
+            return msgspec.structs.replace(state, tickers=event.tickers)
+        case _:
+            return state
+
+
+def load_companies(connection: psycopg.Connection, ciks: Collection[int]) -> dict[int, CompanyState]:
+    """This will load the registered ones among these companies."""
+    rows = connection.execute(_SQL["load_companies"], {"ciks": sorted(ciks)})
+    return {
+        cik: CompanyState(cik=cik, name=name, sic=sic, country=country, tickers=tuple(tickers))
+        for cik, name, sic, country, tickers in rows
+    }
+
+
+def save_companies(connection: psycopg.Connection, companies: Collection[CompanyState]) -> None:
+    """This will write these companies as they stand now."""
+    if companies:
+        connection.execute(_SQL["save_companies"], {"companies": msgspec.json.encode(list(companies)).decode()})
+
+
+def load_acceptances(
+    connection: psycopg.Connection, filings: Collection[tuple[int, str]]
+) -> dict[tuple[int, str], datetime]:
+    """This will load when EDGAR accepted these filings, by CIK and accession, as far as it was recorded."""
+    rows = connection.execute(
+        _SQL["load_acceptances"],
+        {"ciks": [cik for cik, _ in filings], "accessions": [accession for _, accession in filings]},
+    )
+    return {(cik, accession): accepted_at for cik, accession, accepted_at in rows}
+
+
+def save_acceptances(connection: psycopg.Connection, acceptances: Mapping[tuple[int, str], datetime]) -> None:
+    """This will write when EDGAR accepted these filings."""
+    if acceptances:
+        connection.execute(
+            _SQL["save_acceptances"],
+            {
+                "ciks": [cik for cik, _ in acceptances],
+                "accessions": [accession for _, accession in acceptances],
+                "accepted_at": list(acceptances.values()),
+            },
+        )
+
+
+def acceptances_in(event: Event) -> tuple[tuple[str, datetime], ...]:
+    """This will return the acceptance times an event makes known, by accession."""
+    match event:
+        case AcceptanceRecorded():
+            return event.filings
+        case FilingReported(accepted_at=datetime() as accepted_at):
+            return ((event.accession, accepted_at),)
+        case _:
+            return ()

@@ -1,0 +1,27 @@
+-- name: load_companies
+select cik, name, sic, country, tickers
+from events.company_state
+where cik = any (%(ciks)b::bigint[])
+
+-- name: save_companies
+insert into events.company_state (cik, name, sic, country, tickers)
+select
+    (company->>'cik')::bigint, company->>'name', company->>'sic', company->>'country',
+    array(select jsonb_array_elements_text(company->'tickers'))
+from jsonb_array_elements(%(companies)s::jsonb) as company
+order by 1
+on conflict (cik) do update
+set name = excluded.name, sic = excluded.sic, country = excluded.country, tickers = excluded.tickers
+
+-- name: load_acceptances
+select cik, accession, accepted_at
+from events.acceptance_state
+join unnest(%(ciks)b::bigint[], %(accessions)b::text[]) as wanted (cik, accession) using (cik, accession)
+
+-- name: save_acceptances
+insert into events.acceptance_state (cik, accession, accepted_at)
+select cik, accession, accepted_at
+from unnest(%(ciks)b::bigint[], %(accessions)b::text[], %(accepted_at)b::timestamptz[])
+    as accepted (cik, accession, accepted_at)
+order by cik, accession
+on conflict (cik, accession) do update set accepted_at = excluded.accepted_at
