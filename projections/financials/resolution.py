@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
-from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
 from functools import cache
 
 import msgspec
@@ -20,6 +20,9 @@ from queries.metrics.periods import PeriodType, calendar_label, period_type, yea
 
 SAME_DAY_LAST_YEAR_REACH = timedelta(days=20)
 """How far a period of an earlier year may end from the same calendar day and still be its counterpart."""
+
+WORKING_DIGITS = 60
+"""Precision of all arithmetic: sums and products of accepted values are exact."""
 
 _DECIMALS_KEPT = Decimal("1e-12")
 
@@ -109,7 +112,8 @@ def resolve(copies: Iterable[Copy], *, wanted: Callable[[date], bool]) -> list[M
     to; others do no harm.
     """
     timelines = _reported(copies)
-    _add_formulas(timelines)
+    with localcontext(prec=WORKING_DIGITS):
+        _add_formulas(timelines)
     return list(_rows(timelines, wanted))
 
 

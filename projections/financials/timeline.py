@@ -89,7 +89,9 @@ def overlay(preferred: Timeline, fallback: Timeline) -> Timeline:
 
     def find(instant: datetime) -> Finding | None:
         version = at(preferred, instant) or at(fallback, instant)
-        return version and Finding(version.value, version.unit, version.accession, version.concept, version.flags)
+        if version is None:
+            return None
+        return Finding(version.value, version.unit, version.accession, version.concept, version.flags)
 
     return trace(boundaries((preferred, fallback)), find)
 

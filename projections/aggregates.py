@@ -1,0 +1,216 @@
+"""Group aggregates: dirty groups recomputed from `metric_value`, all their members at a time."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import IsolationLevel, sql
+
+from commands.sql import load_statements
+from projections.catalog import PROJECTIONS
+from projections.copying import copy_rows, escape
+from projections.financials.statistics import summarise
+from queries.metrics.catalogue import load_catalogue
+from queries.read_models.aggregate_fragment import STATISTICS
+
+_SQL = load_statements("projections", "aggregates.sql")
+
+MEMBERS_SHOWN = 5
+"""How many members stand in `top` and in `bottom`."""
+
+_REFRESH_LOCK = 0x66_72_65_73_68
+
+
+class Refresh(msgspec.Struct, frozen=True, kw_only=True):
+    """One refresh: its number, the position the figures now stand at, and how many groups were worked out anew."""
+
+    seq: int
+    position: int
+    groups: int
+
+
+class Member(msgspec.Struct, frozen=True, gc=False):
+    """One company's value in the groups it belongs to. `company` is its ticker or, without one, its name."""
+
+    cik: int
+    value: Decimal
+    sector: str | None
+    industry: str | None
+    company: str
+
+
+PeriodGroup = tuple[str, str, str]
+"""(period, group_by, group_key) of one metric."""
+
+
+class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of `group_aggregate`."""
+
+    metric: str
+    period: str
+    group_by: str
+    group_key: str
+    unit: str
+    n: int
+    sum: Decimal
+    mean: Decimal
+    min: Decimal
+    p10: Decimal
+    p25: Decimal
+    median: Decimal
+    p75: Decimal
+    p90: Decimal
+    max: Decimal
+    top: list[dict[str, str | int]]
+    bottom: list[dict[str, str | int]]
+
+
+def refresh(connection: psycopg.Connection, *, now: datetime) -> Refresh | None:
+    """
+    This will work out every dirty group anew and say how fresh the figures are.
+
+    Returns None when nothing changed since the last refresh or another worker is at it. One snapshot serves the whole
+    refresh: the aggregates, the position they stand at and the values they were made of belong together.
+    """
+    projection = PROJECTIONS["figures"]
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    try:
+        with connection.transaction():
+            (alone,) = _one(connection, _SQL["try_lock"], {"key": _REFRESH_LOCK})
+            if not alone:
+                return None
+            connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(projection.schema)))
+            return _refresh(connection, projection.version, now)
+    except psycopg.errors.SerializationFailure:
+        return None
+    finally:
+        connection.isolation_level = None
+
+
+def _refresh(connection: psycopg.Connection, version: int, now: datetime) -> Refresh | None:
+    parameters = {"version": version}
+    (position,) = _one(connection, _SQL["snapshot_position"], parameters)
+    (parked,) = _one(connection, _SQL["parked_streams"], parameters)
+    seq, old_position, old_parked = _one(connection, _SQL["freshness"])
+    (dirty,) = _one(connection, _SQL["has_dirty_groups"])
+    if not dirty and (position, parked) == (old_position, old_parked):
+        return None
+    seq += 1
+    groups: dict[str, set[PeriodGroup]] = defaultdict(set)
+    for metric, period, group_by, group_key in connection.execute(_SQL["consume_dirty_groups"]).fetchall():
+        groups[metric].add((period, group_by, group_key))
+    for metric, wanted in sorted(groups.items()):
+        _rewrite(connection, metric, wanted, seq)
+    recorded = connection.execute(_SQL["recorded_at"], {"position": position}).fetchone()
+    lag_ms = max(0, round((now - recorded[0]).total_seconds() * 1000)) if recorded else 0
+    connection.execute(
+        _SQL["set_freshness"],
+        {"seq": seq, "position": position, "fresh_at": now, "lag_ms": lag_ms, "parked": parked},
+    )
+    return Refresh(seq=seq, position=position, groups=sum(map(len, groups.values())))
+
+
+def _one(
+    connection: psycopg.Connection, statement: bytes, parameters: Mapping[str, Any] | None = None
+) -> tuple[Any, ...]:
+    row: tuple[Any, ...] | None = connection.execute(statement, parameters).fetchone()
+    if row is None:
+        raise LookupError("the figures' freshness row is missing; run migrate")
+    return row
+
+
+def _rewrite(connection: psycopg.Connection, metric: str, wanted: set[PeriodGroup], seq: int) -> None:
+    periods = sorted({period for period, _, _ in wanted})
+    unit = load_catalogue().by_key()[metric].unit
+    members = _members(connection, metric, unit, periods)
+    ordered = sorted(wanted)
+    columns = zip(*ordered, strict=True)
+    parameters = {name: list(column) for name, column in zip(("period", "group_by", "group_key"), columns, strict=True)}
+    connection.execute(_SQL["delete_aggregates"], {"metric": metric, **parameters})
+    rows = aggregates_of(metric, unit, members, wanted)
+    copy_rows(connection, _SQL["copy_aggregates"], map(_columns, rows))
+    changed = sorted({(group_by, period) for period, group_by, _ in wanted})
+    connection.execute(
+        _SQL["record_changes"],
+        {"metric": metric, "seq": seq, "group_by": [by for by, _ in changed], "period": [p for _, p in changed]},
+    )
+
+
+def _members(
+    connection: psycopg.Connection, metric: str, unit: str, periods: Sequence[str]
+) -> dict[str, list[Member]]:
+    """The one value of each company that stands for each calendar period: the nearest to it, then the newest known."""
+    best: dict[tuple[str, int], tuple[tuple[object, ...], Member]] = {}
+    for period, cik, value, distance, known_from, days, sector, industry, company in connection.execute(
+        _SQL["members"], {"metric": metric, "unit": unit, "periods": periods}
+    ):
+        rank = nearest_first(distance, known_from, days)
+        held = best.get((period, cik))
+        if held is None or rank < held[0]:
+            best[period, cik] = rank, Member(cik, value, sector, industry, company)
+    members: dict[str, list[Member]] = defaultdict(list)
+    for (period, _), (_, member) in best.items():
+        members[period].append(member)
+    return members
+
+
+def nearest_first(distance: int, known_from: datetime, days: int) -> tuple[int, float, int]:
+    """The order in which a company's own periods claim a calendar period."""
+    return distance, -known_from.timestamp(), -days
+
+
+def aggregates_of(
+    metric: str, unit: str, members: dict[str, list[Member]], wanted: Iterable[PeriodGroup]
+) -> Iterator[Aggregate]:
+    """This will describe each wanted group that has members."""
+    grouped: dict[PeriodGroup, list[Member]] = defaultdict(list)
+    for period, everyone in members.items():
+        for member in everyone:
+            grouped[period, "all", "all"].append(member)
+            if member.sector is not None:
+                grouped[period, "sector", member.sector].append(member)
+            if member.industry is not None:
+                grouped[period, "industry", member.industry].append(member)
+    for group in sorted(wanted):
+        if group in grouped:
+            yield _aggregate(metric, unit, group, grouped[group])
+
+
+def _aggregate(metric: str, unit: str, group: PeriodGroup, members: list[Member]) -> Aggregate:
+    period, group_by, group_key = group
+    ascending = sorted(members, key=lambda member: (member.value, member.cik))
+    descending = sorted(members, key=lambda member: (-member.value, member.cik))
+    statistics = summarise([member.value for member in ascending])
+    return Aggregate(
+        metric=metric,
+        period=period,
+        group_by=group_by,
+        group_key=group_key,
+        unit=unit,
+        n=statistics.n,
+        **{name: getattr(statistics, name) for name in STATISTICS},
+        top=[_shown(member) for member in descending[:MEMBERS_SHOWN]],
+        bottom=[_shown(member) for member in ascending[:MEMBERS_SHOWN]],
+    )
+
+
+def _shown(member: Member) -> dict[str, str | int]:
+    return {"company": member.company, "cik": member.cik, "value": format(member.value, "f")}
+
+
+def _columns(row: Aggregate) -> tuple[str, ...]:
+    return (
+        row.metric,
+        row.period,
+        row.group_by,
+        row.group_key,
+        row.unit,
+        str(row.n),
+        *(format(getattr(row, name), "f") for name in STATISTICS),
+        escape(msgspec.json.encode(row.top).decode()),
+        escape(msgspec.json.encode(row.bottom).decode()),
+    )

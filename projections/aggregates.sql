@@ -1,0 +1,63 @@
+-- name: try_lock
+select pg_try_advisory_xact_lock(%(key)s)
+
+-- name: snapshot_position
+-- Everything up to here is folded: one before the first event some shard has yet to fold, else the head of the log.
+select coalesce(
+    (
+        select min(log.position) - 1
+        from projections.checkpoint
+        join events.log on log.shard = checkpoint.shard and log.shard_seq = checkpoint.shard_seq + 1
+        where checkpoint.name = 'figures' and checkpoint.version = %(version)s
+    ),
+    (select max(position) from events.log),
+    0
+) as position
+
+-- name: recorded_at
+select event.recorded_at
+from events.log join events.event on event.id = log.event_id
+where log.position = %(position)s
+
+-- name: freshness
+select seq, position, parked from freshness
+
+-- name: parked_streams
+select count(distinct stream) from projections.parked where name = 'figures' and version = %(version)s
+
+-- name: has_dirty_groups
+select exists (select from dirty_group)
+
+-- name: consume_dirty_groups
+with consumed as (delete from dirty_group returning metric, period, group_by, group_key)
+select distinct metric, period, group_by, group_key from consumed
+
+-- name: members
+-- Index: metric_value_frame. The latest values of a metric for some periods, with what places a company in groups.
+select value.period, value.cik, value.value, abs(value.calendar_offset), value.known_from, value.duration_days,
+    company.sector, company.industry, coalesce(company.tickers[1], company.name)
+from metric_value as value
+join company on company.cik = value.cik
+where value.metric = %(metric)s and value.period = any(%(periods)s) and value.known_to is null
+    and value.unit = %(unit)s
+
+-- name: delete_aggregates
+delete from group_aggregate
+using unnest(%(period)s::text[], %(group_by)s::text[], %(group_key)s::text[]) as gone (period, group_by, group_key)
+where group_aggregate.metric = %(metric)s and group_aggregate.group_by = gone.group_by
+    and group_aggregate.period = gone.period and group_aggregate.group_key = gone.group_key
+
+-- name: copy_aggregates
+copy group_aggregate (metric, period, group_by, group_key, unit, n, sum, mean, min, p10, p25, median, p75, p90, max,
+    top, bottom) from stdin
+
+-- name: record_changes
+insert into aggregate_change (metric, group_by, period, seq)
+select %(metric)s, group_by, period, %(seq)s
+from unnest(%(group_by)s::text[], %(period)s::text[]) as row (group_by, period)
+order by group_by, period
+on conflict (metric, group_by, period) do update set seq = excluded.seq
+
+-- name: set_freshness
+update freshness
+set seq = %(seq)s, position = %(position)s, fresh_at = %(fresh_at)s, lag_ms = %(lag_ms)s, parked = %(parked)s

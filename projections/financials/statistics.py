@@ -1,0 +1,66 @@
+"""Exact statistics of a group: decimals in, decimals out."""
+
+from collections.abc import Sequence
+from decimal import Decimal, localcontext
+
+import msgspec
+
+from projections.financials.resolution import WORKING_DIGITS
+
+_DECIMALS_KEPT = 12
+
+
+class GroupStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept about the values of a group; mean and percentiles are rounded to 12 decimals."""
+
+    n: int
+    sum: Decimal
+    mean: Decimal
+    min: Decimal
+    p10: Decimal
+    p25: Decimal
+    median: Decimal
+    p75: Decimal
+    p90: Decimal
+    max: Decimal
+
+
+def summarise(ordered: Sequence[Decimal]) -> GroupStatistics:
+    """This will describe at least one value, given in ascending order."""
+    with localcontext(prec=WORKING_DIGITS):
+        return _summarise(ordered)
+
+
+def _summarise(ordered: Sequence[Decimal]) -> GroupStatistics:
+    total = sum(ordered, Decimal(0))
+    return GroupStatistics(
+        n=len(ordered),
+        sum=total,
+        mean=_kept(total / len(ordered)),
+        min=ordered[0],
+        p10=percentile(ordered, 10),
+        p25=percentile(ordered, 25),
+        median=percentile(ordered, 50),
+        p75=percentile(ordered, 75),
+        p90=percentile(ordered, 90),
+        max=ordered[-1],
+    )
+
+
+def percentile(ordered: Sequence[Decimal], percent: int) -> Decimal:
+    """
+    The value below which so many percent lie, interpolated linearly between the two nearest ranks.
+
+    The definition of SQL's percentile_cont.
+    """
+    hundredths = percent * (len(ordered) - 1)
+    rank, remainder = divmod(hundredths, 100)
+    if not remainder:
+        return ordered[rank]
+    low, high = ordered[rank], ordered[rank + 1]
+    return _kept(low + (high - low) * remainder / 100)
+
+
+def _kept(value: Decimal) -> Decimal:
+    exponent = value.as_tuple().exponent
+    return round(value, _DECIMALS_KEPT) if isinstance(exponent, int) and exponent < -_DECIMALS_KEPT else value
