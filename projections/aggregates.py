@@ -91,6 +91,17 @@ def refresh(connection: psycopg.Connection, *, now: datetime) -> Refresh | None:
         connection.isolation_level = None
 
 
+def is_stale(connection: psycopg.Connection) -> bool:
+    """Whether events were folded that the last refresh has not seen."""
+    projection = PROJECTIONS["figures"]
+    with connection.transaction():
+        connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(projection.schema)))
+        (dirty,) = _one(connection, _SQL["has_dirty_groups"])
+        (position,) = _one(connection, _SQL["snapshot_position"], {"version": projection.version})
+        _, told, _ = _one(connection, _SQL["freshness"])
+    return bool(dirty or position != told)
+
+
 def _refresh(connection: psycopg.Connection, version: int, now: datetime) -> Refresh | None:
     parameters = {"version": version}
     (position,) = _one(connection, _SQL["snapshot_position"], parameters)
@@ -140,9 +151,7 @@ def _rewrite(connection: psycopg.Connection, metric: str, wanted: set[PeriodGrou
     )
 
 
-def _members(
-    connection: psycopg.Connection, metric: str, unit: str, periods: Sequence[str]
-) -> dict[str, list[Member]]:
+def _members(connection: psycopg.Connection, metric: str, unit: str, periods: Sequence[str]) -> dict[str, list[Member]]:
     """The one value of each company that stands for each calendar period: the nearest to it, then the newest known."""
     best: dict[tuple[str, int], tuple[tuple[object, ...], Member]] = {}
     for period, cik, value, distance, known_from, days, sector, industry, company in connection.execute(

@@ -98,7 +98,7 @@ class _Batch(msgspec.Struct):
 
 def fold(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
     """This will write the effect of a batch of one shard's events, in log order, into the tables of the search path."""
-    decoded = [(event, _decode(event)) for event in events]
+    decoded = [(event, decode(event)) for event in events]
     batch = _load(connection, [body for _, body in decoded])
     for event, body in decoded:
         _apply(body, batch, event.position)
@@ -132,7 +132,8 @@ def _decoder(event_type: str) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(_TYPES[event_type])
 
 
-def _decode(event: RecordedEvent) -> Any:
+def decode(event: RecordedEvent) -> Any:
+    """This will read an event's body as the type it names."""
     return _decoder(event.type).decode(event.data)
 
 
@@ -231,9 +232,7 @@ def _(body: filing_events.FilingReported, batch: _Batch, position: int) -> None:
     batch.touched_ends[body.cik].update(relevant_ends(body.facts))
     year_end = fiscal_year_end(body)
     company = batch.companies[body.cik]
-    if year_end is not None and (
-        company.latest_fiscal_year_end is None or year_end > company.latest_fiscal_year_end
-    ):
+    if year_end is not None and (company.latest_fiscal_year_end is None or year_end > company.latest_fiscal_year_end):
         company.latest_fiscal_year_end = year_end
         batch.touched_companies.add(body.cik)
 
@@ -393,8 +392,10 @@ def _looked_back(windows: Iterable[Window]) -> list[Window]:
     spans = []
     for low, high in windows:
         spans.append((low, high))
-        for years in rulebook().years_looked_back:
-            spans.append((year_before(low, years) - reach, year_before(high, years) + reach))
+        spans.extend(
+            (year_before(low, years) - reach, year_before(high, years) + reach)
+            for years in rulebook().years_looked_back
+        )
     return _merged(spans)
 
 
@@ -457,9 +458,7 @@ def copies_of_filing(filing: FilingRow, facts: Iterable[filing_events.ConceptFac
                 )
 
 
-def _values_in(
-    connection: psycopg.Connection, cik: int, windows: Sequence[Window]
-) -> dict[ValueKey, MetricVersion]:
+def _values_in(connection: psycopg.Connection, cik: int, windows: Sequence[Window]) -> dict[ValueKey, MetricVersion]:
     parameters = {"cik": cik, **_window_columns(windows)}
     rows = connection.execute(_SQL["values_in_windows"], parameters)
     return {_key(value): value for value in map(_version, rows)}

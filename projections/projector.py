@@ -46,8 +46,8 @@ def catch_up(
     which no further batch is begun.
 
     # Note [no lost wake-up]
-    A caller that finds the shard held leaves at once. The holder asks for the head only after its transaction has ended:
-    an event whose doorbell was answered "busy" was committed before that, so the holder sees it.
+    A caller that finds the shard held leaves at once. The holder asks for the head only after its transaction has
+    ended: an event whose doorbell was answered "busy" was committed before that, so the holder sees it.
     """
     definition = PROJECTIONS[projection]
     folded = 0
@@ -86,15 +86,11 @@ def _fold_batch(connection: psycopg.Connection, projection: Projection, shard: i
         connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(projection.schema)))
         _fold_or_park(connection, projection, events)
         last = events[-1]
-        connection.execute(
-            _SQL["move_checkpoint"], {**key, "shard_seq": last.shard_seq, "position": last.position}
-        )
+        connection.execute(_SQL["move_checkpoint"], {**key, "shard_seq": last.shard_seq, "position": last.position})
     return len(events)
 
 
-def _fold_or_park(
-    connection: psycopg.Connection, projection: Projection, events: Sequence[RecordedEvent]
-) -> None:
+def _fold_or_park(connection: psycopg.Connection, projection: Projection, events: Sequence[RecordedEvent]) -> None:
     streams = sorted({event.stream for event in events})
     parameters = {"name": projection.name, "version": projection.version, "streams": streams}
     parked = {stream for (stream,) in connection.execute(_SQL["parked_streams"], parameters)}
@@ -132,9 +128,7 @@ def _try_fold(
     return None
 
 
-def _park(
-    connection: psycopg.Connection, projection: Projection, events: Sequence[RecordedEvent], error: str
-) -> None:
+def _park(connection: psycopg.Connection, projection: Projection, events: Sequence[RecordedEvent], error: str) -> None:
     if events:
         connection.execute(
             _SQL["park"],

@@ -1,10 +1,11 @@
 """
 The group aggregates in Redis, as ready-to-send bytes.
 
-A projection of `group_aggregate` with a version of its own, `seq`: absolute values behind one compare-and-set, so that a
-slow writer never takes Redis back. Whatever happens to Redis, the tables fill it again under a new epoch.
+A projection of `group_aggregate` with a version of its own, `seq`: absolute values behind one compare-and-set, so
+that a slow writer never takes Redis back. Whatever happens to Redis, the tables fill it again under a new epoch.
 
-Keys, all in one slot: `{ff}:epoch`, and for the epoch E `{ff}:E:seq`, `{ff}:E:meta`, `{ff}:E:agg:METRIC:GROUP_BY:PERIOD`.
+Keys, all in one slot: `{ff}:epoch` (the live one), `{ff}:epochs` (how many were begun), and for the epoch E
+`{ff}:E:seq`, `{ff}:E:meta`, `{ff}:E:agg:METRIC:GROUP_BY:PERIOD`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +29,7 @@ _WRITE = resources.files("projections").joinpath("redis_views.lua").read_text("u
 
 PREFIX = "{ff}"
 EPOCH_KEY = f"{PREFIX}:epoch"
+EPOCHS_KEY = f"{PREFIX}:epochs"
 
 MAX_CHANGES_IN_PLACE = 2_000
 """More changed fragments than this are written as a new epoch, in pieces, instead of in one script."""
@@ -55,16 +57,13 @@ def follow(connection: psycopg.Connection, redis: Redis) -> int:
     """
     This will bring Redis to the state of the aggregate tables and count the fragments written.
 
-    Returns 0 when nothing is new or another worker is at it. A Redis that lost data, or is ahead of the tables, is
-    loaded anew.
+    Returns 0 when nothing is new. A Redis that lost data, or is ahead of the tables, is loaded anew by one worker
+    at a time; changes in place need no lock, the compare-and-set refuses the older of two writers.
     """
     schema = PROJECTIONS["figures"].schema
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
     try:
         with connection.transaction():
-            row = connection.execute(_SQL["try_lock"], {"key": _LOCK}).fetchone()
-            if row is None or not row[0]:
-                return 0
             connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(schema)))
             return _follow(connection, redis)
     finally:
@@ -79,21 +78,25 @@ def _follow(connection: psycopg.Connection, redis: Redis) -> int:
         epoch = _number(redis.get(EPOCH_KEY))
         held = None if epoch is None else _number(redis.get(seq_key(epoch)))
         if epoch is None or held is None or held > freshness["seq"]:
-            return _load_epoch(cursor, redis, (epoch or 0) + 1, freshness)
+            return _load_epoch(cursor, redis, freshness)
         if held == freshness["seq"]:
             return 0
         changes = cursor.execute(_SQL["count_changes"], {"after": held}).fetchone()
         if changes is not None and changes["count"] > MAX_CHANGES_IN_PLACE:
-            return _load_epoch(cursor, redis, epoch + 1, freshness)
+            return _load_epoch(cursor, redis, freshness)
         fragments = dict(_fragments(epoch, cursor.execute(_SQL["changed_rows"], {"after": held})))
         _write(redis, epoch, freshness, fragments)
         return len(fragments)
 
 
-def _load_epoch(cursor: psycopg.Cursor[DictRow], redis: Redis, epoch: int, freshness: Mapping[str, Any]) -> int:
+def _load_epoch(cursor: psycopg.Cursor[DictRow], redis: Redis, freshness: Mapping[str, Any]) -> int:
     """Fill a new epoch out of readers' sight, then point to it."""
+    lock = cursor.execute(_SQL["try_lock"], {"key": _LOCK}).fetchone()
+    if lock is None or not lock["locked"]:
+        return 0
+    epoch = int(redis.incr(EPOCHS_KEY))
     count = 0
-    for piece in batched(_fragments(epoch, cursor.execute(_SQL["all_rows"])), _PIECE, strict=False):
+    for piece in batched(_fragments(epoch, cursor.execute(_SQL["all_rows"])), _PIECE):
         redis.mset(dict(piece))
         count += len(piece)
     _write(redis, epoch, freshness, {})
@@ -136,7 +139,7 @@ def _fragments(epoch: int, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[
 def _drop_other_epochs(redis: Redis, epoch: int) -> None:
     kept = f"{PREFIX}:{epoch}:".encode()
     old = (key for key in redis.scan_iter(f"{PREFIX}:*:*", count=1_000) if not key.startswith(kept))
-    for piece in batched(old, _PIECE, strict=False):
+    for piece in batched(old, _PIECE):
         redis.unlink(*piece)
 
 

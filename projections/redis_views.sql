@@ -1,5 +1,5 @@
 -- name: try_lock
-select pg_try_advisory_xact_lock(%(key)s)
+select pg_try_advisory_xact_lock(%(key)s) as locked
 
 -- name: freshness
 select seq, position, fresh_at, lag_ms, parked from freshness

@@ -195,9 +195,7 @@ def _reported_timeline(metric: Metric, copies: list[Copy]) -> Timeline:
 
     def find(instant: datetime) -> Finding | None:
         known = [
-            copy
-            for copy in copies
-            if copy.known_from <= instant and (copy.known_to is None or instant < copy.known_to)
+            copy for copy in copies if copy.known_from <= instant and (copy.known_to is None or instant < copy.known_to)
         ]
         return _finding(metric, _select(metric, known)) if known else None
 

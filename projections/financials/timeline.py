@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 
 import msgspec
 
@@ -77,7 +78,7 @@ def covers(timeline: Timeline, since: datetime) -> bool:
     """Whether something was known at every instant from `since` on."""
     if not timeline or timeline[0].known_from > since or timeline[-1].known_to is not None:
         return False
-    return all(a.known_to == b.known_from for a, b in zip(timeline, timeline[1:], strict=False))
+    return all(a.known_to == b.known_from for a, b in pairwise(timeline))
 
 
 def overlay(preferred: Timeline, fallback: Timeline) -> Timeline:
@@ -97,6 +98,4 @@ def overlay(preferred: Timeline, fallback: Timeline) -> Timeline:
 
 
 def _version(finding: Finding, known_from: datetime, known_to: datetime | None) -> Version:
-    return Version(
-        finding.value, finding.unit, known_from, known_to, finding.accession, finding.concept, finding.flags
-    )
+    return Version(finding.value, finding.unit, known_from, known_to, finding.accession, finding.concept, finding.flags)

@@ -17,7 +17,6 @@ from typing import Literal
 import msgspec
 
 
-
 class FormulaInvalid(Exception):
     """A formula is not in the catalogue's language; the message quotes it."""
 
@@ -160,4 +159,3 @@ def _value(operand: Operand, needs: list[Operand]) -> Evaluate:
         return value
 
     return evaluate
-

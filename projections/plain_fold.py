@@ -1,0 +1,150 @@
+"""
+What the read tables must hold, worked out the slow and simple way: one company at a time, from all of its events.
+
+No batches, no windows, no differences: only the rules of `projections.financials` and the order of the log. What the
+projector writes is compared with this by `verify` and by the property tests.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date, datetime
+
+import msgspec
+
+from commands.companies import events as company_events
+from commands.filings import events as filing_events
+from commands.messages import RecordedEvent
+from projections.aggregates import Aggregate, Member, PeriodGroup, aggregates_of, nearest_first
+from projections.figures import (
+    CompanyRow,
+    FilingRow,
+    copies_of_filing,
+    decode,
+    fiscal_year_end,
+    is_aggregated,
+)
+from projections.financials.classification import sector_of
+from projections.financials.names import display_name
+from projections.financials.resolution import MetricVersion, resolve
+from queries.metrics.catalogue import load_catalogue
+
+
+class CompanyFold(msgspec.Struct):
+    """All that one company's events amount to."""
+
+    company: CompanyRow
+    filings: dict[str, FilingRow] = msgspec.field(default_factory=dict)
+    facts: dict[str, tuple[filing_events.ConceptFacts, ...]] = msgspec.field(default_factory=dict)
+    acceptances: dict[str, datetime] = msgspec.field(default_factory=dict)
+
+    def apply(self, body: object, position: int) -> None:
+        """This will take in the company's next event."""
+        match body:
+            case company_events.CompanyReclassified():
+                self.company.sic, self.company.country = body.sic, body.country
+            case company_events.CompanyRenamed():
+                self.company.name_as_filed = body.name
+            case company_events.TickersChanged():
+                self.company.tickers = list(body.tickers)
+            case company_events.AcceptanceRecorded():
+                for accession, accepted_at in body.filings:
+                    self.acceptances[accession] = accepted_at
+                    if accession in self.filings:
+                        self.filings[accession].accepted_at = accepted_at
+            case filing_events.FilingReported():
+                self._report(body, position)
+            case filing_events.FilingWithdrawn():
+                self.filings[body.accession].withdrawn_at = body.withdrawn_at
+            case _:
+                raise TypeError(f"the plain fold does not know {type(body).__name__}")
+
+    def _report(self, body: filing_events.FilingReported, position: int) -> None:
+        self.facts[body.accession] = body.facts
+        self.filings[body.accession] = FilingRow(
+            cik=body.cik,
+            accession=body.accession,
+            form=body.form,
+            filed_on=body.filed_on,
+            accepted_at=self.acceptances.get(body.accession, body.accepted_at),
+            source=body.source,
+            fact_count=sum(len(values) for _, _, values in body.facts),
+            position=position,
+        )
+        ends = (fiscal_year_end(body), self.company.latest_fiscal_year_end)
+        self.company.latest_fiscal_year_end = max((end for end in ends if end), default=None)
+
+    def fact_rows(self) -> set[tuple[str, str, date | None, date, str, str]]:
+        """(concept, unit, start, end, accession, value) of every copy of every fact."""
+        return {
+            (concept, unit, None if start is None else date.fromisoformat(start), date.fromisoformat(end), key, value)
+            for key, facts in self.facts.items()
+            for concept, unit, values in facts
+            for start, end, value in values
+        }
+
+    def values(self) -> list[MetricVersion]:
+        """Every version of every metric value."""
+        copies = (
+            copy for key, facts in sorted(self.facts.items()) for copy in copies_of_filing(self.filings[key], facts)
+        )
+        return resolve(copies, wanted=lambda end: True)
+
+
+def fold_events(events: Iterable[RecordedEvent], *, parked: Iterable[tuple[str, int]] = ()) -> dict[int, CompanyFold]:
+    """
+    This will fold events in log order into the state of every company, by CIK.
+
+    `parked` names streams and the position at which each was set aside: what follows there does not count.
+    """
+    cut = dict(parked)
+    folds: dict[int, CompanyFold] = {}
+    for event in events:
+        if event.stream in cut and event.position >= cut[event.stream]:
+            continue
+        body = decode(event)
+        if isinstance(body, company_events.CompanyRegistered):
+            company = CompanyRow(
+                cik=body.cik, name_as_filed=body.name, sic=body.sic, country=body.country, tickers=list(body.tickers)
+            )
+            folds[body.cik] = CompanyFold(company=company)
+        else:
+            folds[body.cik].apply(body, event.position)
+    return folds
+
+
+def aggregate_companies(
+    companies: Iterable[tuple[CompanyRow, Iterable[MetricVersion]]],
+) -> dict[tuple[str, PeriodGroup], Aggregate]:
+    """Every group aggregate of these companies, by metric and group."""
+    metrics = load_catalogue().by_key()
+    standing: dict[str, dict[str, list[Member]]] = defaultdict(lambda: defaultdict(list))
+    for company, values in companies:
+        shown = company.tickers[0] if company.tickers else display_name(company.name_as_filed)
+        best: dict[tuple[str, str], tuple[tuple[int, float, int], MetricVersion]] = {}
+        for value in values:
+            if (
+                value.known_to is None
+                and value.period is not None
+                and is_aggregated(value.period)
+                and value.unit == metrics[value.metric].unit
+            ):
+                rank = nearest_first(abs(value.calendar_offset), value.known_from, value.duration_days)
+                held = best.get((value.metric, value.period))
+                if held is None or rank < held[0]:
+                    best[value.metric, value.period] = rank, value
+        for (metric, period), (_, value) in best.items():
+            standing[metric][period].append(
+                Member(company.cik, value.value, sector_of(company.sic), company.sic, shown)
+            )
+    aggregates: dict[tuple[str, PeriodGroup], Aggregate] = {}
+    for metric, members in standing.items():
+        wanted = {
+            (period, group_by, key)
+            for period, everyone in members.items()
+            for member in everyone
+            for group_by, key in (("all", "all"), ("sector", member.sector), ("industry", member.industry))
+            if key is not None
+        }
+        for aggregate in aggregates_of(metric, metrics[metric].unit, members, wanted):
+            aggregates[metric, (aggregate.period, aggregate.group_by, aggregate.group_key)] = aggregate
+    return aggregates

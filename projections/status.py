@@ -1,0 +1,119 @@
+"""How an installation stands: the log, each projection and shard, what is parked, and Redis."""
+
+from datetime import datetime
+
+import msgspec
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row, dict_row
+from redis import Redis
+from redis.exceptions import RedisError
+
+from commands.sql import load_statements
+from projections.catalog import PROJECTIONS
+from projections.redis_views import EPOCH_KEY, seq_key
+
+_SQL = load_statements("projections", "status.sql")
+
+
+class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One shard of one projection; `lag_events` and `lag_seconds` are 0 when it has folded everything."""
+
+    name: str
+    version: int
+    state: str
+    shard: int
+    shard_seq: int
+    head_seq: int
+    position: int
+    lag_events: int
+    lag_seconds: float
+
+
+class ParkedStream(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream a projection has set aside: where it failed, why, and how many of its events wait."""
+
+    name: str
+    version: int
+    stream: str
+    position: int
+    events: int
+    error: str
+
+
+class RedisStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Which epoch Redis serves and how far it has come; `reachable` is false when it does not answer."""
+
+    reachable: bool
+    epoch: int | None = None
+    seq: int | None = None
+    behind: int | None = None
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a whole installation at one instant."""
+
+    head: int
+    pending: int
+    oldest_pending_at: datetime | None
+    position: int
+    seq: int
+    fresh_at: datetime
+    lag_ms: int
+    companies: int
+    filings: int
+    facts: int
+    aggregates: int
+    shards: list[ShardStatus]
+    parked: list[ParkedStream]
+    redis: RedisStatus
+
+
+def read_status(connection: psycopg.Connection, redis: Redis) -> Status:
+    """This will read the status of the installation behind a connection and a Redis."""
+    with connection.transaction():
+        connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(PROJECTIONS["figures"].schema)))
+        with connection.cursor(row_factory=dict_row) as cursor:
+            heads = cursor.execute(_SQL["heads"]).fetchone() or {}
+            freshness = cursor.execute(_SQL["freshness"]).fetchone() or {}
+            sizes = cursor.execute(_SQL["sizes"]).fetchone() or {}
+            shards = [_shard(row) for row in cursor.execute(_SQL["shards"])]
+        with connection.cursor(row_factory=class_row(ParkedStream)) as cursor:
+            parked = cursor.execute(_SQL["parked"]).fetchall()
+    return Status(
+        **heads,
+        position=freshness["position"],
+        seq=freshness["seq"],
+        fresh_at=freshness["fresh_at"],
+        lag_ms=freshness["lag_ms"],
+        **sizes,
+        shards=shards,
+        parked=parked,
+        redis=_redis_status(redis, freshness["seq"]),
+    )
+
+
+def _shard(row: dict[str, object]) -> ShardStatus:
+    lag_seconds = row.pop("waiting_seconds")
+    return msgspec.convert(
+        {
+            **row,
+            "lag_events": int(str(row["head_seq"])) - int(str(row["shard_seq"])),
+            "lag_seconds": lag_seconds or 0.0,
+        },
+        ShardStatus,
+    )
+
+
+def _redis_status(redis: Redis, table_seq: int) -> RedisStatus:
+    try:
+        epoch = redis.get(EPOCH_KEY)
+        if epoch is None:
+            return RedisStatus(reachable=True)
+        held = redis.get(seq_key(int(epoch)))
+    except RedisError:
+        return RedisStatus(reachable=False)
+    if held is None:
+        return RedisStatus(reachable=True, epoch=int(epoch))
+    seq = int(held)
+    return RedisStatus(reachable=True, epoch=int(epoch), seq=seq, behind=table_seq - seq)

@@ -1,0 +1,221 @@
+"""
+Does a live installation hold what the design promises?
+
+1. The log is dense and keeps every stream's order. 2. The read tables equal a plain fold of the log up to each shard's
+checkpoint, the aggregates a plain recomputation of that. 3. Redis serves the bytes the aggregate tables give.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import IsolationLevel, sql
+from psycopg.rows import class_row, dict_row
+from redis import Redis
+
+from commands.messages import RecordedEvent
+from commands.sql import load_statements
+from projections.aggregates import Aggregate, is_stale
+from projections.catalog import PROJECTIONS
+from projections.figures import CompanyRow
+from projections.financials.classification import sector_of
+from projections.financials.names import display_name
+from projections.financials.resolution import MetricVersion
+from projections.plain_fold import CompanyFold, aggregate_companies, fold_events
+from projections.redis_views import EPOCH_KEY, PREFIX, fragment_key, freshness_text, meta_key, seq_key
+from queries.read_models.aggregate_fragment import render_fragment
+
+_SQL = load_statements("projections", "verify.sql")
+
+Progress = Callable[[str], None]
+
+
+class Difference(Exception):
+    """The installation breaks a guarantee; the message names the first place where it does."""
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at and found right."""
+
+    events: int
+    companies: int
+    facts: int
+    values: int
+    aggregates: int
+    fragments: int
+
+
+def verify(connection: psycopg.Connection, redis: Redis, *, progress: Progress = lambda text: None) -> Verified:
+    """
+    This will check guarantees 1 to 3 on a live installation.
+
+    Everything in PostgreSQL is read in one snapshot. Aggregates and Redis are compared only when no refresh is due;
+    run it again when it says that the installation is still catching up.
+
+    Raises:
+        Difference: the first thing found that is not as it must be.
+    """
+    projection = PROJECTIONS["figures"]
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(projection.schema)))
+            progress("log: positions, shards and streams")
+            events = _verify_log(connection)
+            return _verify_tables(connection, redis, events, progress)
+    finally:
+        connection.isolation_level = None
+
+
+def _first(connection: psycopg.Connection, name: str, parameters: Mapping[str, Any] | None = None) -> Any:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_SQL[name], parameters).fetchone()
+
+
+def _verify_log(connection: psycopg.Connection) -> int:
+    totals = _first(connection, "log_totals")
+    if totals["first"] != 1 or totals["last"] != totals["placed"]:
+        raise Difference(
+            f"log: positions are not dense: {totals['placed']} events between {totals['first']} and {totals['last']}"
+        )
+    if found := _first(connection, "unsequenced"):
+        raise Difference(f"log: event {found['id']} is neither in the log nor pending")
+    if found := _first(connection, "placed_and_pending"):
+        raise Difference(f"log: event {found['id']} is in the log and still pending")
+    if found := _first(connection, "stream_disorder"):
+        raise Difference(
+            f"log: position {found['position']} holds version {found['version']} of {found['stream']} out of order"
+        )
+    if found := _first(connection, "shard_disorder"):
+        raise Difference(f"log: shard {found['shard']} is not dense at position {found['position']}")
+    return int(totals["placed"])
+
+
+def _verify_tables(connection: psycopg.Connection, redis: Redis, events: int, progress: Progress) -> Verified:
+    facts = values = 0
+    companies: list[tuple[CompanyRow, list[MetricVersion]]] = []
+    for fold in _company_folds(connection):
+        found = fold.values()
+        _verify_company(connection, fold, found)
+        facts += sum(filing.fact_count for filing in fold.filings.values())
+        values += len(found)
+        companies.append((fold.company, [value for value in found if value.known_to is None]))
+        if len(companies) % 10 == 0:
+            progress(f"tables: {len(companies)} companies, {facts:,} facts, {values:,} values")
+    _verify_no_others(connection, {company.cik for company, _ in companies})
+    progress("aggregates: every group anew")
+    if is_stale(connection):
+        raise Difference("aggregates: still catching up with the projector; run verify again when status shows no lag")
+    aggregates = aggregate_companies(companies)
+    rows = _verify_aggregates(connection, aggregates)
+    progress("Redis: every fragment")
+    fragments = _verify_redis(connection, redis, rows)
+    return Verified(
+        events=events, companies=len(companies), facts=facts, values=values, aggregates=len(rows), fragments=fragments
+    )
+
+
+def _company_folds(connection: psycopg.Connection) -> Iterator[CompanyFold]:
+    projection = PROJECTIONS["figures"]
+    key = {"name": projection.name, "version": projection.version}
+    parked = connection.execute(_SQL["parked"], key).fetchall()
+    after = ""
+    while True:
+        streams = [stream for (stream,) in connection.execute(_SQL["companies_of_log"], {"after": after})]
+        if not streams:
+            return
+        for stream in streams:
+            with connection.cursor(row_factory=class_row(RecordedEvent)) as cursor:
+                events = cursor.execute(_SQL["events_of_streams"], {**key, "streams": [stream]}).fetchall()
+            yield from fold_events(events, parked=parked).values()
+        after = streams[-1]
+
+
+def _verify_no_others(connection: psycopg.Connection, expected: set[int]) -> None:
+    found = {cik for (cik,) in connection.execute(_SQL["company_ciks"])}
+    if found != expected:
+        raise Difference(f"company: CIK {min(found ^ expected)} is in the table or the log, but not in both")
+
+
+def _verify_company(connection: psycopg.Connection, fold: CompanyFold, values: list[MetricVersion]) -> None:
+    cik = fold.company.cik
+    company = fold.company
+    expected = {
+        "cik": cik,
+        "name": display_name(company.name_as_filed),
+        "name_as_filed": company.name_as_filed,
+        "sic": company.sic,
+        "sector": sector_of(company.sic),
+        "industry": company.sic,
+        "country": company.country,
+        "tickers": company.tickers,
+        "latest_fiscal_year_end": company.latest_fiscal_year_end,
+    }
+    _same(f"company {cik}", _first(connection, "company", {"cik": cik}), expected)
+    filings = {
+        (
+            row.accession, row.form, row.filed_on, row.accepted_at, row.known_at, row.withdrawn_at, row.source,
+            row.fact_count, row.position,
+        )
+        for row in fold.filings.values()
+    }  # fmt: skip
+    parameters = {"cik": cik}
+    _same_rows(f"filing of {cik}", set(connection.execute(_SQL["filings"], parameters)), filings)
+    facts = {(*row[:5], Decimal(row[5])) for row in fold.fact_rows()}
+    _same_rows(f"fact of {cik}", set(connection.execute(_SQL["facts"], parameters)), facts)
+    found = {(*row[:-1], tuple(row[-1])) for row in connection.execute(_SQL["values"], parameters)}
+    _same_rows(f"metric_value of {cik}", found, {msgspec.structs.astuple(value) for value in values})
+
+
+def _verify_aggregates(connection: psycopg.Connection, expected: Mapping[Any, Aggregate]) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(_SQL["aggregates"]).fetchall()
+    found = {(row["metric"], (row["period"], row["group_by"], row["group_key"])): row for row in rows}
+    for key in sorted(expected.keys() | found.keys()):
+        row = found.get(key)
+        wanted = expected.get(key)
+        _same(f"group_aggregate {key}", row, msgspec.to_builtins(wanted, builtin_types=(Decimal,)) if wanted else None)
+    return rows
+
+
+def _verify_redis(connection: psycopg.Connection, redis: Redis, rows: list[dict[str, Any]]) -> int:
+    freshness = _first(connection, "freshness")
+    raw_epoch: Any = redis.get(EPOCH_KEY)
+    if raw_epoch is None:
+        raise Difference("redis: holds nothing; the worker fills it within seconds, or start one")
+    epoch = int(raw_epoch)
+    seq: Any = redis.get(seq_key(epoch))
+    if seq is None or int(seq) != freshness["seq"]:
+        raise Difference(f"redis: stands at refresh {seq!r}, the tables at {freshness['seq']}")
+    meta: Any = redis.get(meta_key(epoch))
+    _same("redis: meta", meta.decode(), freshness_text(freshness))
+    ordered = sorted(rows, key=lambda row: (row["metric"], row["group_by"], row["period"]))
+    expected = {
+        fragment_key(epoch, *key).encode(): render_fragment(list(group))
+        for key, group in groupby(ordered, lambda row: (row["metric"], row["group_by"], row["period"]))
+    }
+    found = set(redis.scan_iter(f"{PREFIX}:{epoch}:agg:*", count=1_000))
+    if found != expected.keys():
+        raise Difference(f"redis: key {min(found ^ expected.keys())!r} is there or due, but not both")
+    for key, wanted in expected.items():
+        held: Any = redis.get(key)
+        if held != wanted:
+            raise Difference(f"redis: {key.decode()} is not what the table gives")
+    return len(expected)
+
+
+def _same(place: str, found: Any, expected: Any) -> None:
+    if found != expected:
+        raise Difference(f"{place}: the table holds {found!r}, a plain fold of the log gives {expected!r}")
+
+
+def _same_rows(place: str, found: set[Any], expected: set[Any]) -> None:
+    if found != expected:
+        unexpected, missing = sorted(found - expected, key=str), sorted(expected - found, key=str)
+        raise Difference(
+            f"{place}: the table holds {unexpected[:1] or 'no row'} where a plain fold of the log gives "
+            f"{missing[:1] or 'no row'} ({len(unexpected)} unexpected, {len(missing)} missing)"
+        )

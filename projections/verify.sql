@@ -1,0 +1,82 @@
+-- name: log_totals
+select
+    (select count(*) from events.log) as placed,
+    (select coalesce(min(position), 1) from events.log) as first,
+    (select coalesce(max(position), 0) from events.log) as last,
+    (select count(*) from events.event) as events,
+    (select count(*) from events.pending) as pending
+
+-- name: unsequenced
+-- Committed events that are neither in the log nor waiting for it.
+select event.id from events.event
+where not exists (select from events.log where log.event_id = event.id)
+    and not exists (select from events.pending where pending.id = event.id)
+order by event.id limit 1
+
+-- name: placed_and_pending
+select pending.id from events.pending join events.log on log.event_id = pending.id order by pending.id limit 1
+
+-- name: stream_disorder
+-- A stream whose versions do not rise by one along the log.
+select stream, version, position
+from (
+    select event.stream, event.version, log.position,
+        row_number() over (partition by event.stream order by log.position) as place
+    from events.log join events.event on event.id = log.event_id
+) as placed
+where version <> place
+order by position limit 1
+
+-- name: shard_disorder
+select shard, shard_seq, position
+from (
+    select shard, shard_seq, position, row_number() over (partition by shard order by position) as place from events.log
+) as placed
+where shard_seq <> place
+order by position limit 1
+
+-- name: checkpoints
+select shard, shard_seq from projections.checkpoint where name = %(name)s and version = %(version)s
+
+-- name: parked
+select stream, min(position) from projections.parked where name = %(name)s and version = %(version)s group by stream
+
+-- name: companies_of_log
+-- Index: event (stream, version). A page of streams, so that one company's events are in memory at a time.
+select stream from events.stream where stream > %(after)s order by stream limit 200
+
+-- name: events_of_streams
+select log.position, log.shard, log.shard_seq, log.event_id, event.stream, event.version, event.type,
+    event.data::text as data, event.recorded_at
+from events.event
+join events.log on log.event_id = event.id
+join projections.checkpoint on checkpoint.name = %(name)s and checkpoint.version = %(version)s
+    and checkpoint.shard = log.shard and log.shard_seq <= checkpoint.shard_seq
+where event.stream = any(%(streams)s)
+order by log.position
+
+-- name: company_ciks
+select cik from company
+
+-- name: company
+select cik, name, name_as_filed, sic, sector, industry, country, tickers, latest_fiscal_year_end
+from company where cik = %(cik)s
+
+-- name: filings
+select accession, form, filed_on, accepted_at, known_at, withdrawn_at, source, fact_count, position
+from filing where cik = %(cik)s
+
+-- name: facts
+select concept, unit, period_start, period_end, accession, value from fact where cik = %(cik)s
+
+-- name: values
+select metric, period_type, period, period_start, period_end, duration_days, calendar_offset, revision,
+    known_from, known_to, value, unit, accession, concept, flags
+from metric_value where cik = %(cik)s
+
+-- name: aggregates
+select metric, period, group_by, group_key, unit, n, sum, mean, min, p10, p25, median, p75, p90, max, top, bottom
+from group_aggregate
+
+-- name: freshness
+select seq, position, fresh_at, lag_ms, parked from freshness
