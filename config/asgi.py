@@ -19,6 +19,7 @@ from django.core.asgi import get_asgi_application
 
 from config.env import Settings
 from config.problem_details import problem_for
+from config.ready import announce_ready
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,8 @@ class FrontDoor:
 
     def __init__(self, settings: Settings, *, django: AsgiApp) -> None:
         self._django = django
-        self._read = _optional("queries.rest.app", settings, problem_for)
-        self._mcp = _optional("mcp_tools.server", settings, self._read)
+        self._read: Any = _optional("queries.rest.app", settings, problem_for)
+        self._mcp: Any = _optional("mcp_tools.server", settings, self._read)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -47,7 +48,7 @@ class FrontDoor:
             return
         await self._answering(scope)(scope, receive, send)
 
-    def _answering(self, scope: Scope) -> AsgiApp:
+    def _answering(self, scope: Scope) -> Any:
         path: str = scope["path"]
         if path in ("/mcp", "/mcp/") and self._mcp:
             return self._mcp
@@ -70,6 +71,7 @@ class FrontDoor:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             await send({"type": "lifespan.startup.complete"})
+            announce_ready()
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -3,10 +3,13 @@
 import os
 
 from celery import Celery
+from celery.signals import worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
+
+from config.ready import announce_ready
 
 app = Celery("factfold", broker=settings.FACTFOLD.redis_url)
 app.conf.update(
@@ -21,3 +24,9 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"global_keyprefix": "{ff-celery}:", "socket_keepalive": True},
 )
+
+
+@worker_ready.connect
+def tell_ready(**_: object) -> None:
+    """This will tell `manage.py up` that the worker takes messages."""
+    announce_ready()

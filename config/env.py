@@ -8,7 +8,7 @@ from typing import Literal, cast
 from urllib.parse import urlsplit
 
 INSTALLATION_FILE = "installation.json"
-DEFAULT_DATA_FOLDER = ".factfold"
+DEFAULT_DATA_FOLDER = Path(__file__).parent.parent / ".factfold"
 MAX_SHARDS = 1024
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -60,7 +60,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     This will read the settings from `environ`.
 
     Where `DATABASE_URL` is not set, the servers of the installation running in `FACTFOLD_DATA`
-    (default `.factfold`) are used.
+    (default `.factfold` beside manage.py) are used.
 
     Raises: EnvironmentInvalid, naming every missing or unusable variable at once.
     """

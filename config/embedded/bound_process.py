@@ -1,5 +1,6 @@
 """Child processes that end with their parent, however it ends."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -7,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -45,11 +48,12 @@ def bound_command(
 def start_bound(
     command: Sequence[str | Path],
     *,
-    log: IO[bytes] | int,
+    log: IO[bytes] | None,
     death_signal: signal.Signals = signal.SIGTERM,
     identity: str = "same",
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """This will start `command` in a session of its own, so that Ctrl-C reaches only the parent."""
     return subprocess.Popen(
@@ -60,7 +64,33 @@ def start_bound(
         env=environ,
         cwd=cwd or "/",
         start_new_session=True,
+        pass_fds=pass_fds,
     )
+
+
+@contextmanager
+def sole_use(folder: Path, *, patience_seconds: float) -> Iterator[int]:
+    """
+    This will lock `folder` and give the file descriptor that holds the lock.
+
+    Pass it to a child: the folder then stays locked until the last process that inherited it is gone, so that a
+    server killed a moment ago cannot write beside its successor.
+
+    Raises: ServerFailed when another process keeps the folder.
+    """
+    deadline = time.monotonic() + patience_seconds
+    with folder.with_name(folder.name + ".lock").open("ab") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise ServerFailed(
+                        f"Another process still uses {folder}. End it, or choose another folder with --data."
+                    ) from None
+                time.sleep(0.02)
+        yield file.fileno()
 
 
 def stop(process: subprocess.Popen[bytes], *, signal_number: signal.Signals, patience_seconds: float) -> bool:

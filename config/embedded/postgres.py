@@ -17,13 +17,14 @@ from config.embedded.bound_process import (
     end_of,
     free_port,
     identity_other_than_root,
+    sole_use,
     start_bound,
     stop,
 )
 
 SUPERUSER = "factfold"
-LEAST_VERSION = 18
 _START_PATIENCE_SECONDS = 120  # crash recovery of a large cluster takes its time
+_PREDECESSOR_PATIENCE_SECONDS = 30
 _READY_LINE = 7  # of postmaster.pid; PostgreSQL writes its state there
 
 
@@ -79,14 +80,16 @@ class EmbeddedPostgres:
         """
         programs = postgres_programs()
         identity = self._identity or identity_other_than_root()
-        if not (self.folder / "PG_VERSION").exists():
-            self._make_cluster(programs, identity)
-        with self.log.open("ab") as log:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with sole_use(self.folder, patience_seconds=_PREDECESSOR_PATIENCE_SECONDS) as lock, self.log.open("ab") as log:
+            if not (self.folder / "PG_VERSION").exists():
+                self._make_cluster(programs, identity)
             self.process = start_bound(
                 [programs / "postgres", "-D", self.folder, *self._options()],
                 log=log,
                 death_signal=signal.SIGINT,
                 identity=identity,
+                pass_fds=(lock,),
             )
         self._wait_until_ready(self.process)
 

@@ -10,9 +10,10 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from config.embedded.bound_process import ProgramMissing, ServerFailed, end_of, free_port, start_bound, stop
+from config.embedded.bound_process import ProgramMissing, ServerFailed, end_of, free_port, sole_use, start_bound, stop
 
 _START_PATIENCE_SECONDS = 60
+_PREDECESSOR_PATIENCE_SECONDS = 30
 _MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64"}
 
 
@@ -72,8 +73,8 @@ class EmbeddedValkey:
         configuration = self.folder / "valkey.conf"
         configuration.touch(mode=0o600)
         configuration.write_text(self._configuration(), encoding="utf-8")
-        with self.log.open("ab") as log:
-            self.process = start_bound([program, configuration], log=log, cwd=self.folder)
+        with sole_use(self.folder, patience_seconds=_PREDECESSOR_PATIENCE_SECONDS) as lock, self.log.open("ab") as log:
+            self.process = start_bound([program, configuration], log=log, cwd=self.folder, pass_fds=(lock,))
         self._wait_until_ready(self.process)
 
     def stop(self) -> None:

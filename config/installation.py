@@ -1,0 +1,72 @@
+"""The data folder of an installation: who holds it, its secrets, and where its servers are."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from config.env import INSTALLATION_FILE, read_installation
+
+
+class FolderInUse(Exception):
+    """An installation already runs on this folder; use it, stop it, or choose another folder with --data."""
+
+
+class Installation:
+    """One data folder, held by one `manage.py up` at a time. Everything in it is readable by its owner only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.logs = folder / "logs"
+        self._lock: IO[str] | None = None
+
+    def take(self) -> None:
+        """
+        This will make the folder if need be and hold it until `leave` or the end of this process.
+
+        Raises: FolderInUse.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.logs.mkdir(exist_ok=True, mode=0o700)
+        lock = (self.folder / "up.lock").open("a", encoding="utf-8")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            running = read_installation(self.folder)
+            where = f" at {running['api_url']} (process {running['pid']})" if running else " (it is still starting)"
+            raise FolderInUse(
+                f"Factfold already runs on {self.folder}{where}.\n"
+                "Use that one, stop it with Ctrl-C or `kill`, or start another one with --data OTHER_FOLDER."
+            ) from None
+        self._lock = lock
+
+    def secret(self, name: str) -> str:
+        """This will give a random secret that stays the same for this folder."""
+        file = self.folder / "secrets.json"
+        known: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if name not in known:
+            known[name] = secrets.token_urlsafe(24)
+            self._write_private(file, known)
+        return known[name]
+
+    def announce(self, content: Mapping[str, str | int]) -> None:
+        """This will let other commands find the running servers."""
+        self._write_private(self.folder / INSTALLATION_FILE, content)
+
+    def leave(self) -> None:
+        """This will let go of the folder."""
+        (self.folder / INSTALLATION_FILE).unlink(missing_ok=True)
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def _write_private(self, file: Path, content: Mapping[str, str | int]) -> None:
+        fresh = file.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as writing:
+            json.dump(content, writing, indent=1)
+        fresh.replace(file)

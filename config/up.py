@@ -1,0 +1,298 @@
+"""`manage.py up`: a whole installation from one command, on servers of its own or on given ones."""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import httpx
+import psycopg
+from psycopg import sql
+
+from config.catching_up import Progress, read_progress
+from config.embedded.bound_process import ProgramMissing, ServerFailed
+from config.embedded.postgres import EmbeddedPostgres
+from config.embedded.valkey import EmbeddedValkey
+from config.env import DEFAULT_DATA_FOLDER, EnvironmentInvalid, read_settings
+from config.installation import FolderInUse, Installation
+from config.supervisor import ChildProcess, ProcessFailed, Supervisor
+from config.welcome import where_to_look
+
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT / "sample"
+DATABASE = "factfold"
+DEFAULT_PORT = 8000
+_FIGURES_PATIENCE_SECONDS = 300
+_WATCH_SECONDS = 0.2
+
+
+class UpFailed(Exception):
+    """The installation could not be started; the message says what to do."""
+
+
+class _StopAsked(BaseException):
+    """Ctrl-C or SIGTERM came: not an error, so nothing may catch it by accident."""
+
+
+def say(text: str) -> None:
+    """This will print a line at once, also into a pipe."""
+    print(text, flush=True)
+
+
+def command(arguments: Sequence[str]) -> int:
+    """This will run an installation until Ctrl-C or SIGTERM, and give the exit code."""
+    options = _options(arguments)
+    installation = Installation(Path(options.data).absolute())
+    supervisor = Supervisor(say=say)
+    signal.signal(signal.SIGTERM, _ask_to_stop)
+    signal.signal(signal.SIGINT, _ask_to_stop)
+    code = 0
+    try:
+        installation.take()
+        _run(installation, supervisor, port=options.port, with_sample=not options.empty)
+    except _StopAsked:
+        say("stopping ...")
+    except (UpFailed, FolderInUse, ServerFailed, ProgramMissing, ProcessFailed, EnvironmentInvalid) as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        code = 1
+    finally:
+        # A second Ctrl-C must not leave half of it running.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        supervisor.stop_all()
+        installation.leave()
+    if code == 0:
+        say("stopped; the data is kept")
+    return code
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="manage.py up",
+        description="Run a whole installation: servers, API, MCP and workers. Stop it with Ctrl-C.",
+        epilog="DATABASE_URL and REDIS_URL name servers to use instead of embedded ones.",
+    )
+    parser.add_argument("--port", type=int, help=f"the port of the API; 0 chooses a free one (default {DEFAULT_PORT})")
+    parser.add_argument(
+        "--data",
+        default=os.environ.get("FACTFOLD_DATA") or str(DEFAULT_DATA_FOLDER),
+        help="the folder that keeps everything (default .factfold beside manage.py)",
+    )
+    parser.add_argument("--empty", action="store_true", help="do not load the sample on the first start")
+    return parser.parse_args(arguments)
+
+
+def _ask_to_stop(signal_number: int, frame: FrameType | None) -> None:
+    raise _StopAsked
+
+
+def _run(installation: Installation, supervisor: Supervisor, *, port: int | None, with_sample: bool) -> None:
+    listening = _listen(port)
+    api_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    environ = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "FACTFOLD_DATA": str(installation.folder),
+        "PYTHONUNBUFFERED": "1",
+        "DATABASE_URL": _database(installation, supervisor),
+        "REDIS_URL": _redis(installation, supervisor),
+    }
+    environ.setdefault("FACTFOLD_ANONYMOUS", "true")
+    environ.setdefault("FACTFOLD_SECRET_KEY", installation.secret("secret_key"))
+    settings = read_settings(environ)
+    os.environ |= environ
+    _migrate(settings.shards)
+    installation.announce(
+        {
+            "database_url": settings.database_url,
+            "redis_url": settings.redis_url,
+            "api_url": api_url,
+            "secret_key": settings.secret_key,
+            "pid": os.getpid(),
+        }
+    )
+
+    _start_processes(installation, supervisor, listening=listening, environ=environ)
+    if with_sample:
+        _load_sample(installation, environ=environ)
+    _wait_for_figures(supervisor, settings.database_url, settings.redis_url)
+    _wait_for_answer(api_url, supervisor)
+    say(where_to_look(api_url))
+    say(f"ready: {api_url}")
+    _watch(supervisor)
+
+
+def _listen(port: int | None) -> socket.socket:
+    """Binds before anything else is started: a busy port is told at once, and ours cannot be taken meanwhile."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", DEFAULT_PORT if port is None else port))
+    except (OSError, OverflowError) as error:
+        if port is not None:
+            raise UpFailed(f"Port {port} cannot be used ({error}). Choose another one, or --port 0.") from None
+        listening.bind(("127.0.0.1", 0))
+        say(f"port {DEFAULT_PORT} is busy: using {listening.getsockname()[1]} (choose one with --port)")
+    listening.listen(2048)
+    return listening
+
+
+def _database(installation: Installation, supervisor: Supervisor) -> str:
+    if given := os.environ.get("DATABASE_URL"):
+        say("PostgreSQL: the one DATABASE_URL names")
+        return given
+    begun = time.monotonic()
+    postgres = EmbeddedPostgres(installation.folder / "postgres", password=installation.secret("postgres"))
+    _first_time_hint(postgres.folder, "PostgreSQL: making a cluster ...")
+    postgres.start()
+    supervisor.watch("postgres", postgres)
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        if not connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
+    say(f"PostgreSQL: ready on port {postgres.port} ({time.monotonic() - begun:.1f} s)")
+    return postgres.url(DATABASE)
+
+
+def _redis(installation: Installation, supervisor: Supervisor) -> str:
+    if given := os.environ.get("REDIS_URL"):
+        say("Valkey: the server REDIS_URL names")
+        return given
+    begun = time.monotonic()
+    valkey = EmbeddedValkey(installation.folder / "valkey", password=installation.secret("valkey"))
+    valkey.start()
+    supervisor.watch("valkey", valkey)
+    say(f"Valkey: ready on port {valkey.port} ({time.monotonic() - begun:.1f} s)")
+    return valkey.url()
+
+
+def _first_time_hint(folder: Path, text: str) -> None:
+    if not folder.exists():
+        say(text)
+
+
+def _migrate(shards: int) -> None:
+    import django
+    from django.core.management import call_command
+    from django.db import Error, connection
+
+    django.setup()
+    begun = time.monotonic()
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+        with connection.cursor() as cursor:
+            cursor.execute("select count(*) from events.shard_head")
+            existing = cursor.fetchone()[0]
+    except Error as error:
+        raise UpFailed(
+            f"The database could not be prepared: {str(error).strip()}\n"
+            "Check that DATABASE_URL names a PostgreSQL 15 or newer that takes connections, "
+            "and a user who may create schemas."
+        ) from error
+    finally:
+        connection.close()
+    if existing != shards:
+        raise UpFailed(f"This database was made with {existing} shards: set FACTFOLD_SHARDS={existing}.")
+    say(f"tables: up to date ({time.monotonic() - begun:.1f} s)")
+
+
+def _start_processes(
+    installation: Installation, supervisor: Supervisor, *, listening: socket.socket, environ: dict[str, str]
+) -> None:
+    python = [sys.executable, "-m"]
+    descriptor = str(listening.fileno())
+    queue = ["celery", "--app", "config.celery", "worker", "--queues", "factfold", "--concurrency", "2"]
+    queue += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
+    commands: dict[str, tuple[list[str], tuple[int, ...]]] = {
+        "api": ([*python, "config.serve", descriptor], (listening.fileno(),)),
+        "celery": ([*python, *queue], ()),
+        "worker": ([sys.executable, str(ROOT / "manage.py"), "worker"], ()),
+    }
+    begun = time.monotonic()
+    started: dict[str, ChildProcess] = {}
+    for name, (command_line, descriptors) in commands.items():
+        log = installation.logs / f"{name}.log"
+        log.unlink(missing_ok=True)
+        child = ChildProcess(command_line, log=log, environ=environ, cwd=ROOT, pass_fds=descriptors)
+        child.start()
+        supervisor.watch(name, child)
+        started[name] = child
+    for name, child in started.items():
+        child.wait_until_ready(name=name)
+    say(f"processes: {', '.join(started)} are running ({time.monotonic() - begun:.1f} s); logs in {installation.logs}")
+
+
+def _load_sample(installation: Installation, *, environ: dict[str, str]) -> None:
+    done = installation.folder / "sample-loaded"
+    files = sorted(str(path) for path in SAMPLE.glob("*") if path.suffix != ".md") if SAMPLE.exists() else []
+    if done.exists() or not files:
+        return
+    say("sample: loading real companies' filings (once) ...")
+    begun = time.monotonic()
+    # Its progress goes straight to the terminal; it shares our fate as the other children do.
+    ingest = ChildProcess(
+        [sys.executable, str(ROOT / "manage.py"), "ingest", "sample", *files],
+        log=None,
+        environ=environ,
+        cwd=ROOT,
+    )
+    ingest.start()
+    try:
+        code = ingest.process.wait() if ingest.process else 1
+    finally:
+        ingest.stop()
+    if code != 0:
+        raise UpFailed(
+            "The sample could not be loaded; the lines above say why. Try again, or start with --empty without it."
+        )
+    done.touch()
+    say(f"sample: loaded ({time.monotonic() - begun:.1f} s)")
+
+
+def _wait_for_figures(supervisor: Supervisor, database_url: str, redis_url: str) -> None:
+    """Waits until every event is in the tables, the aggregates and Redis, and tells how it goes."""
+    begun = time.monotonic()
+    told: Progress | None = None
+    while True:
+        progress = read_progress(database_url, redis_url)
+        if progress.done:
+            if progress.position:
+                say(f"figures: up to date at position {progress.position} ({time.monotonic() - begun:.1f} s)")
+            return
+        if told is None or progress.readable - told.readable >= max(1, progress.position // 10):
+            say(f"figures: {progress.readable} of {progress.position} events readable ...")
+            told = progress
+        if time.monotonic() - begun > _FIGURES_PATIENCE_SECONDS:
+            say("figures: still being worked out; `manage.py status` tells how far they are")
+            return
+        supervisor.restart_dead()
+        time.sleep(_WATCH_SECONDS)
+
+
+def _wait_for_answer(api_url: str, supervisor: Supervisor) -> None:
+    begun = time.monotonic()
+    answer = "no answer"
+    while time.monotonic() - begun < 60:
+        try:
+            response = httpx.get(f"{api_url}/readyz", timeout=5, trust_env=False)
+        except httpx.HTTPError as error:
+            answer = str(error)
+        else:
+            if response.status_code == 200:
+                return
+            answer = f"{response.status_code} {response.text[:500]}"
+        supervisor.restart_dead()
+        time.sleep(_WATCH_SECONDS)
+    raise UpFailed(f"The API does not say that it is ready: {answer}\nIts log is logs/api.log in the data folder.")
+
+
+def _watch(supervisor: Supervisor) -> None:
+    nothing = threading.Event()
+    while True:
+        nothing.wait(_WATCH_SECONDS)
+        supervisor.restart_dead()
