@@ -1,0 +1,140 @@
+"""Files as they lie on disk, one document at a time: plain, gzipped, in folders, in zip archives."""
+
+import gzip
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from commands.sources.reading import Skipped
+
+MOST_BYTES = 96 * 1024 * 1024
+"""The largest single document that is taken into memory; the SEC's largest company file is a fifth of it."""
+
+_CIK_IN_NAME = re.compile(r"CIK([0-9]{10})")
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole JSON document and where it came from."""
+
+    place: str
+    name: str
+    content: bytes
+
+
+class DocumentAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """A document that has not been read yet; `member` is its name inside the archive `path`, if it is in one."""
+
+    path: Path
+    member: str | None = None
+
+    @property
+    def place(self) -> str:
+        """How a report names the document."""
+        return f"{self.path}/{self.member}" if self.member else str(self.path)
+
+    @property
+    def name(self) -> str:
+        """The file name without its folder."""
+        return Path(self.member).name if self.member else self.path.name
+
+
+def cik_in_name(name: str) -> int | None:
+    """This will give the CIK that a file name such as CIK0000320193.json carries."""
+    found = _CIK_IN_NAME.search(name)
+    return int(found[1]) if found else None
+
+
+def files_under(path: Path, *, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    """This will list a file, or the files with one of the suffixes in a folder and below it, in name order."""
+    if path.is_dir():
+        for found in sorted(path.rglob("*")):
+            if found.is_file() and found.name.endswith(suffixes):
+                yield found
+    else:
+        yield path
+
+
+def find_documents(paths: Iterable[Path]) -> Iterator[DocumentAddress | Skipped]:
+    """
+    This will find every JSON document (.json, .json.gz) in files, folders and zip archives, reading none of them.
+
+    A path that does not exist or an archive whose table of contents is damaged comes out as `Skipped`.
+    """
+    for path in paths:
+        for found in files_under(path, suffixes=(".json", ".json.gz", ".zip")):
+            if not found.exists():
+                yield Skipped(place=str(found), reason="there is no such file or folder; check the path")
+            elif found.name.endswith(".zip"):
+                yield from _members(found)
+            else:
+                yield DocumentAddress(path=found)
+
+
+def read_documents(addresses: Iterable[DocumentAddress | Skipped]) -> Iterator[Document | Skipped]:
+    """This will read documents one by one, keeping an archive open while its members follow each other."""
+    archive: zipfile.ZipFile | None = None
+    archive_path: Path | None = None
+    try:
+        for address in addresses:
+            if isinstance(address, Skipped):
+                yield address
+                continue
+            if address.member is not None and archive_path != address.path:
+                if archive is not None:
+                    archive.close()
+                archive, archive_path = zipfile.ZipFile(address.path), address.path
+            yield _read(address, archive)
+    finally:
+        if archive is not None:
+            archive.close()
+
+
+def _members(path: Path) -> Iterator[DocumentAddress | Skipped]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.endswith((".json", ".json.gz"))]
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        yield Skipped(place=str(path), reason=f"the zip archive is truncated or damaged ({error}); fetch it again")
+        return
+    if not names:
+        yield Skipped(place=str(path), reason="the zip archive holds no JSON file")
+    for name in sorted(names):
+        yield DocumentAddress(path=path, member=name)
+
+
+def _read(address: DocumentAddress, archive: zipfile.ZipFile | None) -> Document | Skipped:
+    try:
+        if address.member is not None and archive is not None:
+            with archive.open(address.member) as member:
+                content = member.read(MOST_BYTES + 1)
+        else:
+            with address.path.open("rb") as file:
+                content = file.read(MOST_BYTES + 1)
+        if address.name.endswith(".gz"):
+            content = _expanded(content)
+    except (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError) as error:
+        return Skipped(
+            place=address.place, reason=f"the compressed data is truncated or damaged ({error}); fetch it again"
+        )
+    except (OSError, NotImplementedError, RuntimeError) as error:
+        return Skipped(place=address.place, reason=f"it cannot be read: {error}")
+    if len(content) > MOST_BYTES:
+        return Skipped(place=address.place, reason=f"it is larger than {MOST_BYTES // 2**20} MiB unpacked")
+    return Document(place=address.place, name=address.name, content=content)
+
+
+def _expanded(content: bytes) -> bytes:
+    expanded = bytearray()
+    while content:
+        expander = zlib.decompressobj(wbits=31)
+        expanded += expander.decompress(content, MOST_BYTES + 1 - len(expanded))
+        if len(expanded) > MOST_BYTES:
+            break
+        if not expander.eof:
+            raise EOFError("it ends before its end-of-stream marker")
+        content = expander.unused_data.lstrip(b"\0")
+    return bytes(expanded)

@@ -1,0 +1,211 @@
+"""The SEC's submissions files: a company's name, industry and tickers, and when each filing was accepted."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from commands.companies.change_tickers import ChangeTickers
+from commands.companies.reclassify_company import ReclassifyCompany
+from commands.companies.record_acceptance import RecordAcceptance
+from commands.companies.register_company import RegisterCompany
+from commands.companies.rename_company import RenameCompany
+from commands.sources.documents import Document, DocumentAddress, cik_in_name, find_documents, read_documents
+from commands.sources.places import country_of
+from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
+from commands.sources.values import ValueUnusable, check_accession
+
+EASTERN = ZoneInfo("America/New_York")
+
+_CONTINUATION = re.compile(r"-submissions-[0-9]+")
+
+
+class _Filings(msgspec.Struct):
+    accessionNumber: list[str] = []
+    filingDate: list[str] = []
+    acceptanceDateTime: list[str] = []
+    form: list[str] = []
+    isXBRL: list[int] = []
+
+
+class _Index(msgspec.Struct):
+    recent: _Filings = msgspec.field(default_factory=_Filings)
+
+
+class _Address(msgspec.Struct):
+    stateOrCountry: str | None = None
+
+
+class _Addresses(msgspec.Struct):
+    business: _Address | None = None
+
+
+class _Submissions(msgspec.Struct):
+    cik: int | str | None = None
+    name: str | None = None
+    sic: str | None = None
+    tickers: list[str | None] = []
+    stateOfIncorporation: str | None = None
+    addresses: _Addresses | None = None
+    filings: _Index | None = None
+
+
+_decode = msgspec.json.Decoder(_Submissions).decode
+_decode_continuation = msgspec.json.Decoder(_Filings).decode
+
+
+def read_submissions(paths: Iterable[Path]) -> Reading:
+    """
+    This will read submissions files (.json, .json.gz), folders of them and the SEC's submissions.zip.
+
+    Of several files of one company the one with the newest filing comes last, so that it has the last word.
+    """
+    for document in read_documents(_oldest_first(find_documents(paths))):
+        if isinstance(document, Skipped):
+            yield document
+            continue
+        yield from parse_submissions(document)
+        yield FileRead(place=document.place)
+
+
+def parse_submissions(document: Document) -> Iterator[Item]:
+    """
+    This will propose what one submissions document says of its company: name, SIC code, country, tickers, and the
+    acceptance times of its filings with XBRL data.
+
+    A continuation file (CIK…-submissions-001) has acceptance times only; its company is named by the file.
+    """
+    continuation = _CONTINUATION.search(document.name) is not None
+    try:
+        company = _Submissions() if continuation else _decode(document.content)
+        filings = _decode_continuation(document.content) if continuation else _filings_of(company)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        yield Skipped(place=document.place, reason=f"it is not a complete submissions document: {error}")
+        return
+    cik_text = str(cik_in_name(document.name) or "") if continuation else str(company.cik or "").strip()
+    if not (cik_text.isascii() and cik_text.isdigit() and 0 < int(cik_text) < 10**10):
+        yield Skipped(place=document.place, reason=f"cik {cik_text[:20]!r} is not a number of one to ten digits")
+        return
+    cik = int(cik_text)
+    if not continuation:
+        yield from _company_of(company, cik, document.place)
+    accepted, skipped = acceptance_times(filings, place=document.place)
+    yield from skipped
+    if accepted:
+        yield Proposal(place=document.place, command=RecordAcceptance(cik=cik, filings=accepted))
+
+
+def _company_of(company: _Submissions, cik: int, place: str) -> Iterator[Proposal]:
+    name = (company.name or "").strip() or f"CIK{cik:010}"
+    sic = (company.sic or "").strip()
+    sic = sic.zfill(4) if sic.isascii() and sic.isdigit() and len(sic) <= 4 else ""
+    tickers = tuple(dict.fromkeys(ticker.strip().upper() for ticker in company.tickers if ticker and ticker.strip()))
+    business = company.addresses.business if company.addresses else None
+    country = country_of(business.stateOrCountry if business else None) or country_of(company.stateOfIncorporation)
+    yield Proposal(
+        place=place,
+        command=RegisterCompany(cik=cik, name=name, sic=sic or None, country=country, tickers=tickers),
+        condition="unregistered",
+    )
+    yield Proposal(place=place, command=RenameCompany(cik=cik, name=name))
+    if sic or country:
+        yield Proposal(place=place, command=ReclassifyCompany(cik=cik, sic=sic or None, country=country))
+    yield Proposal(place=place, command=ChangeTickers(cik=cik, tickers=tickers))
+
+
+def acceptance_times(
+    filings: _Filings, *, place: str
+) -> tuple[tuple[tuple[str, datetime], ...], tuple[Skipped, ...]]:
+    """
+    This will give the acceptance times (UTC) of the filings that carry XBRL data, in order of accession.
+
+    The file writes its times with a Z. Some vintages mean UTC by it, others write US Eastern time all the same;
+    read as UTC, those show filings accepted while EDGAR was closed (10 p.m. to 6 a.m. Eastern), and are taken as
+    Eastern.
+    """
+    times: dict[str, datetime] = {}
+    skipped: list[Skipped] = []
+    written: list[tuple[str, datetime]] = []
+    clock = _Clock()
+    columns = (filings.accessionNumber, filings.acceptanceDateTime, filings.form, filings.filingDate, filings.isXBRL)
+    if len({len(column) for column in columns}) != 1:
+        return (), (Skipped(place=place, reason="the columns of its filing table differ in length"),)
+    for accession, text, form, filed, is_xbrl in zip(*columns, strict=True):
+        try:
+            moment = datetime.fromisoformat(text)
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+            clock.observe(moment, form=form, filed=filed)
+            if is_xbrl:
+                check_accession(accession)
+                written.append((accession, moment))
+        except (ValueError, ValueUnusable) as error:
+            if is_xbrl:
+                skipped.append(Skipped(place=f"{place}: {accession[:40]}", reason=f"acceptance time: {error}"))
+    eastern = clock.is_eastern()
+    for accession, moment in written:
+        times[accession] = moment.replace(tzinfo=EASTERN).astimezone(UTC) if eastern else moment
+    return tuple(sorted(times.items())), tuple(skipped)
+
+
+class _Clock:
+    """Tells by which clock a file's acceptance times were written, by the hours at which EDGAR takes no filings."""
+
+    # The oldest rows of every file are UTC whatever the rest is, and the staff's own forms are dated at midnight.
+    FIRST_TELLING_DAY = "2004-01-01"
+    FORMS_BY_STAFF = frozenset({"EFFECT", "QUALIF", "UPLOAD", "CORRESP", "LETTER", "NO ACT"})
+
+    def __init__(self) -> None:
+        self.eastern = 0
+        self.utc = 0
+
+    def observe(self, moment: datetime, *, form: str, filed: str) -> None:
+        if filed < self.FIRST_TELLING_DAY or form in self.FORMS_BY_STAFF:
+            return
+        hour_if_eastern = moment.hour
+        hour_if_utc = moment.astimezone(EASTERN).hour
+        open_if_eastern, open_if_utc = 6 <= hour_if_eastern < 22, 6 <= hour_if_utc < 22
+        self.eastern += open_if_eastern and not open_if_utc
+        self.utc += open_if_utc and not open_if_eastern
+
+    def is_eastern(self) -> bool:
+        return self.eastern > self.utc
+
+
+def _filings_of(company: _Submissions) -> _Filings:
+    return company.filings.recent if company.filings else _Filings()
+
+
+def _oldest_first(addresses: Iterable[DocumentAddress | Skipped]) -> Iterator[DocumentAddress | Skipped]:
+    """This will order the files of one company by their newest filing, leaving all others in their order."""
+    by_company: dict[int | None, list[DocumentAddress]] = {}
+    loose: list[Skipped] = []
+    for address in addresses:
+        if isinstance(address, Skipped):
+            loose.append(address)
+        else:
+            by_company.setdefault(cik_in_name(address.name), []).append(address)
+    yield from loose
+    for cik, documents in by_company.items():
+        if cik is None or sum(not _CONTINUATION.search(document.name) for document in documents) < 2:
+            yield from documents
+        else:
+            yield from _sorted_by_vintage(documents)
+
+
+def _sorted_by_vintage(documents: Sequence[DocumentAddress]) -> list[DocumentAddress]:
+    vintages = dict(zip(documents, map(_vintage, read_documents(documents)), strict=True))
+    return sorted(documents, key=lambda document: vintages[document])
+
+
+def _vintage(document: Document | Skipped) -> str:
+    if isinstance(document, Skipped) or _CONTINUATION.search(document.name):
+        return ""
+    try:
+        filed: list[str] = _filings_of(_decode(document.content)).filingDate
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    return max(filed, default="")
