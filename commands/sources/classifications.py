@@ -11,6 +11,7 @@ from typing import Any
 
 from commands.companies.change_tickers import ChangeTickers
 from commands.companies.reclassify_company import ReclassifyCompany
+from commands.companies.rename_company import RenameCompany
 from commands.sources.documents import files_under
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
 
@@ -22,8 +23,8 @@ def read_classifications(paths: Iterable[Path]) -> Reading:
     This will read tables of SIC codes (.csv with the columns cik, sic and perhaps country) and the SEC's
     company_tickers.json, plain or gzipped, and propose what they say of companies that are registered.
 
-    SIC codes fill gaps only: a code that came with the company's own submissions file stays. Companies that are
-    not registered are passed over, since there is nothing of theirs to classify.
+    SIC codes fill gaps only: a code that came with the company's own submissions file stays. Tickers and names are
+    taken as they are. Companies that are not registered are passed over: there is nothing of theirs to classify.
     """
     for path in paths:
         for found in files_under(path, suffixes=_SUFFIXES):
@@ -75,12 +76,18 @@ def _sic_codes(text: str, *, place: str) -> Iterator[Item]:
 def _tickers(table: Any, *, place: str) -> Iterator[Item]:
     rows = table.values() if isinstance(table, dict) else table
     tickers: dict[int, dict[str, None]] = {}
+    names: dict[int, str] = {}
     for row in rows:
         if not isinstance(row, dict) or not _is_cik(str(row.get("cik_str", ""))) or not row.get("ticker"):
             raise ValueError("its entries do not have the fields cik_str and ticker")
         tickers.setdefault(int(row["cik_str"]), {})[str(row["ticker"]).strip().upper()] = None
-    for cik, names in tickers.items():
-        yield Proposal(place=f"{place}: CIK {cik}", command=ChangeTickers(cik=cik, tickers=tuple(names)))
+        if title := str(row.get("title") or "").strip():
+            names[int(row["cik_str"])] = title
+    for cik, of_company in tickers.items():
+        where = f"{place}: CIK {cik}"
+        yield Proposal(place=where, command=ChangeTickers(cik=cik, tickers=tuple(of_company)))
+        if cik in names:
+            yield Proposal(place=where, command=RenameCompany(cik=cik, name=names[cik]))
 
 
 def _is_cik(text: str) -> bool:

@@ -116,9 +116,7 @@ def _filings_of(company: _Company, condemned: dict[str, str]) -> dict[str, _Fili
     filings: dict[str, _Filing] = {}
     good_dates: set[str] = set()
     concepts = sorted(
-        (f"{taxonomy}:{tag}", concept)
-        for taxonomy, tags in company.facts.items()
-        for tag, concept in tags.items()
+        (f"{taxonomy}:{tag}", concept) for taxonomy, tags in company.facts.items() for tag, concept in tags.items()
     )
     for concept_name, concept in concepts:
         for unit in sorted(concept.units):
@@ -128,9 +126,7 @@ def _filings_of(company: _Company, condemned: dict[str, str]) -> dict[str, _Fili
     return filings
 
 
-def _gather(
-    concept: str, unit: str, facts: list[_Fact], filings: dict[str, _Filing], good_dates: set[str]
-) -> None:
+def _gather(concept: str, unit: str, facts: list[_Fact], filings: dict[str, _Filing], good_dates: set[str]) -> None:
     by_accession: dict[str, list[FactValue]] = {}
     facts.sort(key=_period)
     for fact in facts:

@@ -33,7 +33,13 @@ EASTERN = ZoneInfo("America/New_York")
 
 # How the data sets name the taxonomies whose concepts everybody shares; a version that is an accession marks a
 # concept of the filer's own.
-_TAXONOMIES = {b"us-gaap": b"us-gaap", b"ifrs-full": b"ifrs-full", b"ifrs": b"ifrs-full", b"dei": b"dei", b"srt": b"srt"}
+_TAXONOMIES = {
+    b"us-gaap": b"us-gaap",
+    b"ifrs-full": b"ifrs-full",
+    b"ifrs": b"ifrs-full",
+    b"dei": b"dei",
+    b"srt": b"srt",
+}
 
 _SUB_COLUMNS = ("adsh", "cik", "name", "form", "filed")
 _NUM_COLUMNS = (b"adsh", b"tag", b"version", b"ddate", b"qtrs", b"uom", b"value")

@@ -117,9 +117,7 @@ def _company_of(company: _Submissions, cik: int, place: str) -> Iterator[Proposa
     yield Proposal(place=place, command=ChangeTickers(cik=cik, tickers=tickers))
 
 
-def acceptance_times(
-    filings: _Filings, *, place: str
-) -> tuple[tuple[tuple[str, datetime], ...], tuple[Skipped, ...]]:
+def acceptance_times(filings: _Filings, *, place: str) -> tuple[tuple[tuple[str, datetime], ...], tuple[Skipped, ...]]:
     """
     This will give the acceptance times (UTC) of the filings that carry XBRL data, in order of accession.
 

@@ -2,13 +2,10 @@
 
 import re
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
 
-MOST_DIGITS = 60
-"""More digits before or after the decimal point than any reported figure has, and fewer than a typing error can have."""
+from commands.filings.validation import canonical_value
 
-_PLAIN_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,%d})" % (MOST_DIGITS - 1))
-_NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?")
+_PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,24}")
 _ACCESSION = re.compile(r"[0-9]{10}-[0-9]{2}-[0-9]{6}")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -22,27 +19,16 @@ def canonical_decimal(text: str) -> str:
     This will give the one spelling of a decimal number: no exponent, no plus, no trailing zeros, never "-0".
 
     Raises:
-        ValueUnusable: it is no finite number, or has more than `MOST_DIGITS` digits on a side of its point.
+        ValueUnusable: it is no finite number, or longer than any reported figure.
     """
     if _PLAIN_INTEGER.fullmatch(text):
-        return "0" if text == "-0" else text
-    if not _NUMBER.fullmatch(text):
-        raise ValueUnusable(f"{text[:40]!r} is not a finite decimal number")
+        return text
     try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise ValueUnusable(f"{text[:40]!r} is not a finite decimal number") from None
-    if not number:
-        return "0"
-    if number.adjusted() >= MOST_DIGITS:
-        raise ValueUnusable(f"the number {text[:24]}... has more than {MOST_DIGITS} digits before its decimal point")
-    if number.as_tuple().exponent < -4 * MOST_DIGITS:  # type: ignore[operator]  # it is finite: the pattern says so
-        raise ValueUnusable(f"the number {text[:24]}... has more than {MOST_DIGITS} digits after its decimal point")
-    whole, _, fraction = format(number, "f").partition(".")
-    fraction = fraction.rstrip("0")
-    if len(fraction) > MOST_DIGITS:
-        raise ValueUnusable(f"the number {text[:24]}... has more than {MOST_DIGITS} digits after its decimal point")
-    return f"{whole}.{fraction}" if fraction else whole
+        return canonical_value(text)
+    except ValueError as error:
+        raise ValueUnusable(
+            f"the number {text[:24]}{'...' if len(text) > 24 else ''} cannot be kept: {error}"
+        ) from None
 
 
 def check_accession(text: str) -> None:

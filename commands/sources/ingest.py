@@ -1,0 +1,147 @@
+"""From what a source proposes to events in the log, batch by batch."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import msgspec
+import psycopg
+
+from commands.companies.reclassify_company import ReclassifyCompany
+from commands.companies.register_company import RegisterCompany
+from commands.dispatch import dispatch_many
+from commands.errors import CommandError
+from commands.filings.report_filing import ReportFiling
+from commands.sources.reading import FileRead, Item, Proposal, Skipped
+from commands.sql import load_statements
+
+_SQL = load_statements("commands.sources", "ingest.sql")
+
+FILINGS_PER_BATCH = 200
+FACTS_PER_BATCH = 50_000
+COMMANDS_PER_BATCH = 2_000
+
+
+class Tally(msgspec.Struct, kw_only=True):
+    """
+    How far an ingest has come.
+
+    `passed_over` counts what did not apply: companies that are registered already, or not at all, or whose SIC code
+    is known. `unchanged` counts filings and company details that stood there already. `facts` counts those of the
+    events that went in, `facts_read` all of them.
+    """
+
+    files: int = 0
+    filings: int = 0
+    events: int = 0
+    unchanged: int = 0
+    passed_over: int = 0
+    facts: int = 0
+    facts_read: int = 0
+    skipped: list[Skipped] = []
+
+    @property
+    def usable(self) -> bool:
+        """False when nothing at all could be taken from the input."""
+        return bool(self.filings or self.events or self.unchanged or self.passed_over or self.files)
+
+
+class _Known(msgspec.Struct):
+    sic: str | None
+    country: str | None
+
+
+def ingest(
+    connection: psycopg.Connection,
+    items: Iterable[Item],
+    *,
+    tally: Tally,
+    now: Callable[[], datetime],
+    skipped: Callable[[Skipped], None],
+    progress: Callable[[Tally], None],
+) -> None:
+    """
+    This will dispatch what a source proposes, one transaction for a batch of filings, and keep count in `tally`.
+
+    What is in stays in when it is interrupted: a batch is there as a whole or not at all, and doing all of it again
+    adds only what is missing. `progress` is called after every batch, `skipped` for everything that was left out.
+    """
+    batch: list[Proposal] = []
+    filings = facts = 0
+
+    def leave_out(item: Skipped) -> None:
+        tally.skipped.append(item)
+        skipped(item)
+
+    for item in items:
+        match item:
+            case Skipped():
+                leave_out(item)
+            case FileRead():
+                tally.files += 1
+            case Proposal():
+                batch.append(item)
+                if isinstance(item.command, ReportFiling):
+                    filings += 1
+                    facts += _facts_in(item.command)
+        if filings >= FILINGS_PER_BATCH or facts >= FACTS_PER_BATCH or len(batch) >= COMMANDS_PER_BATCH:
+            _dispatch(connection, batch, tally=tally, now=now, leave_out=leave_out)
+            batch, filings, facts = [], 0, 0
+            progress(tally)
+    if batch:
+        _dispatch(connection, batch, tally=tally, now=now, leave_out=leave_out)
+    progress(tally)
+
+
+def _dispatch(
+    connection: psycopg.Connection,
+    batch: list[Proposal],
+    *,
+    tally: Tally,
+    now: Callable[[], datetime],
+    leave_out: Callable[[Skipped], None],
+) -> None:
+    ciks = sorted({proposal.command.cik for proposal in batch})
+    known = {
+        cik: _Known(sic=sic, country=country)
+        for cik, sic, country in connection.execute(_SQL["known_companies"], {"ciks": ciks})
+    }
+    applying = [applied for proposal in batch if (applied := _applied(proposal, known)) is not None]
+    tally.passed_over += len(batch) - len(applying)
+    outcomes = dispatch_many(connection, [proposal.command for proposal in applying], now=now())
+    for proposal, outcome in zip(applying, outcomes, strict=True):
+        if isinstance(outcome, CommandError):
+            leave_out(Skipped(place=proposal.place, reason=f"{outcome.message} {outcome.fix}"))
+            continue
+        tally.events += len(outcome.event_ids)
+        tally.unchanged += not outcome.event_ids
+        if isinstance(proposal.command, ReportFiling):
+            facts = _facts_in(proposal.command)
+            tally.filings += 1
+            tally.facts_read += facts
+            tally.facts += facts if outcome.event_ids else 0
+
+
+def _applied(proposal: Proposal, known: dict[int, _Known]) -> Proposal | None:
+    """The proposal as it is to be dispatched; None when its condition does not hold."""
+    command = proposal.command
+    company = known.get(command.cik)
+    if isinstance(command, RegisterCompany):
+        if proposal.condition == "unregistered" and company is not None:
+            return None
+        known[command.cik] = _Known(sic=command.sic, country=command.country)
+        return proposal
+    if company is None and not isinstance(command, ReportFiling):
+        return None
+    if isinstance(command, ReclassifyCompany) and company is not None:
+        if proposal.condition == "unclassified" and company.sic is not None:
+            return None
+        company.sic, company.country = command.sic or company.sic, command.country or company.country
+        return Proposal(
+            place=proposal.place,
+            command=ReclassifyCompany(cik=command.cik, sic=company.sic, country=company.country),
+        )
+    return proposal
+
+
+def _facts_in(command: ReportFiling) -> int:
+    return sum(len(values) for _, _, values in command.facts)

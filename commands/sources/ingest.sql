@@ -1,0 +1,5 @@
+-- name: known_companies
+-- What is known of some companies before their commands are decided. Uses company_state_pkey.
+select cik, sic, country
+from events.company_state
+where cik = any (%(ciks)s::bigint[])

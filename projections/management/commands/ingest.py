@@ -1,0 +1,132 @@
+"""`manage.py ingest`: from files to events."""
+
+import signal
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psycopg
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from commands.sources.classifications import read_classifications
+from commands.sources.companyfacts import read_companyfacts
+from commands.sources.fsds import read_fsds
+from commands.sources.ingest import Tally, ingest
+from commands.sources.reading import Reading, Skipped
+from commands.sources.sample import read_sample
+from commands.sources.submissions import read_submissions
+
+SOURCES: dict[str, Callable[[Iterable[Path]], Reading]] = {
+    "companyfacts": read_companyfacts,
+    "fsds": read_fsds,
+    "submissions": read_submissions,
+    "classifications": read_classifications,
+    "sample": read_sample,
+}
+
+ALL_IN, SOME_SKIPPED, NOTHING_USABLE, INTERRUPTED = 0, 1, 2, 130
+_MOST_REPORTED = 200
+
+
+class Command(BaseCommand):
+    help = (
+        "Read files and record what is new in them. Reading a file again adds nothing. "
+        "Exit code 0: all is in; 1: something was skipped and reported; 2: nothing could be used; 130: interrupted, "
+        "what is in stays in."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("source", choices=sorted(SOURCES), help="what kind of files these are")
+        parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a file, a folder or an archive")
+        parser.add_argument("--wait", action="store_true", help="return only when the figures can be read")
+
+    def handle(self, *args: object, **options: Any) -> None:
+        tally = Tally()
+        started = time.monotonic()
+        signal.signal(signal.SIGTERM, _interrupt)
+        shown = _Progress(self.stderr, started=started)
+        try:
+            with psycopg.connect(settings.FACTFOLD.database_url, autocommit=True) as connection:
+                ingest(
+                    connection,
+                    SOURCES[options["source"]](options["paths"]),
+                    tally=tally,
+                    now=lambda: datetime.now(UTC),
+                    skipped=shown.skipped,
+                    progress=shown.progress,
+                )
+        except KeyboardInterrupt:
+            shown.finish()
+            self.stdout.write(f"interrupted; what is in stays in: {summary(tally, seconds=time.monotonic() - started)}")
+            sys.exit(INTERRUPTED)
+        except psycopg.OperationalError as error:
+            shown.finish()
+            self.stderr.write(
+                f"The database cannot be reached: {error}".rstrip()
+                + "\nStart it (`python3 manage.py up`) or set DATABASE_URL; then run this again: it goes on where it was."
+            )
+            sys.exit(NOTHING_USABLE)
+        shown.finish()
+        self.stdout.write(summary(tally, seconds=time.monotonic() - started))
+        sys.exit(exit_code(tally))
+
+
+def exit_code(tally: Tally) -> int:
+    """This will say how an ingest went: 0 all in, 1 something skipped, 2 nothing usable."""
+    if not tally.usable:
+        return NOTHING_USABLE
+    return SOME_SKIPPED if tally.skipped else ALL_IN
+
+
+def summary(tally: Tally, *, seconds: float) -> str:
+    """This will put an ingest into one line."""
+    rate = tally.facts_read / seconds if seconds > 0 else 0.0
+    new = f"{tally.events} new events" if tally.events else "0 new events, everything was there already"
+    return (
+        f"{tally.files} files, {tally.filings} filings, {tally.facts_read} facts read: {new} "
+        f"({tally.facts} facts), {tally.unchanged} unchanged, {tally.passed_over} not applicable, "
+        f"{len(tally.skipped)} skipped; {seconds:.1f} s, {rate:.0f} facts/s"
+    )
+
+
+class _Progress:
+    """Shows an ingest on standard error: one line that moves on a terminal, a line every few seconds elsewhere."""
+
+    SECONDS_BETWEEN_LINES = 5.0
+
+    def __init__(self, stderr: Any, *, started: float) -> None:
+        self._stderr = stderr
+        self._started = self._last = started
+        self._skipped = 0
+        self._moving = stderr.isatty()
+
+    def progress(self, tally: Tally) -> None:
+        now = time.monotonic()
+        line = summary(tally, seconds=now - self._started)
+        if self._moving:
+            self._stderr.write(f"\r\x1b[K{line[:150]}", ending="")
+        elif now - self._last >= self.SECONDS_BETWEEN_LINES:
+            self._stderr.write(line)
+            self._last = now
+        self._stderr.flush()
+
+    def skipped(self, item: Skipped) -> None:
+        self._skipped += 1
+        self.finish()
+        if self._skipped <= _MOST_REPORTED:
+            self._stderr.write(f"skipped {item.place}: {item.reason}")
+        elif self._skipped == _MOST_REPORTED + 1:
+            self._stderr.write("more was skipped; the count stands in the summary")
+
+    def finish(self) -> None:
+        if self._moving:
+            self._stderr.write("\r\x1b[K", ending="")
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
