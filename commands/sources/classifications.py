@@ -15,6 +15,8 @@ from commands.companies.rename_company import RenameCompany
 from commands.sources.documents import files_under
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
 
+# How the libraries that write such tables spell a missing value.
+_ABSENT = frozenset({"nan", "NaN", "None", "NULL"})
 _SUFFIXES = (".csv", ".csv.gz", ".json", ".json.gz")
 
 
@@ -57,7 +59,8 @@ def _sic_codes(text: str, *, place: str) -> Iterator[Item]:
     if missing:
         raise ValueError(f"it has no column {' and no column '.join(sorted(missing))}")
     for row in rows:
-        cik, sic, country = row["cik"] or "", row["sic"] or "", row.get("country") or None
+        cik, sic, country = (row.get(name) or "" for name in ("cik", "sic", "country"))
+        sic = "" if sic in _ABSENT else sic
         where = f"{place}: line {rows.line_num}"
         if not _is_cik(cik):
             yield Skipped(place=where, reason=f"cik {cik[:20]!r} is not a number of one to ten digits")
@@ -68,7 +71,7 @@ def _sic_codes(text: str, *, place: str) -> Iterator[Item]:
         else:
             yield Proposal(
                 place=where,
-                command=ReclassifyCompany(cik=int(cik), sic=sic.zfill(4) if sic else None, country=country),
+                command=ReclassifyCompany(cik=int(cik), sic=sic.zfill(4) if sic else None, country=country or None),
                 condition="unclassified",
             )
 

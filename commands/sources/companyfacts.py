@@ -10,7 +10,7 @@ import msgspec
 from commands.companies.register_company import RegisterCompany
 from commands.filings.events import ConceptFacts, FactValue
 from commands.filings.report_filing import ReportFiling
-from commands.sources.documents import Document, cik_in_name, find_documents, read_documents
+from commands.sources.documents import Document, DocumentReader, cik_in_name, find_documents
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
 from commands.sources.values import ValueUnusable, canonical_decimal, check_accession, parse_iso_date
 
@@ -28,10 +28,10 @@ class _Concept(msgspec.Struct):
     units: dict[str, list[_Fact]]
 
 
-class _Company(msgspec.Struct):
+class _Company(msgspec.Struct, rename={"entity_name": "entityName"}):
     cik: int | str
     facts: dict[str, dict[str, _Concept]]
-    entityName: str = ""
+    entity_name: str = ""
 
 
 class _Filing:
@@ -62,12 +62,14 @@ def read_companyfacts(paths: Iterable[Path]) -> Reading:
     This will read companyfacts files (.json, .json.gz), folders of them and the SEC's companyfacts.zip, one
     company at a time, and propose a `RegisterCompany` for each and a `ReportFiling` for each accession.
     """
-    for document in read_documents(find_documents(paths)):
-        if isinstance(document, Skipped):
-            yield document
-            continue
-        yield from parse_companyfacts(document)
-        yield FileRead(place=document.place)
+    with DocumentReader() as reader:
+        for address in find_documents(paths):
+            document = address if isinstance(address, Skipped) else reader.read(address)
+            if isinstance(document, Skipped):
+                yield document
+                continue
+            yield from parse_companyfacts(document)
+            yield FileRead(place=document.place)
 
 
 def parse_companyfacts(document: Document) -> Iterator[Item]:
@@ -88,7 +90,7 @@ def parse_companyfacts(document: Document) -> Iterator[Item]:
     yield from troubles
     yield Proposal(
         place=document.place,
-        command=RegisterCompany(cik=cik, name=company.entityName.strip() or f"CIK{cik:010}"),
+        command=RegisterCompany(cik=cik, name=company.entity_name.strip() or f"CIK{cik:010}"),
         condition="unregistered",
     )
     filings = _filings_of(company, condemned)
@@ -263,7 +265,7 @@ def _strictly_decoded(document: Document, *, troubles: list[Skipped], condemned:
     except RecursionError:
         raise _DocumentUnusable("the JSON text is nested too deeply") from None
     taxonomies = _object(_object(whole, "the document").get("facts"), "facts")
-    company = _Company(cik=str(whole.get("cik", "")), entityName=str(whole.get("entityName") or ""), facts={})
+    company = _Company(cik=str(whole.get("cik", "")), entity_name=str(whole.get("entityName") or ""), facts={})
     for taxonomy, tags in taxonomies.items():
         kept_tags = company.facts.setdefault(taxonomy, {})
         for tag, concept in _object(tags, taxonomy).items():

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -74,23 +75,47 @@ def find_documents(paths: Iterable[Path]) -> Iterator[DocumentAddress | Skipped]
                 yield DocumentAddress(path=found)
 
 
-def read_documents(addresses: Iterable[DocumentAddress | Skipped]) -> Iterator[Document | Skipped]:
-    """This will read documents one by one, keeping an archive open while its members follow each other."""
-    archive: zipfile.ZipFile | None = None
-    archive_path: Path | None = None
-    try:
-        for address in addresses:
-            if isinstance(address, Skipped):
-                yield address
-                continue
-            if address.member is not None and archive_path != address.path:
-                if archive is not None:
-                    archive.close()
-                archive, archive_path = zipfile.ZipFile(address.path), address.path
-            yield _read(address, archive)
-    finally:
-        if archive is not None:
-            archive.close()
+class DocumentReader:
+    """Reads documents one by one, keeping an archive open while its members follow each other."""
+
+    def __init__(self) -> None:
+        self._archive: zipfile.ZipFile | None = None
+        self._path: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._archive is not None:
+            self._archive.close()
+
+    def read(self, address: DocumentAddress) -> Document | Skipped:
+        """This will bring a whole document into memory, or say why that cannot be done."""
+        try:
+            if address.member is not None:
+                with self._opened(address.path).open(address.member) as member:
+                    content = member.read(MOST_BYTES + 1)
+            else:
+                with address.path.open("rb") as file:
+                    content = file.read(MOST_BYTES + 1)
+            if address.name.endswith(".gz"):
+                content = _expanded(content)
+        except (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError) as error:
+            return Skipped(
+                place=address.place, reason=f"the compressed data is truncated or damaged ({error}); fetch it again"
+            )
+        except (OSError, NotImplementedError, RuntimeError) as error:
+            return Skipped(place=address.place, reason=f"it cannot be read: {error}")
+        if len(content) > MOST_BYTES:
+            return Skipped(place=address.place, reason=f"it is larger than {MOST_BYTES // 2**20} MiB unpacked")
+        return Document(place=address.place, name=address.name, content=content)
+
+    def _opened(self, path: Path) -> zipfile.ZipFile:
+        if self._archive is None or self._path != path:
+            if self._archive is not None:
+                self._archive.close()
+            self._archive, self._path = zipfile.ZipFile(path), path
+        return self._archive
 
 
 def _members(path: Path) -> Iterator[DocumentAddress | Skipped]:
@@ -104,27 +129,6 @@ def _members(path: Path) -> Iterator[DocumentAddress | Skipped]:
         yield Skipped(place=str(path), reason="the zip archive holds no JSON file")
     for name in sorted(names):
         yield DocumentAddress(path=path, member=name)
-
-
-def _read(address: DocumentAddress, archive: zipfile.ZipFile | None) -> Document | Skipped:
-    try:
-        if address.member is not None and archive is not None:
-            with archive.open(address.member) as member:
-                content = member.read(MOST_BYTES + 1)
-        else:
-            with address.path.open("rb") as file:
-                content = file.read(MOST_BYTES + 1)
-        if address.name.endswith(".gz"):
-            content = _expanded(content)
-    except (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError) as error:
-        return Skipped(
-            place=address.place, reason=f"the compressed data is truncated or damaged ({error}); fetch it again"
-        )
-    except (OSError, NotImplementedError, RuntimeError) as error:
-        return Skipped(place=address.place, reason=f"it cannot be read: {error}")
-    if len(content) > MOST_BYTES:
-        return Skipped(place=address.place, reason=f"it is larger than {MOST_BYTES // 2**20} MiB unpacked")
-    return Document(place=address.place, name=address.name, content=content)
 
 
 def _expanded(content: bytes) -> bytes:

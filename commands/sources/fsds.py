@@ -46,7 +46,8 @@ _NUM_COLUMNS = (b"adsh", b"tag", b"version", b"ddate", b"qtrs", b"uom", b"value"
 
 # num.txt is in no order, so its rows are first dealt out by accession to temporary files of about this size
 # (unpacked) and each of them is then gathered in memory.
-_BYTES_PER_PART = 48 * 1024 * 1024
+_BYTES_PER_PART = 32 * 1024 * 1024
+_BYTES_IN_MEMORY = 64 * 1024 * 1024
 
 
 class _TableUnusable(Exception):
@@ -220,13 +221,11 @@ def _accepted_at(text: str) -> datetime | None:
 
 
 def _deal_out(archive: zipfile.ZipFile, stack: ExitStack, problems: dict[str, str]) -> list[IO[bytes]]:
-    size = _member(archive, "num.txt").file_size
-    parts: list[IO[bytes]] = [
-        stack.enter_context(tempfile.SpooledTemporaryFile(max_size=_BYTES_PER_PART))
-        if size <= _BYTES_PER_PART
-        else stack.enter_context(tempfile.TemporaryFile())
-        for _ in range(max(1, -(-size // _BYTES_PER_PART)))
-    ]
+    count = max(1, -(-_member(archive, "num.txt").file_size // _BYTES_PER_PART))
+    parts: list[IO[bytes]] = []
+    for _ in range(count):
+        part = tempfile.SpooledTemporaryFile(max_size=_BYTES_IN_MEMORY // count)  # noqa: SIM115  # the stack closes it
+        parts.append(stack.enter_context(part))
     with _opened(archive, "num.txt") as table:
         header = table.readline().rstrip(b"\r\n").split(b"\t")
         missing = [name.decode() for name in _NUM_COLUMNS if name not in header]
@@ -249,8 +248,7 @@ def _deal_out(archive: zipfile.ZipFile, stack: ExitStack, problems: dict[str, st
             taxonomy = _TAXONOMIES.get(cells[version].partition(b"/")[0])
             if taxonomy is None:
                 continue
-            part = parts[zlib.crc32(cells[adsh]) % len(parts)]
-            part.write(
+            parts[zlib.crc32(cells[adsh]) % len(parts)].write(
                 b"\t".join((cells[adsh], taxonomy, cells[tag], cells[uom], cells[ddate], cells[qtrs], cells[value]))
                 + b"\n"
             )

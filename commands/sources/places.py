@@ -1,10 +1,11 @@
 """Countries as EDGAR writes them."""
 
-_US_STATES = frozenset(
-    "AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK "
-    "OR PA RI SC SD TN TX UT VT VA WA WV WI WY X1".split()
-)
-_CANADIAN_PROVINCES = frozenset("A0 A1 A2 A3 A4 A5 A6 A7 A8 A9 B0 Z4".split())
+_US_STATES = frozenset({
+    "AK", "AL", "AR", "AZ", "CA", "CO", "CT", "DC", "DE", "FL", "GA", "HI", "IA", "ID", "IL", "IN", "KS", "KY", "LA",
+    "MA", "MD", "ME", "MI", "MN", "MO", "MS", "MT", "NC", "ND", "NE", "NH", "NJ", "NM", "NV", "NY", "OH", "OK", "OR",
+    "PA", "RI", "SC", "SD", "TN", "TX", "UT", "VA", "VT", "WA", "WI", "WV", "WY", "X1",
+})  # fmt: skip
+_CANADIAN_PROVINCES = frozenset({"A0", "A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "B0", "Z4"})
 _ABROAD = {
     "1T": "MH", "2M": "DE", "C1": "AR", "C3": "AU", "C4": "AT", "C9": "BE", "D0": "BM", "D5": "BR", "D8": "VG",
     "E9": "KY", "F3": "CL", "F4": "CN", "F5": "TW", "F8": "CO", "G7": "DK", "H9": "FI", "I0": "FR", "J3": "GR",

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -14,7 +13,7 @@ from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.register_company import RegisterCompany
 from commands.companies.rename_company import RenameCompany
-from commands.sources.documents import Document, DocumentAddress, cik_in_name, find_documents, read_documents
+from commands.sources.documents import Document, DocumentAddress, DocumentReader, cik_in_name, find_documents
 from commands.sources.places import country_of
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
 from commands.sources.values import ValueUnusable, check_accession
@@ -24,32 +23,41 @@ EASTERN = ZoneInfo("America/New_York")
 _CONTINUATION = re.compile(r"-submissions-[0-9]+")
 
 
-class _Filings(msgspec.Struct):
-    accessionNumber: list[str] = []
-    filingDate: list[str] = []
-    acceptanceDateTime: list[str] = []
-    form: list[str] = []
-    isXBRL: list[int] = []
+class _Filings(
+    msgspec.Struct,
+    rename={
+        "accessions": "accessionNumber",
+        "filed": "filingDate",
+        "accepted": "acceptanceDateTime",
+        "forms": "form",
+        "with_xbrl": "isXBRL",
+    },
+):
+    accessions: list[str] = []
+    filed: list[str] = []
+    accepted: list[str] = []
+    forms: list[str] = []
+    with_xbrl: list[int] = []
 
 
 class _Index(msgspec.Struct):
     recent: _Filings = msgspec.field(default_factory=_Filings)
 
 
-class _Address(msgspec.Struct):
-    stateOrCountry: str | None = None
+class _Address(msgspec.Struct, rename={"place": "stateOrCountry"}):
+    place: str | None = None
 
 
 class _Addresses(msgspec.Struct):
     business: _Address | None = None
 
 
-class _Submissions(msgspec.Struct):
+class _Submissions(msgspec.Struct, rename={"incorporated_in": "stateOfIncorporation"}):
     cik: int | str | None = None
     name: str | None = None
     sic: str | None = None
     tickers: list[str | None] = []
-    stateOfIncorporation: str | None = None
+    incorporated_in: str | None = None
     addresses: _Addresses | None = None
     filings: _Index | None = None
 
@@ -62,14 +70,19 @@ def read_submissions(paths: Iterable[Path]) -> Reading:
     """
     This will read submissions files (.json, .json.gz), folders of them and the SEC's submissions.zip.
 
-    Of several files of one company the one with the newest filing comes last, so that it has the last word.
+    The files of one company count as one: what the file with the newest filing says of the company holds, and of
+    an acceptance time that several files tell, its newest telling.
     """
-    for document in read_documents(_oldest_first(find_documents(paths))):
-        if isinstance(document, Skipped):
-            yield document
-            continue
-        yield from parse_submissions(document)
-        yield FileRead(place=document.place)
+    with DocumentReader() as reader:
+        for addresses in _by_company(find_documents(paths)):
+            if isinstance(addresses, Skipped):
+                yield addresses
+                continue
+            documents = [reader.read(address) for address in addresses]
+            sound = sorted((document for document in documents if isinstance(document, Document)), key=_vintage)
+            yield from (document for document in documents if isinstance(document, Skipped))
+            yield from _as_one([list(parse_submissions(document)) for document in sound])
+            yield from (FileRead(place=document.place) for document in sound)
 
 
 def parse_submissions(document: Document) -> Iterator[Item]:
@@ -105,7 +118,7 @@ def _company_of(company: _Submissions, cik: int, place: str) -> Iterator[Proposa
     sic = sic.zfill(4) if sic.isascii() and sic.isdigit() and len(sic) <= 4 else ""
     tickers = tuple(dict.fromkeys(ticker.strip().upper() for ticker in company.tickers if ticker and ticker.strip()))
     business = company.addresses.business if company.addresses else None
-    country = country_of(business.stateOrCountry if business else None) or country_of(company.stateOfIncorporation)
+    country = country_of(business.place if business else None) or country_of(company.incorporated_in)
     yield Proposal(
         place=place,
         command=RegisterCompany(cik=cik, name=name, sic=sic or None, country=country, tickers=tickers),
@@ -129,7 +142,7 @@ def acceptance_times(filings: _Filings, *, place: str) -> tuple[tuple[tuple[str,
     skipped: list[Skipped] = []
     written: list[tuple[str, datetime]] = []
     clock = _Clock()
-    columns = (filings.accessionNumber, filings.acceptanceDateTime, filings.form, filings.filingDate, filings.isXBRL)
+    columns = (filings.accessions, filings.accepted, filings.forms, filings.filed, filings.with_xbrl)
     if len({len(column) for column in columns}) != 1:
         return (), (Skipped(place=place, reason="the columns of its filing table differ in length"),)
     for accession, text, form, filed, is_xbrl in zip(*columns, strict=True):
@@ -177,33 +190,54 @@ def _filings_of(company: _Submissions) -> _Filings:
     return company.filings.recent if company.filings else _Filings()
 
 
-def _oldest_first(addresses: Iterable[DocumentAddress | Skipped]) -> Iterator[DocumentAddress | Skipped]:
-    """This will order the files of one company by their newest filing, leaving all others in their order."""
-    by_company: dict[int | None, list[DocumentAddress]] = {}
-    loose: list[Skipped] = []
+def _as_one(readings: Sequence[list[Item]]) -> Iterator[Item]:
+    """This will combine what several vintages of one company's file propose, oldest first, so that none is undone."""
+    about: list[Proposal] = []
+    accepted: dict[str, datetime] = {}
+    place = ""
+    for items in readings:
+        of_vintage: list[Proposal] = []
+        for item in items:
+            if not isinstance(item, Proposal):
+                yield item
+            elif isinstance(item.command, RecordAcceptance):
+                accepted.update(item.command.filings)
+                place, cik = item.place, item.command.cik
+            else:
+                of_vintage.append(item)
+        about = of_vintage or about
+    yield from about
+    if accepted:
+        yield Proposal(place=place, command=RecordAcceptance(cik=cik, filings=tuple(sorted(accepted.items()))))
+
+
+def _by_company(addresses: Iterable[DocumentAddress | Skipped]) -> Iterator[list[DocumentAddress] | Skipped]:
+    """
+    This will group addresses by the CIK in their names: all loose files, and of an archive, in which the members
+    are too many to be kept in mind, those that follow each other.
+    """
+    loose: dict[object, list[DocumentAddress]] = {}
+    members: list[DocumentAddress] = []
     for address in addresses:
         if isinstance(address, Skipped):
-            loose.append(address)
+            yield address
+        elif address.member is None:
+            loose.setdefault(cik_in_name(address.name) or address, []).append(address)
         else:
-            by_company.setdefault(cik_in_name(address.name), []).append(address)
-    yield from loose
-    for cik, documents in by_company.items():
-        if cik is None or sum(not _CONTINUATION.search(document.name) for document in documents) < 2:
-            yield from documents
-        else:
-            yield from _sorted_by_vintage(documents)
+            if members and cik_in_name(members[0].name) != cik_in_name(address.name):
+                yield members
+                members = []
+            members.append(address)
+    if members:
+        yield members
+    yield from loose.values()
 
 
-def _sorted_by_vintage(documents: Sequence[DocumentAddress]) -> list[DocumentAddress]:
-    vintages = dict(zip(documents, map(_vintage, read_documents(documents)), strict=True))
-    return sorted(documents, key=lambda document: vintages[document])
-
-
-def _vintage(document: Document | Skipped) -> str:
-    if isinstance(document, Skipped) or _CONTINUATION.search(document.name):
+def _vintage(document: Document) -> str:
+    """The day of the newest filing in a document; a continuation file is as old as can be."""
+    if _CONTINUATION.search(document.name):
         return ""
     try:
-        filed: list[str] = _filings_of(_decode(document.content)).filingDate
+        return max(_filings_of(_decode(document.content)).filed, default="")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
-    return max(filed, default="")

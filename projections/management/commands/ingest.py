@@ -68,7 +68,7 @@ class Command(BaseCommand):
             shown.finish()
             self.stderr.write(
                 f"The database cannot be reached: {error}".rstrip()
-                + "\nStart it (`python3 manage.py up`) or set DATABASE_URL; then run this again: it goes on where it was."
+                + "\nStart it (`python3 manage.py up`) or set DATABASE_URL, run this again; it goes on where it was."
             )
             sys.exit(NOTHING_USABLE)
         shown.finish()

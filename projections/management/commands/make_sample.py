@@ -1,7 +1,7 @@
 """`manage.py make_sample`: derives the bundled sample from the SEC's files."""
 
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from commands.sources.sample import (
     SUFFIX,
     CompanyFilings,
     Details,
+    SampleCompany,
     collect_details,
     collect_filings,
     sample_company,
@@ -106,11 +107,13 @@ class Command(BaseCommand):
         lines = [sample_company(companies[cik], details.get(cik, Details())) for cik in sorted(companies)]
         lines += [sample_company(candidates[cik], details.get(cik, Details()), source="fsds") for cik in sorted(chosen)]
         write_sample(lines, options["out"])
-        facts = sum(company.fact_count for company in companies.values()) + sum(
-            candidates[c].fact_count for c in chosen
-        )
+        self._report(options["out"], lines)
+
+    def _report(self, out: Path, lines: Sequence[SampleCompany]) -> None:
+        filings = sum(len(line.filings) for line in lines)
+        facts = sum(len(row.values) for line in lines for row in line.facts)
         sectors = sorted({sector_of(line.sic) or "no SIC code" for line in lines})
         self.stdout.write(
-            f"{options['out']}: {len(lines)} companies, {sum(len(line.filings) for line in lines)} filings, {facts} facts, "
-            f"{options['out'].stat().st_size} bytes; sectors: {', '.join(sectors)}"
+            f"{out}: {len(lines)} companies, {filings} filings, {facts} facts, {out.stat().st_size} bytes; "
+            f"sectors: {', '.join(sectors)}"
         )
