@@ -52,7 +52,7 @@ class FrontDoor:
         path: str = scope["path"]
         if path in ("/mcp", "/mcp/") and self._mcp:
             return self._mcp
-        reads = path in _READ_PATHS or path.startswith("/v1/")
+        reads = path in _READ_PATHS or (path.startswith("/v1/") and not path.startswith("/v1/commands/"))
         if reads and scope["method"] in _READ_METHODS and self._read:
             return self._read
         return self._django

@@ -27,6 +27,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "forbidden": 403,
     "not_found": 404,
     "unknown_command": 404,
+    "unknown_command_id": 404,
     "unknown_company": 404,
     "unknown_filing": 404,
     "unknown_group": 404,

@@ -4,7 +4,10 @@ from django.contrib.staticfiles.views import serve
 from django.urls import URLPattern, URLResolver, path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
+import commands.rest
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    *commands.rest.urlpatterns,
     path("schema/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     # Swagger UI's assets come from the sidecar package, so that the page works without the internet.

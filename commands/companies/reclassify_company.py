@@ -10,10 +10,10 @@ from commands.situation import Situation
 
 
 class ReclassifyCompany(Command, frozen=True, kw_only=True):
-    """State a company's industry, country, or both. What is left out stays; None says that there is none."""
+    """State a company's industry, country, or both. What is left out stays; null says that there is none."""
 
-    sic: str | None | UnsetType = UNSET
-    country: str | None | UnsetType = UNSET
+    sic: str | UnsetType | None = UNSET
+    country: str | UnsetType | None = UNSET
 
 
 def checked(command: ReclassifyCompany) -> ReclassifyCompany:

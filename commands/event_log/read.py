@@ -50,6 +50,12 @@ def position_of(connection: psycopg.Connection, *, event_id: int) -> int | None:
     return None if row is None else int(row[0])
 
 
+def event_exists(connection: psycopg.Connection, *, event_id: int) -> bool:
+    """This will say whether an event with this id was committed, sequenced or not."""
+    row = connection.execute(_SQL["event_exists"], {"event_id": event_id}).fetchone()
+    return row is not None and bool(row[0])
+
+
 def pending_count(connection: psycopg.Connection) -> int:
     """This will count the committed events that wait for the sequencer."""
     row = connection.execute(_SQL["pending_count"]).fetchone()

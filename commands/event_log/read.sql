@@ -32,3 +32,6 @@ select position from events.log where event_id = %(event_id)s
 
 -- name: pending_count
 select count(*) from events.pending
+
+-- name: event_exists
+select exists (select from events.event where id = %(event_id)s)

@@ -94,7 +94,8 @@ def decide(situation: Situation, command: ReportFiling) -> list[Event]:
         return []
     facts = command.facts
     if lays_over(known, command):
-        assert known.facts is not None, "a merge is decided knowing the facts it is laid over"
+        if known.facts is None:
+            raise LookupError(f"the facts of {command.accession} were not loaded, but a merge is laid over them")
         facts = laid_over(known.facts, command.facts)
         if known.content_hash == content_hash(form=command.form, filed_on=command.filed_on, facts=facts):
             return []

@@ -110,7 +110,7 @@ def canonical_facts(facts: tuple[ConceptFacts, ...]) -> tuple[tuple[ConceptFacts
                 errors.append(
                     FieldError(
                         pointer=f"/facts/{group}/{index}/value",
-                        reason=f"{concept} in {unit} for {start or 'the instant'} to {end} has two values,"
+                        reason=f"{concept[:80]!r} in {unit[:40]!r} has two values for one period,"
                         f" {place[end, start or ''][:40]} and {value[:40]}",
                         fix="report each concept, unit and period once",
                     )
