@@ -25,7 +25,7 @@ STAMP = os.path.join(VENV, ".installed-lock")
 LEAST_PYTHON = (3, 12)
 PREFERRED_VERSIONS = ("3.13", "3.14", "3.12", "3.15")
 
-HOW_TO_GET_PYTHON = """Factfold needs Python {0}.{1} or newer, and there is none on this machine. Get one, for example by
+HOW_TO_GET_PYTHON = """Factfold needs Python {0}.{1} or newer, and this machine has none. Get one, for example by
     Debian, Ubuntu:  apt install python3.13 python3.13-venv
     macOS:           brew install python@3.13
     anywhere:        install uv, which brings its own Python; this script will find it

@@ -3,8 +3,12 @@
 from typing import NamedTuple
 
 import psycopg
+from psycopg import sql
 from redis import Redis
 from redis.exceptions import RedisError
+
+from projections.catalog import PROJECTIONS
+from projections.redis_views import EPOCH_KEY, seq_key
 
 
 class Progress(NamedTuple):
@@ -18,13 +22,14 @@ class Progress(NamedTuple):
 def read_progress(database_url: str, redis_url: str) -> Progress:
     """This will compare the log with the tables, and the tables with Redis."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        row = connection.execute(
+        query = sql.SQL(
             """
             select (select coalesce(max(position), 0) from events.log) + (select count(*) from events.pending),
                    position, seq
-            from figures_v1.freshness
+            from {}.freshness
             """
-        ).fetchone()
+        )
+        row = connection.execute(query.format(sql.Identifier(PROJECTIONS["figures"].schema))).fetchone()
     committed, readable, refreshes = row or (0, 0, 0)
     done = committed == readable and (refreshes == 0 or _redis_follows(redis_url, refreshes))
     return Progress(committed, readable, done)
@@ -32,8 +37,8 @@ def read_progress(database_url: str, redis_url: str) -> Progress:
 
 def _redis_follows(redis_url: str, refreshes: int) -> bool:
     try:
-        with Redis.from_url(redis_url, decode_responses=True) as redis:
-            epoch = redis.get("{ff}:epoch")
-            return epoch is not None and int(redis.get(f"{{ff}}:{epoch}:seq") or 0) >= refreshes
+        with Redis.from_url(redis_url) as redis:
+            epoch = redis.get(EPOCH_KEY)
+            return epoch is not None and int(redis.get(seq_key(int(epoch))) or 0) >= refreshes
     except RedisError:
         return False

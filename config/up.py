@@ -30,6 +30,8 @@ DATABASE = "factfold"
 DEFAULT_PORT = 8000
 _FIGURES_PATIENCE_SECONDS = 300
 _WATCH_SECONDS = 0.2
+SAMPLE_SKIPPED_SOME = 1
+"""The exit code of `ingest` when some filings could not be used and were reported; the rest is in."""
 
 
 class UpFailed(Exception):
@@ -246,7 +248,7 @@ def _load_sample(installation: Installation, *, environ: dict[str, str]) -> None
         code = ingest.process.wait() if ingest.process else 1
     finally:
         ingest.stop()
-    if code != 0:
+    if code not in (0, SAMPLE_SKIPPED_SOME):
         raise UpFailed(
             "The sample could not be loaded; the lines above say why. Try again, or start with --empty without it."
         )
