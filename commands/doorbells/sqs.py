@@ -1,0 +1,50 @@
+"""A doorbell on Amazon SQS."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from itertools import batched
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from commands.cloud_events import encode_bell
+from commands.publishing import Bell, DoorbellUnreachable
+
+_MOST_IN_BATCH = 10
+
+
+def sqs_client(*, region: str | None = None, endpoint_url: str | None = None) -> Any:
+    """This will make a client that gives up soon; credentials are found in the ways usual with AWS."""
+    return boto3.client(
+        "sqs",
+        region_name=region,
+        endpoint_url=endpoint_url,
+        config=Config(connect_timeout=3, read_timeout=25, retries={"max_attempts": 2, "mode": "standard"}),
+    )
+
+
+class SqsDoorbell:
+    """One CloudEvent for each bell, on a standard queue: order and number do not matter to who hears it."""
+
+    def __init__(
+        self, client: Any, *, queue_url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._client = client
+        self._queue_url = queue_url
+        self._clock = clock
+
+    def ring(self, bells: Sequence[Bell]) -> None:
+        """This will send the bells, ten in a request."""
+        for batch in batched(bells, _MOST_IN_BATCH):
+            now = self._clock()
+            entries = [
+                {"Id": str(index), "MessageBody": encode_bell(bell, now=now)} for index, bell in enumerate(batch)
+            ]
+            try:
+                answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+            except (BotoCoreError, ClientError) as error:
+                raise DoorbellUnreachable(f"SQS does not answer: {error}") from error
+            if failed := answer.get("Failed"):
+                raise DoorbellUnreachable(f"SQS did not take {len(failed)} of {len(batch)} bells: {failed[0]}")
