@@ -1,0 +1,63 @@
+"""Tables of SIC codes and tickers."""
+
+import gzip
+import json
+from pathlib import Path
+
+from commands.companies.change_tickers import ChangeTickers
+from commands.companies.reclassify_company import ReclassifyCompany
+from commands.companies.rename_company import RenameCompany
+from commands.sources.classifications import read_classifications
+from commands.sources.reading import Proposal
+from tests.fixtures.proposals import commands_in, skipped_in
+from tests.fixtures.real_data import real_data
+
+
+class TestReadClassifications:
+    def test_proposes_sic_codes_for_companies_that_have_none(self, tmp_path: Path) -> None:
+        table = tmp_path / "cik_sic.csv.gz"
+        table.write_bytes(gzip.compress(b'cik,name,sic,country\n1750,"AAR, CORP",3720,US\n1800,X,100,\n1900,Y,nan,\n'))
+
+        proposals = [item for item in read_classifications([table]) if isinstance(item, Proposal)]
+
+        assert [(proposal.command, proposal.condition) for proposal in proposals] == [
+            (ReclassifyCompany(cik=1750, sic="3720", country="US"), "unclassified"),
+            (ReclassifyCompany(cik=1800, sic="0100", country=None), "unclassified"),
+        ]
+
+    def test_gathers_the_tickers_of_a_company(self, tmp_path: Path) -> None:
+        rows = [("GOOGL", 1652044), ("AAPL", 320193), ("GOOG", 1652044)]
+        table = {str(n): {"cik_str": cik, "ticker": ticker, "title": f"{cik}"} for n, (ticker, cik) in enumerate(rows)}
+        (tmp_path / "company_tickers.json").write_text(json.dumps(table))
+
+        commands = commands_in(read_classifications([tmp_path]))
+
+        assert commands == [
+            ChangeTickers(cik=1652044, tickers=("GOOGL", "GOOG")),
+            RenameCompany(cik=1652044, name="1652044"),
+            ChangeTickers(cik=320193, tickers=("AAPL",)),
+            RenameCompany(cik=320193, name="320193"),
+        ]
+
+    def test_reports_what_it_cannot_use(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("cik,sic\nx,1\n1,manufacturing\n")
+        (tmp_path / "b.csv").write_text("company,industry\n")
+        (tmp_path / "c.json").write_text('{"0": {"symbol": "A"}}')
+        (tmp_path / "d.csv.gz").write_bytes(gzip.compress(b"cik,sic\n1,1\n")[:-9])
+
+        skipped = skipped_in(read_classifications([tmp_path, tmp_path / "e.csv"]))
+
+        assert [Path(item.place).name.partition(":")[0] for item in skipped] == [
+            "a.csv",
+            "a.csv",
+            "b.csv",
+            "c.json",
+            "d.csv.gz",
+            "e.csv",
+        ]
+
+    def test_reads_the_real_tables(self) -> None:
+        items = list(read_classifications([real_data("tickers/cik_sic.csv.gz")]))
+
+        assert not skipped_in(items)
+        assert len(commands_in(items)) > 6000

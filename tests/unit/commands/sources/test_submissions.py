@@ -1,0 +1,158 @@
+"""Submissions files: who a company is, and when its filings were accepted."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commands.companies.change_tickers import ChangeTickers
+from commands.companies.reclassify_company import ReclassifyCompany
+from commands.companies.record_acceptance import RecordAcceptance
+from commands.companies.register_company import RegisterCompany
+from commands.companies.rename_company import RenameCompany
+from commands.sources.documents import Document
+from commands.sources.places import country_of
+from commands.sources.reading import Item
+from commands.sources.submissions import parse_submissions, read_submissions
+from tests.fixtures.proposals import commands_in, skipped_in
+from tests.fixtures.real_data import real_data
+
+TEN_K = ("0000320193-23-000106", "2023-11-03", "2023-11-02T22:08:27.000Z", "10-K", 1)
+TEN_Q = ("0000320193-23-000077", "2023-08-04", "2023-08-03T22:04:43.000Z", "10-Q", 1)
+FORM_4 = ("0000320193-23-000080", "2023-08-04", "2023-08-04T22:30:00.000Z", "4", 0)
+
+
+def filing_columns(*rows: tuple[str, str, str, str, int]) -> dict[str, list[Any]]:
+    names = ("accessionNumber", "filingDate", "acceptanceDateTime", "form", "isXBRL")
+    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
+
+
+def submissions(*rows: tuple[str, str, str, str, int], **changes: Any) -> dict[str, Any]:
+    return {
+        "cik": "0000320193",
+        "name": "Apple Inc.",
+        "sic": "3571",
+        "tickers": ["AAPL"],
+        "stateOfIncorporation": "CA",
+        "addresses": {"business": {"stateOrCountry": "CA"}},
+        "filings": {"recent": filing_columns(*rows), "files": []},
+    } | changes
+
+
+def parsed(content: dict[str, Any] | bytes, *, name: str = "CIK0000320193.json") -> list[Item]:
+    text = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return list(parse_submissions(Document(place=name, name=name, content=text)))
+
+
+class TestParseSubmissions:
+    def test_says_who_the_company_is_and_when_its_xbrl_filings_were_accepted(self) -> None:
+        commands = commands_in(parsed(submissions(TEN_K, FORM_4, TEN_Q)))
+
+        assert commands == [
+            RegisterCompany(cik=320193, name="Apple Inc.", sic="3571", country="US", tickers=("AAPL",)),
+            RenameCompany(cik=320193, name="Apple Inc."),
+            ReclassifyCompany(cik=320193, sic="3571", country="US"),
+            ChangeTickers(cik=320193, tickers=("AAPL",)),
+            RecordAcceptance(
+                cik=320193,
+                filings=(
+                    ("0000320193-23-000077", datetime(2023, 8, 3, 22, 4, 43, tzinfo=UTC)),
+                    ("0000320193-23-000106", datetime(2023, 11, 2, 22, 8, 27, tzinfo=UTC)),
+                ),
+            ),
+        ]
+
+    def test_takes_the_cik_of_a_continuation_from_its_name(self) -> None:
+        items = parsed(filing_columns(TEN_K), name="CIK0000320193-submissions-001.json")
+
+        assert commands_in(items) == [
+            RecordAcceptance(
+                cik=320193, filings=(("0000320193-23-000106", datetime(2023, 11, 2, 22, 8, 27, tzinfo=UTC)),)
+            )
+        ]
+
+    def test_takes_a_person_without_sic_code_tickers_or_filings_as_it_is(self) -> None:
+        items = parsed(submissions(sic="", tickers=[], addresses=None, stateOfIncorporation=""))
+
+        assert commands_in(items) == [
+            RegisterCompany(cik=320193, name="Apple Inc."),
+            RenameCompany(cik=320193, name="Apple Inc."),
+            ChangeTickers(cik=320193, tickers=()),
+        ]
+
+    def test_reads_times_as_eastern_where_reading_them_as_utc_has_filings_accepted_at_night(self) -> None:
+        at_eight_in_the_morning = (TEN_Q[0], TEN_Q[1], "2023-08-03T08:04:43.000Z", "10-Q", 1)
+        evening = (TEN_K[0], TEN_K[1], "2023-11-02T18:08:27.000Z", "10-K", 1)
+
+        (recorded,) = commands_in(parsed(submissions(evening, at_eight_in_the_morning)))[-1:]
+
+        assert isinstance(recorded, RecordAcceptance)
+        assert dict(recorded.filings) == {
+            TEN_Q[0]: datetime(2023, 8, 3, 12, 4, 43, tzinfo=UTC),
+            TEN_K[0]: datetime(2023, 11, 2, 22, 8, 27, tzinfo=UTC),
+        }
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            (json.dumps(submissions(TEN_K)).encode()[:-20], "not a complete submissions document"),
+            (submissions(cik="x"), "cik 'x' is not a number"),
+            (submissions(cik=None), "cik '' is not a number"),
+            (submissions(("bad", *TEN_K[1:])), "accession 'bad' is not"),
+            (submissions((TEN_K[0], TEN_K[1], "soon", "10-K", 1)), "acceptance time"),
+            (submissions(filings={"recent": filing_columns(TEN_K) | {"form": []}}), "differ in length"),
+        ],
+    )
+    def test_says_what_it_cannot_use(self, content: dict[str, Any] | bytes, reason: str) -> None:
+        (skipped,) = skipped_in(parsed(content))
+
+        assert reason in skipped.reason
+
+
+class TestReadSubmissions:
+    def test_lets_the_vintage_with_the_newest_filing_have_the_last_word(self, tmp_path: Path) -> None:
+        old = submissions(TEN_Q, name="APPLE COMPUTER INC", tickers=["APPL"])
+        new = submissions(TEN_K, (*TEN_Q[:2], "2023-08-03T22:04:44.000Z", *TEN_Q[3:]))
+        (tmp_path / "CIK0000320193.a-newer.json").write_text(json.dumps(new))
+        (tmp_path / "CIK0000320193.b-older.json").write_text(json.dumps(old))
+
+        commands = commands_in(read_submissions([tmp_path]))
+
+        assert [command for command in commands if isinstance(command, RenameCompany | ChangeTickers)] == [
+            RenameCompany(cik=320193, name="Apple Inc."),
+            ChangeTickers(cik=320193, tickers=("AAPL",)),
+        ]
+        (recorded,) = (command for command in commands if isinstance(command, RecordAcceptance))
+        assert dict(recorded.filings)[TEN_Q[0]] == datetime(2023, 8, 3, 22, 4, 44, tzinfo=UTC)
+
+    def test_real_vintages_agree_once_their_clocks_are_told_apart(self) -> None:
+        real_data("submissions")
+        eastern = real_data("submissions/CIK0000320193.asof2026-02-26.d510d7.json.gz")
+        utc = real_data("submissions/CIK0000320193.asof2026-06-17.8ceb67.json.gz")
+
+        times = [
+            dict(command.filings)
+            for path in (eastern, utc)
+            for command in commands_in(read_submissions([path]))
+            if isinstance(command, RecordAcceptance)
+        ]
+
+        shared = times[0].keys() & times[1].keys()
+        assert len(shared) > 50
+        assert {accession: times[0][accession] for accession in shared} == {
+            accession: times[1][accession] for accession in shared
+        }
+
+    def test_every_real_file_is_sound(self) -> None:
+        assert skipped_in(read_submissions([real_data("submissions")])) == []
+
+
+class TestCountryOf:
+    @pytest.mark.parametrize(
+        ("code", "country"),
+        [("CA", "US"), ("A8", "CA"), ("2M", "DE"), ("M0", "JP"), ("??", None), ("", None), (None, None)],
+    )
+    def test_reads_codes_of_edgar(self, code: str | None, country: str | None) -> None:
+        assert country_of(code) == country
