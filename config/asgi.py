@@ -28,7 +28,7 @@ type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 type AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_WRITE_PATHS = "/v1/commands"
 _READ_PATHS = frozenset({"/livez", "/readyz", "/v1"})
 
 

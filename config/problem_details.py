@@ -36,6 +36,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "method_not_allowed": 405,
     "not_acceptable": 406,
     "ambiguous_company": 409,
+    "ambiguous_period": 409,
     "company_already_registered": 409,
     "filing_already_withdrawn": 409,
     "idempotency_in_progress": 409,
@@ -163,6 +164,8 @@ def _told_by(error: Exception) -> tuple[int, str, str, dict[str, Any]]:
         extras: dict[str, Any] = {"errors": list(error.errors), "fix": error.fix}
         if candidates := getattr(error, "candidates", None):
             extras["candidates"] = list(candidates)
+        if (position := getattr(error, "position", None)) is not None:
+            extras["position"] = position
         return STATUS_BY_CODE.get(error.code, 400), error.code, error.message, extras
     if isinstance(error, Http404):
         error = exceptions.NotFound(str(error) or None)

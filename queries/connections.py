@@ -1,0 +1,209 @@
+"""The servers the read side asks, and how it holds on to them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Protocol, cast
+
+import msgspec
+import psycopg
+import psycopg_pool
+import redis.asyncio
+import redis.exceptions
+from psycopg.rows import class_row
+
+from queries.errors import QueryError, unavailable
+
+logger = logging.getLogger(__name__)
+
+POOL_CONNECTIONS = 8
+POOL_WAIT_SECONDS = 5.0
+STATEMENT_TIMEOUT_MS = 5_000
+REDIS_TIMEOUT_SECONDS = 0.25
+REDIS_REST_SECONDS = 1.0
+"""How long a Redis that failed is left alone before it is asked again."""
+
+# One round trip: the snapshot, the schema of the live version, and how fresh it is. The schema is looked up inside the
+# snapshot, so an answer never mixes two versions of a projection.
+_OPEN_SNAPSHOT = b"""
+begin isolation level repeatable read read only;
+select set_config('search_path', 'figures_v' || version, true), version
+from projections.projection where name = 'figures' and state = 'live';
+select seq, position, fresh_at, lag_ms, parked from freshness;
+"""
+
+
+class ReadSettings(Protocol):
+    """What the read side has to know of an installation."""
+
+    @property
+    def database_url(self) -> str: ...
+    @property
+    def redis_url(self) -> str: ...
+    @property
+    def anonymous(self) -> bool: ...
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]: ...
+    @property
+    def min_position_wait_ms(self) -> int: ...
+
+
+class Freshness(msgspec.Struct, frozen=True):
+    """How far the tables have come in a snapshot."""
+
+    seq: int
+    position: int
+    fresh_at: datetime
+    lag_ms: int
+    parked: int
+
+
+class Snapshot:
+    """One unchanging view of the read tables; `version` is that of the live figures."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any], *, freshness: Freshness, version: int) -> None:
+        self._connection = connection
+        self.freshness = freshness
+        self.version = version
+
+    async def fetch[R](self, row: type[R], statement: bytes, parameters: Mapping[str, Any]) -> list[R]:
+        """This will run a statement and give its rows as `row`, whose field names are the statement's columns."""
+        cursor = self._connection.cursor(row_factory=class_row(row))
+        await cursor.execute(statement, parameters)
+        return await cursor.fetchall()
+
+
+class ReadSources:
+    """Connections to the read tables and to Redis, made once a process by `open()`."""
+
+    def __init__(self, settings: ReadSettings) -> None:
+        self.settings = settings
+        self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
+        self._redis: redis.asyncio.Redis | None = None
+        self._redis_rests_until = 0.0
+        self.redis_epoch: str | None = None
+
+    async def open(self) -> None:
+        """This will make the pools without waiting for the servers; a server that is away is found out by use."""
+        self._pool = psycopg_pool.AsyncConnectionPool(
+            self.settings.database_url,
+            min_size=1,
+            max_size=POOL_CONNECTIONS,
+            timeout=POOL_WAIT_SECONDS,
+            open=False,
+            name="read",
+            check=None,
+            kwargs={
+                "autocommit": True,
+                "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS} -c jit=off",
+            },
+        )
+        await self._pool.open(wait=False)
+        self._redis = redis.asyncio.Redis.from_url(
+            self.settings.redis_url,
+            socket_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+            protocol=2,
+            retry=None,
+        )
+
+    async def close(self) -> None:
+        """This will give every connection back."""
+        if self._pool is not None:
+            await self._pool.close()
+        if self._redis is not None:
+            await self._redis.aclose()
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """
+        This will hold one repeatable-read view of the live figures for the time of the block.
+
+        Raises:
+            QueryError: the database is away, too slow, or has no live figures yet.
+        """
+        if self._pool is None:
+            raise RuntimeError("open() comes before the first question")
+        try:
+            async with self._pool.connection() as connection:
+                try:
+                    yield await _open_snapshot(connection)
+                finally:
+                    if not connection.closed:
+                        await connection.execute(b"rollback")
+        except psycopg_pool.PoolTimeout as error:
+            raise unavailable("the database has no connection to spare") from error
+        except psycopg.errors.QueryCanceled as error:
+            raise unavailable("the answer took longer than it may") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            logger.warning("the database cannot be asked: %s", error)
+            raise unavailable("the database cannot be reached") from error
+
+    async def remembered(self, keys: list[str]) -> list[bytes | None] | None:
+        """
+        This will read keys from Redis at one moment; None when Redis cannot be asked.
+
+        A failure is remembered for a second, in which nobody waits for Redis again.
+        """
+        if self._redis is None or time.monotonic() < self._redis_rests_until:
+            return None
+        try:
+            return cast("list[bytes | None]", await self._redis.mget(keys))
+        except (redis.exceptions.RedisError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            self._redis_rests_until = time.monotonic() + REDIS_REST_SECONDS
+            logger.warning("redis cannot be asked, the tables answer: %s", error)
+            return None
+
+    async def reach(self, position: int) -> None:
+        """
+        This will wait until the tables have come to `position`, for at most the installation's bound.
+
+        Raises:
+            QueryError: the bound passed first.
+        """
+        deadline = time.monotonic() + self.settings.min_position_wait_ms / 1000
+        pause = 0.01
+        while True:
+            async with self.snapshot() as snapshot:
+                reached = snapshot.freshness.position
+            if reached >= position:
+                return
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise QueryError(
+                    code="position_not_reached",
+                    message=f"the figures stand at position {reached}, not yet at {position}",
+                    fix="Ask again after the time in Retry-After, or without min_position.",
+                    position=reached,
+                    retry_after_seconds=1,
+                )
+            await asyncio.sleep(min(pause, remaining))
+            pause = min(pause * 1.5, 0.1)
+
+
+async def _open_snapshot(connection: psycopg.AsyncConnection[Any]) -> Snapshot:
+    try:
+        cursor = await connection.execute(_OPEN_SNAPSHOT, prepare=False)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise _no_figures() from error
+    cursor.nextset()
+    live = await cursor.fetchone()
+    cursor.nextset()
+    fresh = await cursor.fetchone()
+    if live is None or fresh is None:
+        raise _no_figures()
+    seq, position, fresh_at, lag_ms, parked = fresh
+    freshness = Freshness(seq, position, fresh_at.astimezone(UTC), lag_ms, parked)
+    return Snapshot(connection, freshness=freshness, version=live[1])
+
+
+def _no_figures() -> QueryError:
+    return QueryError(
+        code="not_ready",
+        message="there are no live figures yet",
+        fix="Run the migrations and start a worker, then ask again.",
+        retry_after_seconds=5,
+    )

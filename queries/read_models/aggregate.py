@@ -1,0 +1,69 @@
+"""Figures over groups of companies, worked out before anybody asks."""
+
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+
+from queries.read_models.declaration import ReadModel, column
+
+
+class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A company at the top or the bottom of its group."""
+
+    company: Annotated[str, column("Ticker of the company, or its name where it has none.", example="WMT")]
+    cik: Annotated[int, column("Central Index Key of the company.", example=104169)]
+    value: Annotated[Decimal, column("The company's value.", example=648125000000)]
+
+
+class AggregateRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One group's figures for one metric and period, over every member that has a value."""
+
+    metric: Annotated[str, column("Key of the metric in the catalogue.", example="revenue")]
+    unit: Annotated[str, column("Unit of the statistics.", example="USD")]
+    group_by: Annotated[str, column("How companies are grouped: all, sector or industry.", example="sector")]
+    group: Annotated[
+        str, column("The group: `all`, a sector name, or a four-digit SIC industry.", example="retail-trade")
+    ]
+    period: Annotated[str, column("Calendar period.", example="CY2023")]
+    n: Annotated[int, column("Companies of the group that have a value.", example=21)]
+    sum: Annotated[Decimal, column("Sum of the values.", example=1693417000000)]
+    mean: Annotated[Decimal, column("Mean of the values.", example=80638904761.9)]
+    min: Annotated[Decimal, column("Smallest value.", example=1204000000)]
+    p10: Annotated[Decimal, column("10th percentile, interpolated.", example=4120000000)]
+    p25: Annotated[Decimal, column("25th percentile, interpolated.", example=9830000000)]
+    median: Annotated[Decimal, column("Median, interpolated.", example=32681000000)]
+    p75: Annotated[Decimal, column("75th percentile, interpolated.", example=97429000000)]
+    p90: Annotated[Decimal, column("90th percentile, interpolated.", example=254453000000)]
+    max: Annotated[Decimal, column("Largest value.", example=648125000000)]
+    top: Annotated[list[MemberRow], column("The members with the largest values, largest first.", example=[])]
+    bottom: Annotated[list[MemberRow], column("The members with the smallest values, smallest first.", example=[])]
+
+
+AGGREGATE = ReadModel(
+    name="aggregate",
+    row=AggregateRow,
+    key=("metric", "group_by", "period", "group"),
+    cache_seconds=10,
+    stored={
+        "group_aggregate": (
+            "metric",
+            "unit",
+            "group_by",
+            "group_key",
+            "period",
+            "n",
+            "sum",
+            "mean",
+            "min",
+            "p10",
+            "p25",
+            "median",
+            "p75",
+            "p90",
+            "max",
+            "top",
+            "bottom",
+        )
+    },
+)

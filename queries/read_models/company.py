@@ -1,0 +1,44 @@
+"""Companies as they are known now."""
+
+from datetime import date
+from typing import Annotated
+
+import msgspec
+
+from queries.read_models.declaration import ReadModel, column
+
+
+class CompanyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A company and the groups it belongs to."""
+
+    company: Annotated[str, column("Ticker of the company, or its name where it has none.", example="AAPL")]
+    cik: Annotated[int, column("Central Index Key, the SEC's number for the company.", example=320193)]
+    name: Annotated[str, column("Name as filed, cleaned for display.", example="Apple Inc.")]
+    tickers: Annotated[list[str], column("All tickers the company trades under.", example=["AAPL"])]
+    sic: Annotated[str | None, column("Standard Industrial Classification code, four digits.", example="3571")]
+    sector: Annotated[str | None, column("SIC division, as used by group_by=sector.", example="manufacturing")]
+    industry: Annotated[str | None, column("SIC industry, as used by group_by=industry.", example="3571")]
+    country: Annotated[str | None, column("Country or state of the business address.", example="CA")]
+    latest_fiscal_year_end: Annotated[
+        date | None, column("Last day of the latest fiscal year reported in full.", example="2025-09-27")
+    ]
+
+
+COMPANY = ReadModel(
+    name="company",
+    row=CompanyRow,
+    key=("cik",),
+    cache_seconds=30,
+    stored={
+        "company": (
+            "cik",
+            "name",
+            "tickers",
+            "sic",
+            "sector",
+            "industry",
+            "country",
+            "latest_fiscal_year_end",
+        )
+    },
+)

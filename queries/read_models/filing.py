@@ -1,0 +1,67 @@
+"""Filings and when they became known."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+import msgspec
+
+from queries.read_models.declaration import ReadModel, column
+
+
+class FilingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One filing of a company."""
+
+    company: Annotated[str, column("Ticker of the company, or its name where it has none.", example="AAPL")]
+    cik: Annotated[int, column("Central Index Key of the company.", example=320193)]
+    accession: Annotated[str, column("Accession number of the filing.", example="0000320193-23-000106")]
+    form: Annotated[str, column("Form type.", example="10-K")]
+    filed_on: Annotated[date, column("Filing day.", example="2023-11-03")]
+    accepted_at: Annotated[
+        datetime | None,
+        column("When EDGAR accepted the filing (UTC); null where that is not known.", example="2023-11-02T22:08:27Z"),
+    ]
+    known_at: Annotated[
+        datetime,
+        column(
+            "When the world could know the filing: accepted_at, else the end of its filing day, US Eastern.",
+            example="2023-11-02T22:08:27Z",
+        ),
+    ]
+    withdrawn_at: Annotated[
+        datetime | None, column("Since when the filing counts no more; null while it counts.", example=None)
+    ]
+    source: Annotated[str, column("Where the filing came in from.", example="companyfacts")]
+    fact_count: Annotated[int, column("How many facts were kept of it.", example=512)]
+    url: Annotated[
+        str,
+        column(
+            "The filing's documents at the SEC.",
+            example="https://www.sec.gov/Archives/edgar/data/320193/000032019323000106/",
+        ),
+    ]
+
+
+FILING = ReadModel(
+    name="filing",
+    row=FilingRow,
+    key=("cik", "accession"),
+    cache_seconds=30,
+    stored={
+        "filing": (
+            "cik",
+            "accession",
+            "form",
+            "filed_on",
+            "accepted_at",
+            "known_at",
+            "withdrawn_at",
+            "source",
+            "fact_count",
+        )
+    },
+)
+
+
+def document_url(*, cik: int, accession: str) -> str:
+    """The folder at the SEC that holds a filing's documents."""
+    return f"https://www.sec.gov/Archives/edgar/data/{cik}/{accession.replace('-', '')}/"

@@ -1,0 +1,32 @@
+"""The metric catalogue as readers see it."""
+
+from typing import Annotated
+
+import msgspec
+
+from queries.read_models.declaration import ReadModel, column
+
+
+class MetricRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric that can be asked for."""
+
+    metric: Annotated[str, column("Key of the metric, as used in `metric` and `metrics`.", example="gross_margin")]
+    label: Annotated[str, column("Name for people.", example="Gross margin")]
+    description: Annotated[str, column("What the figure says.", example="Gross profit as a share of revenue.")]
+    kind: Annotated[str, column("`reported` by companies, or always worked out: `derived`, `ratio`.", example="ratio")]
+    over: Annotated[str, column("Whether a value covers a `duration` or stands at an `instant`.", example="duration")]
+    unit: Annotated[str, column("Unit: USD, USD/shares, shares, pure (a plain number) or days.", example="pure")]
+    statement: Annotated[str, column("Statement the figure belongs to.", example="ratio")]
+    category: Annotated[str | None, column("Kind of ratio, where it is one.", example="profitability")]
+    formula: Annotated[
+        str | None,
+        column(
+            "How the value is worked out (or stood in for, if nobody reported it).", example="gross_profit / revenue"
+        ),
+    ]
+    concepts: Annotated[list[str], column("XBRL concepts the value is read from, in order of preference.", example=[])]
+    not_for: Annotated[list[str], column("Kinds of company the figure says nothing about.", example=["bank"])]
+    additive: Annotated[bool, column("Whether sums over quarters or companies make sense.", example=False)]
+
+
+METRIC = ReadModel(name="metric", row=MetricRow, key=("metric",), cache_seconds=300)

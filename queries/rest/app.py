@@ -1,0 +1,309 @@
+"""
+The hot path: an ASGI application that answers every read without Django's handler and without a thread.
+
+It knows the operations of the catalogue, checks arguments with their declarations and sends bytes.
+"""
+
+import hashlib
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol, get_args
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from queries.connections import ReadSettings, ReadSources
+from queries.errors import FieldError, QueryError, invalid_parameter
+from queries.rest.access import admit
+from queries.rest.catalog import OPERATIONS
+from queries.rest.encoding import Numbers, encode_csv, encode_json
+from queries.rest.operation import Operation, ask
+from queries.service.arguments import Query, arguments_of, read_arguments
+from queries.service.result import ReadyResult
+
+logger = logging.getLogger(__name__)
+
+type Scope = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+type Headers = list[tuple[bytes, bytes]]
+
+MAX_QUERY_BYTES = 8_000
+_NUMBERS: tuple[Numbers, ...] = get_args(Numbers)
+_ALLOW = b"GET, HEAD, OPTIONS"
+_JSON = b"application/json"
+_CSV = b"text/csv; charset=utf-8"
+_ACCEPTED = {
+    _JSON: frozenset({"*/*", "application/*", "application/json", "application/problem+json"}),
+    _CSV: frozenset({"*/*", "text/*", "text/csv"}),
+}
+_EVERY_ANSWER: Headers = [
+    (b"access-control-allow-origin", b"*"),
+    (
+        b"access-control-expose-headers",
+        b"etag, link, retry-after, x-factfold-lag-ms, x-factfold-position, x-factfold-source, x-request-id",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+]
+_SERVICE_DESCRIPTION = (b"link", b'</schema/openapi.json>; rel="service-desc"')
+_PREFLIGHT: Headers = [
+    (b"allow", _ALLOW),
+    (b"access-control-allow-methods", _ALLOW),
+    (b"access-control-allow-headers", b"authorization, if-none-match, x-request-id"),
+    (b"access-control-max-age", b"86400"),
+]
+
+
+class Problem(Protocol):
+    """An answer that is not a success."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Iterable[tuple[str, str]]: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class ProblemFor(Protocol):
+    """Turns an exception into the answer its reader gets."""
+
+    def __call__(self, error: Exception, *, request_id: str) -> Problem: ...
+
+
+class _Asked(NamedTuple):
+    """A question with its form of answer."""
+
+    operation: Operation
+    query: Query
+    numbers: Numbers
+    csv: bool
+
+
+class _Found(NamedTuple):
+    operation: Operation
+    in_path: tuple[tuple[str, str], ...]
+    csv: bool
+
+
+def create_app(settings: ReadSettings, problem_for: ProblemFor) -> "ReadApi":
+    """This will make the read side of an installation; `startup()` connects it."""
+    return ReadApi(ReadSources(settings), problem_for=problem_for)
+
+
+class ReadApi:
+    """Answers the operations of the catalogue, `/livez` and `/readyz`."""
+
+    def __init__(self, sources: ReadSources, *, problem_for: ProblemFor) -> None:
+        self.sources = sources
+        self._problem_for = problem_for
+        self._anonymous = sources.settings.anonymous
+        visibility = b"public" if self._anonymous else b"private"
+        self._cache_control = {
+            operation.operation_id: b"%b, max-age=%d, stale-while-revalidate=%d"
+            % (visibility, operation.read_model.cache_seconds, operation.read_model.cache_seconds * 6)
+            for operation in OPERATIONS
+        }
+
+    async def startup(self) -> None:
+        """This will open the connections."""
+        await self.sources.open()
+
+    async def shutdown(self) -> None:
+        """This will give the connections back."""
+        await self.sources.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        accept = none_match = b""
+        request_id = b""
+        for name, value in scope["headers"]:
+            if name == b"accept":
+                accept = value
+            elif name == b"if-none-match":
+                none_match = value
+            elif name == b"x-request-id":
+                request_id = value
+        if not 0 < len(request_id) <= 64 or not request_id.isalnum():
+            request_id = request_id if _SAFE_ID.fullmatch(request_id) else secrets.token_hex(12).encode()
+        try:
+            status, headers, body = await self._answer(scope, accept=accept, none_match=none_match)
+        except Exception as error:
+            status, headers, body = self._refuse(error, request_id=request_id.decode())
+        headers += _EVERY_ANSWER
+        headers.append((b"x-request-id", request_id))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _answer(self, scope: Scope, *, accept: bytes, none_match: bytes) -> tuple[int, Headers, bytes]:
+        path: str = scope["path"]
+        if path == "/livez":
+            return _document(b'{"status":"alive"}')
+        if path == "/readyz":
+            return await self._readiness()
+        raw_path = scope.get("raw_path") or path.encode()
+        found = _find(raw_path.partition(b"?")[0])
+        method = scope["method"]
+        if method == "OPTIONS":
+            return 204, [*_PREFLIGHT], b""
+        if method not in ("GET", "HEAD"):
+            raise QueryError(
+                code="method_not_allowed",
+                message=f"{method} is not answered here",
+                fix="Use GET.",
+                allow=_ALLOW.decode(),
+            )
+        content_type = _CSV if found.csv else _JSON
+        if accept and not _acceptable(accept, content_type):
+            raise QueryError(
+                code="not_acceptable",
+                message=f"this address answers {content_type.decode()} only",
+                fix="Drop Accept, or put .csv behind the path where the operation offers it.",
+            )
+        admit(anonymous=self._anonymous)
+        asked = _read_question(found, scope["query_string"])
+        result = await ask(asked.operation, self.sources, asked.query)
+        body = encode_csv(result) if asked.csv else encode_json(result, numbers=asked.numbers)
+        if isinstance(result, ReadyResult):
+            position, source, next_cursor = result.position, b"redis", None
+        else:
+            position, source, next_cursor = result.meta.position, result.meta.source.encode(), result.meta.next_cursor
+        # The position alone would do between two refreshes of the aggregates, but series may move on before them.
+        etag = b'"%d-%b"' % (position, hashlib.blake2b(body, digest_size=8).hexdigest().encode())
+        headers: Headers = [
+            (b"etag", etag),
+            (b"cache-control", self._cache_control[asked.operation.operation_id]),
+            (b"x-factfold-position", b"%d" % position),
+            (b"x-factfold-source", source),
+            _SERVICE_DESCRIPTION,
+        ]
+        if next_cursor is not None:
+            headers.append((b"link", _next_page(scope, next_cursor)))
+        if none_match and _matches(none_match, etag):
+            return 304, headers, b""
+        headers += [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+        return 200, headers, body
+
+    async def _readiness(self) -> tuple[int, Headers, bytes]:
+        async with self.sources.snapshot() as snapshot:
+            freshness = snapshot.freshness
+        memory = await self.sources.remembered(["{ff}:epoch"])
+        state = {
+            "status": "ready",
+            "position": freshness.position,
+            "redis": "away" if memory is None else "live" if memory[0] else "empty",
+        }
+        return _document(msgspec.json.encode(state))
+
+    def _refuse(self, error: Exception, *, request_id: str) -> tuple[int, Headers, bytes]:
+        problem = self._problem_for(error, request_id=request_id)
+        headers: Headers = [(name.encode(), value.encode()) for name, value in problem.headers]
+        headers.append((b"content-length", b"%d" % len(problem.body)))
+        if isinstance(error, QueryError):
+            if error.allow is not None:
+                headers.append((b"allow", error.allow.encode()))
+            if error.position is not None:
+                headers.append((b"x-factfold-position", b"%d" % error.position))
+            if error.code == "unauthenticated":
+                headers.append((b"www-authenticate", b'Bearer realm="factfold"'))
+        return problem.status, headers, problem.body
+
+
+_SAFE_ID = re.compile(rb"[\x21-\x7e]{1,64}")
+
+
+@lru_cache(maxsize=4096)
+def _find(raw_path: bytes) -> _Found:
+    """
+    The operation that stands at a path, with the words its template takes from it.
+
+    Raises:
+        QueryError: none does.
+    """
+    parts = [unquote(part, errors="replace") for part in raw_path.decode("ascii", "replace").split("/")]
+    for operation in OPERATIONS:
+        template = operation.path.split("/")
+        if len(template) != len(parts):
+            continue
+        # A template that ends in a name takes the rest as it is: a ticker may end in .csv for all we know.
+        csv = operation.csv and not template[-1].startswith("{") and parts[-1] == f"{template[-1]}.csv"
+        words = [*parts[:-1], template[-1]] if csv else parts
+        pairs = list(zip(template, words, strict=True))
+        if all(wanted == word or (wanted.startswith("{") and word) for wanted, word in pairs):
+            taken = tuple((wanted[1:-1], word) for wanted, word in pairs if wanted.startswith("{"))
+            return _Found(operation, taken, csv)
+    raise QueryError(
+        code="not_found",
+        message=f"nothing stands at {'/'.join(parts)}",
+        fix="See /docs for what can be asked.",
+        candidates=[operation.path for operation in OPERATIONS],
+    )
+
+
+@lru_cache(maxsize=4096)
+def _read_question(found: _Found, query_string: bytes) -> _Asked:
+    """
+    The question a query string asks.
+
+    Raises:
+        QueryError: a parameter is unknown, missing or outside its limits.
+    """
+    if len(query_string) > MAX_QUERY_BYTES:
+        raise invalid_parameter(
+            FieldError(pointer="", reason="the query is too long", fix=f"keep it below {MAX_QUERY_BYTES} bytes")
+        )
+    operation = found.operation
+    declared = arguments_of(operation.query)
+    given: dict[str, Any] = dict(found.in_path)
+    numbers: Numbers = "number"
+    for name, value in parse_qsl(query_string.decode("ascii", "replace"), keep_blank_values=True):
+        if name == "numbers" and not found.csv:
+            if value not in _NUMBERS:
+                raise invalid_parameter(
+                    FieldError(pointer="numbers", reason=f"{value!r} is unknown", fix="numbers is one of number, text")
+                )
+            numbers = "text" if value == "text" else "number"
+        elif name in found.operation.path and f"{{{name}}}" in found.operation.path:
+            raise invalid_parameter(
+                FieldError(pointer=name, reason="it stands in the path", fix=f"drop {name} from the query")
+            )
+        elif name not in given:
+            given[name] = value
+        elif name in declared and declared[name].is_list:
+            held = given[name]
+            given[name] = [*(held if isinstance(held, list) else [held]), value]
+        else:
+            raise invalid_parameter(FieldError(pointer=name, reason="it is given twice", fix=f"give {name} once"))
+    return _Asked(operation, read_arguments(operation.query, given), numbers, found.csv)
+
+
+@lru_cache(maxsize=1024)
+def _acceptable(accept: bytes, content_type: bytes) -> bool:
+    accepted = _ACCEPTED[content_type]
+    for choice in accept.decode("latin-1").split(","):
+        kind, _, parameters = choice.partition(";")
+        refused = re.search(r"\bq=0(\.0*)?\s*(;|$)", parameters)
+        if kind.strip().lower() in accepted and not refused:
+            return True
+    return False
+
+
+def _matches(none_match: bytes, etag: bytes) -> bool:
+    given = (part.strip().removeprefix(b"W/") for part in none_match.split(b","))
+    return any(part in (b"*", etag) for part in given)
+
+
+def _next_page(scope: Scope, cursor: str) -> bytes:
+    kept = [part for part in scope["query_string"].split(b"&") if part and not part.startswith(b"cursor=")]
+    path = scope.get("raw_path") or scope["path"].encode()
+    return b'<%b?%b>; rel="next"' % (path.partition(b"?")[0], b"&".join([*kept, b"cursor=" + cursor.encode()]))
+
+
+def _document(body: bytes) -> tuple[int, Headers, bytes]:
+    return (
+        200,
+        [(b"content-type", _JSON), (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store")],
+        body,
+    )

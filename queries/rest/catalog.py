@@ -1,0 +1,222 @@
+"""Every operation that can be asked, one entry each."""
+
+from typing import Any
+
+from queries.read_models.aggregate import AGGREGATE
+from queries.read_models.company import COMPANY
+from queries.read_models.data_status import DATA_STATUS
+from queries.read_models.declaration import ReadModel, columns_of
+from queries.read_models.explanation import EXPLANATION, OperandRow, RevisionRow
+from queries.read_models.filing import FILING
+from queries.read_models.metric import METRIC
+from queries.read_models.search_hit import SEARCH_HIT
+from queries.read_models.series import SERIES
+from queries.rest.operation import Operation, Tool
+from queries.service.aggregates import AggregatesQuery, group_aggregates
+from queries.service.companies import CompaniesQuery, CompanyQuery, list_companies, show_company
+from queries.service.explanations import ExplainQuery, explain_value
+from queries.service.filings import FilingsQuery, list_filings
+from queries.service.metrics import MetricQuery, MetricsQuery, list_metrics, show_metric
+from queries.service.search import SearchQuery, search
+from queries.service.series import CompanySeriesQuery, SeriesQuery, company_series, many_series
+from queries.service.status import StatusQuery, data_status
+
+_KNOWLEDGE = (
+    "Values are exact. `view` chooses between the latest value, the first reported one, and what was known at `as_of`. "
+    "A period for which another metric has a value and this one has none is a row with a null value and the flag "
+    "`not_reported`."
+)
+
+
+def _example(read_model: ReadModel, **changes: Any) -> tuple[dict[str, Any], ...]:
+    row = {column.name: column.example for column in read_model.columns}
+    return ({**row, **changes},)
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        operation_id="getDataStatus",
+        path="/v1/status",
+        tag="Status",
+        summary="How fresh the figures are",
+        description="Position, lag and extent of the figures. Cheap; ask it as often as you like.",
+        query=StatusQuery,
+        read_model=DATA_STATUS,
+        answer=data_status,
+        example=_example(DATA_STATUS),
+        tool=Tool(
+            name="get_data_status",
+            title="Freshness of the figures",
+            description="How fresh and how large the dataset is: position, fresh_at, lag, companies, filings.",
+        ),
+    ),
+    Operation(
+        operation_id="search",
+        path="/v1/search",
+        tag="Catalogue",
+        summary="Find companies and metrics",
+        description="Companies by the beginning of ticker, name or CIK, and metrics by words of their name.",
+        query=SearchQuery,
+        read_model=SEARCH_HIT,
+        answer=search,
+        example=_example(SEARCH_HIT),
+        tool=Tool(
+            name="search",
+            title="Find companies and metrics",
+            description=(
+                "Finds companies (by the beginning of ticker, name or CIK) and metrics (by words of their name). "
+                "The ids found are what the other tools take."
+            ),
+        ),
+    ),
+    Operation(
+        operation_id="listMetrics",
+        path="/v1/metrics",
+        tag="Catalogue",
+        summary="List the metrics",
+        description="The metric catalogue: what each figure says, its unit, formula and source concepts.",
+        query=MetricsQuery,
+        read_model=METRIC,
+        answer=list_metrics,
+        example=_example(METRIC),
+    ),
+    Operation(
+        operation_id="getMetric",
+        path="/v1/metrics/{metric}",
+        tag="Catalogue",
+        summary="Show one metric",
+        description="One entry of the metric catalogue.",
+        query=MetricQuery,
+        read_model=METRIC,
+        answer=show_metric,
+        example=_example(METRIC),
+        errors=(404,),
+    ),
+    Operation(
+        operation_id="listCompanies",
+        path="/v1/companies",
+        tag="Companies",
+        summary="List or find companies",
+        description="Companies by the beginning of ticker, name or CIK, best fit first; all of them without q.",
+        query=CompaniesQuery,
+        read_model=COMPANY,
+        answer=list_companies,
+        example=_example(COMPANY),
+        csv=True,
+    ),
+    Operation(
+        operation_id="getCompany",
+        path="/v1/companies/{company}",
+        tag="Companies",
+        summary="Show one company",
+        description="One company by CIK, ticker or exact name. A name of several gets 409 with candidates.",
+        query=CompanyQuery,
+        read_model=COMPANY,
+        answer=show_company,
+        example=_example(COMPANY),
+        errors=(404, 409),
+    ),
+    Operation(
+        operation_id="getCompanySeries",
+        path="/v1/companies/{company}/series",
+        tag="Figures",
+        summary="Values of one company over time",
+        description=f"Metrics of one company, oldest period first. {_KNOWLEDGE}",
+        query=CompanySeriesQuery,
+        read_model=SERIES,
+        answer=company_series,
+        example=_example(SERIES),
+        csv=True,
+        errors=(404, 409),
+    ),
+    Operation(
+        operation_id="listCompanyFilings",
+        path="/v1/companies/{company}/filings",
+        tag="Companies",
+        summary="Filings of one company",
+        description="Filings known of a company, the one that became known last first.",
+        query=FilingsQuery,
+        read_model=FILING,
+        answer=list_filings,
+        example=_example(FILING),
+        csv=True,
+        errors=(404, 409),
+    ),
+    Operation(
+        operation_id="getSeries",
+        path="/v1/series",
+        tag="Figures",
+        summary="Values of several companies over time",
+        description=f"Metrics of up to 20 companies, oldest period first. {_KNOWLEDGE}",
+        query=SeriesQuery,
+        read_model=SERIES,
+        answer=many_series,
+        example=_example(SERIES),
+        csv=True,
+        errors=(404, 409),
+        tool=Tool(
+            name="get_metrics",
+            title="Values of companies over time",
+            description=(
+                "Values of 1-12 metrics for 1-20 companies over periods, oldest first, each with the filing it comes "
+                "from. null with flag not_reported means nobody reported it, never zero. For figures over a sector or "
+                "industry use get_aggregates; for where a value comes from use explain_value."
+            ),
+        ),
+    ),
+    Operation(
+        operation_id="getAggregates",
+        path="/v1/aggregates",
+        tag="Figures",
+        summary="Figures over groups of companies",
+        description=(
+            "Count, sum, mean, percentiles and the members at both ends, for all companies, each sector or each "
+            "industry, worked out before you ask."
+        ),
+        query=AggregatesQuery,
+        read_model=AGGREGATE,
+        answer=group_aggregates,
+        example=_example(
+            AGGREGATE,
+            top=[{"company": "WMT", "cik": 104169, "value": 648125000000}],
+            bottom=[{"company": "ETSY", "cik": 1370637, "value": 1204000000}],
+        ),
+        csv=True,
+        errors=(404,),
+        tool=Tool(
+            name="get_aggregates",
+            title="Figures over groups of companies",
+            description=(
+                "n, sum, mean, percentiles and the largest and smallest members of each group (all, sector or "
+                "industry) for one metric and calendar year. For single companies use get_metrics."
+            ),
+        ),
+    ),
+    Operation(
+        operation_id="explainValue",
+        path="/v1/explain",
+        tag="Figures",
+        summary="Where a value comes from",
+        description=(
+            "One value with its formula and operands, the filing and concept each was read from, and every value this "
+            "period has had with the time it became known."
+        ),
+        query=ExplainQuery,
+        read_model=EXPLANATION,
+        answer=explain_value,
+        example=_example(
+            EXPLANATION,
+            revisions=[{column.name: column.example for column in columns_of(RevisionRow)}],
+            operands=[{column.name: column.example for column in columns_of(OperandRow)}],
+        ),
+        errors=(404, 409),
+        tool=Tool(
+            name="explain_value",
+            title="Where a value comes from",
+            description=(
+                "One value's formula and operands, the filing, concept and SEC address of each, and every earlier "
+                "value of that period with the time it became known."
+            ),
+        ),
+    ),
+)

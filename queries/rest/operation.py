@@ -1,0 +1,56 @@
+"""What an operation of the REST interface is."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from queries.connections import ReadSources
+from queries.read_models.declaration import ReadModel
+from queries.service.arguments import Query
+from queries.service.result import ReadyResult, Result
+
+Answer = Callable[[ReadSources, Any], Awaitable[Result | ReadyResult]]
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """How agents know an operation. `description` says what it gives; when to use another tool stands there too."""
+
+    name: str
+    title: str
+    description: str
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """
+    One question that can be asked with GET.
+
+    Routes, argument checks, OpenAPI and tools all follow from this. `example` holds rows of the read model as the 200
+    example shows them; `csv` says whether the path may end in .csv; `not_found` whether the answer may be 404 or 409.
+    """
+
+    operation_id: str
+    path: str
+    tag: str
+    summary: str
+    description: str
+    query: type[Query]
+    read_model: ReadModel
+    answer: Answer
+    example: tuple[Mapping[str, Any], ...]
+    csv: bool = False
+    errors: tuple[int, ...] = ()
+    tool: Tool | None = None
+
+
+async def ask(operation: Operation, sources: ReadSources, query: Query) -> Result | ReadyResult:
+    """
+    This will answer one question, after waiting for the position it names.
+
+    Raises:
+        QueryError: there is no answer, or not one so fresh.
+    """
+    if query.min_position is not None:
+        await sources.reach(query.min_position)
+    answer: Result | ReadyResult = await operation.answer(sources, query)
+    return answer

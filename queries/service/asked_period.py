@@ -1,0 +1,57 @@
+"""Periods in the words of a reader: CY2023, CY2023Q3, CY2023Q3I, FY2023, FY2023Q2, or the day a period ends."""
+
+import re
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+_FORM = re.compile(r"(?P<kind>CY|FY)(?P<year>\d{4})(?:Q(?P<quarter>[1-4])(?P<instant>I)?)?", re.IGNORECASE)
+
+
+class AskedPeriod(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A period as it was asked for.
+
+    `calendar` and `fiscal` ones have a year and perhaps a quarter; an `end` names the day a company's own period ends.
+    """
+
+    kind: Literal["calendar", "fiscal", "end"]
+    year: int
+    quarter: int | None = None
+    instant: bool = False
+    end: date | None = None
+
+    @property
+    def label(self) -> str:
+        """The same period in its usual spelling."""
+        if self.end is not None:
+            return self.end.isoformat()
+        prefix = "CY" if self.kind == "calendar" else "FY"
+        quarter = f"Q{self.quarter}" if self.quarter else ""
+        return f"{prefix}{self.year}{quarter}{'I' if self.instant else ''}"
+
+
+def read_period(text: str) -> AskedPeriod:
+    """
+    This will read a period.
+
+    Raises:
+        ValueError: the text is none of the known forms.
+    """
+    match = _FORM.fullmatch(text.strip())
+    if match:
+        quarter = match["quarter"]
+        kind: Literal["calendar", "fiscal"] = "calendar" if match["kind"].upper() == "CY" else "fiscal"
+        if not (kind == "fiscal" and match["instant"]):
+            return AskedPeriod(
+                kind=kind,
+                year=int(match["year"]),
+                quarter=int(quarter) if quarter else None,
+                instant=bool(match["instant"]),
+            )
+    try:
+        end = date.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError("it is not a period such as CY2023, CY2023Q3, CY2023Q3I, FY2023 or 2023-09-30") from None
+    return AskedPeriod(kind="end", year=end.year, end=end)

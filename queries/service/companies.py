@@ -1,0 +1,229 @@
+"""Which companies are there, and which one a reader means."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated
+
+import msgspec
+
+from queries.connections import ReadSources, Snapshot
+from queries.errors import QueryError
+from queries.read_models.company import COMPANY, CompanyRow
+from queries.service.arguments import Cursor, Query, argument
+from queries.service.cursor import read_cursor, write_cursor
+from queries.service.result import Result, meta_of
+from queries.service.statements import load_statements
+
+_SQL = load_statements("companies.sql")
+_CIK = re.compile(r"(?:cik[: ]?)?(\d{1,10})", re.IGNORECASE)
+_CANDIDATES = 5
+
+CompanyReference = Annotated[
+    str,
+    argument(
+        "A company: its CIK, a ticker, or its exact name.",
+        example="AAPL",
+        min_length=1,
+        max_length=200,
+    ),
+]
+
+
+class CompaniesQuery(Query, frozen=True, kw_only=True):
+    """Which companies to list."""
+
+    q: Annotated[
+        str | None,
+        argument("Beginning of a ticker, a name, a word of a name, or a CIK.", example="app", max_length=100),
+    ] = None
+    sector: Annotated[
+        str | None, argument("Only companies of this sector.", example="manufacturing", max_length=60)
+    ] = None
+    industry: Annotated[
+        str | None, argument("Only companies of this four-digit SIC industry.", example="3571", pattern=r"^\d{4}$")
+    ] = None
+    limit: Annotated[int, argument("Companies a page.", example=50, ge=1, le=1000)] = 100
+    cursor: Cursor = None
+
+
+class CompanyQuery(Query, frozen=True, kw_only=True):
+    """Which company to show."""
+
+    company: Annotated[
+        str,
+        argument(
+            "A company: its CIK, a ticker, or its exact name.",
+            example="AAPL",
+            min_length=1,
+            max_length=200,
+            in_path=True,
+        ),
+    ]
+
+
+class Company(msgspec.Struct, frozen=True, kw_only=True):
+    """A company as the tables hold it."""
+
+    cik: int
+    name: str
+    tickers: list[str]
+    sic: str | None
+    sector: str | None
+    industry: str | None
+    country: str | None
+    latest_fiscal_year_end: date | None
+
+    @property
+    def display(self) -> str:
+        """The ticker, or the name where there is none."""
+        return self.tickers[0] if self.tickers else self.name
+
+
+class _Referenced(Company, frozen=True, kw_only=True):
+    reference: str
+    by: str
+
+
+class _Found(Company, frozen=True, kw_only=True):
+    rank: int
+    sort_name: str
+
+
+class _Near(msgspec.Struct, frozen=True, kw_only=True):
+    cik: int
+    name: str
+    tickers: list[str]
+
+
+async def list_companies(sources: ReadSources, query: CompaniesQuery) -> Result:
+    """This will list companies, best fit first, then by name."""
+    async with sources.snapshot() as snapshot:
+        found, next_cursor = await search_page(snapshot, query)
+        return Result(
+            read_model=COMPANY,
+            meta=meta_of(snapshot.freshness, next_cursor=next_cursor),
+            rows=[_row(company) for company in found],
+        )
+
+
+async def show_company(sources: ReadSources, query: CompanyQuery) -> Result:
+    """
+    This will show one company.
+
+    Raises:
+        QueryError: no company, or more than one, is meant.
+    """
+    async with sources.snapshot() as snapshot:
+        company = await find_company(snapshot, query.company)
+        return Result(read_model=COMPANY, meta=meta_of(snapshot.freshness), rows=[_row(company)])
+
+
+async def search_page(snapshot: Snapshot, query: CompaniesQuery) -> tuple[Sequence[Company], str | None]:
+    """This will give one page of the companies that fit, and the cursor of the next page."""
+    question = msgspec.structs.replace(query, cursor=None, min_position=None)
+    after = read_cursor(question, query.cursor, tuple[int, str, int]) if query.cursor else (None, None, None)
+    text = (query.q or "").strip().lower()
+    digits = _CIK.fullmatch(text)
+    found = await snapshot.fetch(
+        _Found,
+        _SQL["search"],
+        {
+            "text": text,
+            "digits": digits[1].lstrip("0") if digits else "-",
+            "sector": query.sector,
+            "industry": query.industry,
+            "after_rank": after[0],
+            "after_name": after[1],
+            "after_cik": after[2],
+            "limit": query.limit + 1,
+        },
+    )
+    if len(found) <= query.limit:
+        return found, None
+    page = found[: query.limit]
+    last = page[-1]
+    return page, write_cursor(question, (last.rank, last.sort_name, last.cik))
+
+
+async def find_company(snapshot: Snapshot, reference: str) -> Company:
+    """
+    This will find the one company a reference means.
+
+    Raises:
+        QueryError: no company, or more than one, is meant; `candidates` say which ones may be.
+    """
+    return (await find_companies(snapshot, (reference,)))[0]
+
+
+async def find_companies(snapshot: Snapshot, references: Sequence[str]) -> list[Company]:
+    """
+    This will find the company each reference means, in the order asked, each company once.
+
+    Raises:
+        QueryError: a reference means no company, or more than one.
+    """
+    by_cik = {reference: int(match[1]) for reference in references if (match := _CIK.fullmatch(reference.strip()))}
+    names = [reference for reference in references if reference not in by_cik]
+    rows = await snapshot.fetch(
+        _Referenced,
+        _SQL["by_reference"],
+        {"cik_references": list(by_cik), "ciks": list(by_cik.values()), "names": names},
+    )
+    chosen: dict[int, Company] = {}
+    for reference in references:
+        meant = [row for row in rows if row.reference == reference]
+        by_ticker = [row for row in meant if row.by == "ticker"]
+        meant = by_ticker or meant
+        if not meant:
+            raise await _unknown_company(snapshot, reference)
+        if len(meant) > 1:
+            raise QueryError(
+                code="ambiguous_company",
+                message=f"{reference!r} is the name of {len(meant)} companies",
+                fix="Ask again with one of the candidates' CIK.",
+                candidates=[_candidate(row.cik, row.name, row.tickers) for row in meant],
+            )
+        chosen.setdefault(meant[0].cik, meant[0])
+    return list(chosen.values())
+
+
+async def _unknown_company(snapshot: Snapshot, reference: str) -> QueryError:
+    wanted = reference.strip().lower()
+    plain = re.sub(r"[%_\\]", "", wanted)
+    near: list[_Near] = []
+    for letters in (2, 1):
+        near = near or await snapshot.fetch(_Near, _SQL["near"], {"prefix": f"{plain[:letters]}%"})
+    closeness = {
+        row.cik: max(
+            difflib.SequenceMatcher(None, wanted, name.lower()[: len(wanted) + 4]).ratio()
+            for name in (row.name, *row.tickers)
+        )
+        for row in near
+    }
+    best = sorted(near, key=lambda row: (-closeness[row.cik], row.cik))[:_CANDIDATES]
+    return QueryError(
+        code="unknown_company",
+        message=f"there is no company {reference!r}",
+        fix="Use a CIK, a ticker or the exact name; /v1/companies?q= finds them by their beginning.",
+        candidates=[_candidate(row.cik, row.name, row.tickers) for row in best],
+    )
+
+
+def _candidate(cik: int, name: str, tickers: Sequence[str]) -> str:
+    return f"{cik} {name}" + (f" ({', '.join(tickers)})" if tickers else "")
+
+
+def _row(company: Company) -> CompanyRow:
+    return CompanyRow(
+        company=company.display,
+        cik=company.cik,
+        name=company.name,
+        tickers=company.tickers,
+        sic=company.sic,
+        sector=company.sector,
+        industry=company.industry,
+        country=company.country,
+        latest_fiscal_year_end=company.latest_fiscal_year_end,
+    )

@@ -1,0 +1,77 @@
+"""Which filings of a company are known."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+import msgspec
+
+from queries.connections import ReadSources
+from queries.read_models.filing import FILING, FilingRow, document_url
+from queries.service.arguments import AsOf, Cursor, argument
+from queries.service.companies import CompanyQuery, find_company
+from queries.service.cursor import read_cursor, write_cursor
+from queries.service.result import Result, meta_of
+from queries.service.statements import load_statements
+
+_SQL = load_statements("filings.sql")
+
+
+class FilingsQuery(CompanyQuery, frozen=True, kw_only=True):
+    """Which filings to list."""
+
+    form: Annotated[str | None, argument("Only filings of this form.", example="10-K", max_length=20)] = None
+    as_of: AsOf = None
+    limit: Annotated[int, argument("Filings a page.", example=50, ge=1, le=1000)] = 100
+    cursor: Cursor = None
+
+
+class _Filing(msgspec.Struct, frozen=True, kw_only=True):
+    cik: int
+    accession: str
+    form: str
+    filed_on: date
+    accepted_at: datetime | None
+    known_at: datetime
+    withdrawn_at: datetime | None
+    source: str
+    fact_count: int
+
+
+async def list_filings(sources: ReadSources, query: FilingsQuery) -> Result:
+    """
+    This will list a company's filings, the one that became known last first.
+
+    Raises:
+        QueryError: no company, or more than one, is meant; or the cursor is not of this question.
+    """
+    question = msgspec.structs.replace(query, cursor=None, min_position=None)
+    after = read_cursor(question, query.cursor, tuple[datetime, str]) if query.cursor else (None, None)
+    async with sources.snapshot() as snapshot:
+        company = await find_company(snapshot, query.company)
+        found = await snapshot.fetch(
+            _Filing,
+            _SQL["of_company"],
+            {
+                "cik": company.cik,
+                "form": query.form,
+                "as_of": query.as_of,
+                "after_known_at": after[0],
+                "after_accession": after[1],
+                "limit": query.limit + 1,
+            },
+        )
+        page = found[: query.limit]
+        more = len(found) > query.limit
+        next_cursor = write_cursor(question, (page[-1].known_at, page[-1].accession)) if more else None
+        return Result(
+            read_model=FILING,
+            meta=meta_of(snapshot.freshness, as_of=query.as_of, next_cursor=next_cursor),
+            rows=[
+                FilingRow(
+                    company=company.display,
+                    url=document_url(cik=filing.cik, accession=filing.accession),
+                    **msgspec.structs.asdict(filing),
+                )
+                for filing in page
+            ],
+        )

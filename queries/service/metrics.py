@@ -1,0 +1,90 @@
+"""Which metrics there are."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+from queries.connections import ReadSources
+from queries.errors import QueryError
+from queries.metrics.catalogue import Metric, load_catalogue
+from queries.read_models.metric import METRIC, MetricRow
+from queries.service.arguments import Query, argument
+from queries.service.result import Result, meta_of
+
+
+class MetricsQuery(Query, frozen=True, kw_only=True):
+    """Which part of the catalogue to list."""
+
+    statement: Annotated[
+        str | None,
+        argument(
+            "Only metrics of this statement: income, balance, cash_flow, cover, derived or ratio.",
+            example="income",
+            pattern="^(income|balance|cash_flow|cover|derived|ratio)$",
+        ),
+    ] = None
+
+
+class MetricQuery(Query, frozen=True, kw_only=True):
+    """Which metric to show."""
+
+    metric: Annotated[str, argument("Key of a metric.", example="revenue", min_length=1, max_length=60, in_path=True)]
+
+
+async def list_metrics(sources: ReadSources, query: MetricsQuery) -> Result:
+    """This will list the catalogue in its own order."""
+    wanted = (metric for metric in load_catalogue().published() if query.statement in (None, metric.statement))
+    return await _result(sources, wanted)
+
+
+async def show_metric(sources: ReadSources, query: MetricQuery) -> Result:
+    """
+    This will show one metric.
+
+    Raises:
+        QueryError: there is no such metric.
+    """
+    return await _result(sources, find_metrics((query.metric,)))
+
+
+def find_metrics(keys: Sequence[str]) -> list[Metric]:
+    """
+    This will find metrics by their keys, in the order asked, each once.
+
+    Raises:
+        QueryError: there is no metric of that key; `candidates` say which ones are near.
+    """
+    published = {metric.key: metric for metric in load_catalogue().published()}
+    for key in keys:
+        if key not in published:
+            by_label = {metric.label.lower(): metric.key for metric in published.values()}
+            near = difflib.get_close_matches(key.lower(), [*published, *by_label], n=5, cutoff=0.5)
+            raise QueryError(
+                code="unknown_metric",
+                message=f"there is no metric {key!r}",
+                fix="Use a key of the catalogue, see /v1/metrics.",
+                candidates=list(dict.fromkeys(by_label.get(name, name) for name in near)),
+            )
+    return [published[key] for key in dict.fromkeys(keys)]
+
+
+async def _result(sources: ReadSources, metrics: Iterable[Metric]) -> Result:
+    async with sources.snapshot() as snapshot:
+        return Result(read_model=METRIC, meta=meta_of(snapshot.freshness), rows=[_row(metric) for metric in metrics])
+
+
+def _row(metric: Metric) -> MetricRow:
+    return MetricRow(
+        metric=metric.key,
+        label=metric.label,
+        description=metric.description,
+        kind=metric.kind,
+        over=metric.over,
+        unit=metric.unit,
+        statement=metric.statement,
+        category=metric.category,
+        formula=metric.formula,
+        concepts=list(metric.concepts),
+        not_for=list(metric.not_for),
+        additive=metric.additive,
+    )

@@ -1,0 +1,13 @@
+-- name: values
+-- Values of some companies' metrics in one view of knowledge (primary key of metric_value by cik and metric).
+select v.cik, v.metric, v.unit, v.period_type, v.period, v.period_start, v.period_end, v.duration_days,
+       v.calendar_offset, v.value, v.accession, v.known_from, v.flags
+from unnest(%(ciks)s::bigint[]) as c (cik)
+cross join unnest(%(metrics)s::text[]) as m (metric)
+join metric_value v on v.cik = c.cik and v.metric = m.metric
+where v.period_type = any(%(period_types)s)
+  and case %(view)s
+          when 'latest' then v.known_to is null
+          when 'first' then v.revision = 0 and (%(as_of)s::timestamptz is null or v.known_from <= %(as_of)s)
+          else v.known_from <= %(as_of)s and (v.known_to is null or v.known_to > %(as_of)s)
+      end;
