@@ -28,7 +28,7 @@ type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 type AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_WRITE_PATHS = "/v1/commands"
+_WRITE_PATH = "/v1/commands"
 _READ_PATHS = frozenset({"/livez", "/readyz", "/v1"})
 
 
@@ -52,8 +52,8 @@ class FrontDoor:
         path: str = scope["path"]
         if path in ("/mcp", "/mcp/") and self._mcp:
             return self._mcp
-        reads = path in _READ_PATHS or (path.startswith("/v1/") and not path.startswith("/v1/commands/"))
-        if reads and scope["method"] in _READ_METHODS and self._read:
+        writes = path == _WRITE_PATH or path.startswith(f"{_WRITE_PATH}/")
+        if self._read and not writes and (path in _READ_PATHS or path.startswith("/v1/")):
             return self._read
         return self._django
 

@@ -30,6 +30,6 @@ async def read_api(figures: psycopg.Connection, redis: Redis) -> AsyncIterator[R
 
 @pytest.fixture
 async def client(read_api: ReadApi) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=read_api)  # type: ignore[arg-type]  # its scope is a plain mapping
+    transport = httpx.ASGITransport(app=read_api)
     async with httpx.AsyncClient(transport=transport, base_url="http://factfold.test") as opened:
         yield opened
