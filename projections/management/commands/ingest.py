@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from redis import Redis
 
 from commands.sources.classifications import read_classifications
 from commands.sources.companyfacts import read_companyfacts
@@ -20,6 +21,8 @@ from commands.sources.ingest import Tally, ingest
 from commands.sources.reading import Reading, Skipped
 from commands.sources.sample import read_sample
 from commands.sources.submissions import read_submissions
+from projections.status import read_status
+from projections.sweeper import drain
 
 SOURCES: dict[str, Callable[[Iterable[Path]], Reading]] = {
     "companyfacts": read_companyfacts,
@@ -73,7 +76,44 @@ class Command(BaseCommand):
             sys.exit(NOTHING_USABLE)
         shown.finish()
         self.stdout.write(summary(tally, seconds=time.monotonic() - started))
+        self.stdout.flush()
+        if options["wait"]:
+            self._wait(started)
         sys.exit(exit_code(tally))
+
+    def _wait(self, started: float) -> None:
+        factfold = settings.FACTFOLD
+        try:
+            with (
+                psycopg.connect(factfold.database_url, autocommit=True) as connection,
+                Redis.from_url(factfold.redis_url, socket_connect_timeout=2, socket_timeout=5) as redis,
+            ):
+                position = wait_until_readable(connection, redis, between=lambda: time.sleep(0.05))
+        except KeyboardInterrupt:
+            self.stdout.write("not waiting any longer; `manage.py status` tells how far the figures are")
+            sys.exit(INTERRUPTED)
+        seconds = time.monotonic() - started
+        self.stdout.write(f"the figures can be read, up to position {position}; {seconds:.1f} s in all")
+
+
+def wait_until_readable(connection: psycopg.Connection, redis: Redis, *, between: Callable[[], None]) -> int:
+    """
+    This will return the position up to which the log stood when it was called, once the figures contain all of it.
+
+    It does whatever work is left undone, so that it ends also where no worker runs; `between` is called when there
+    is nothing to do but wait for another worker. A Redis that does not answer is not waited for.
+    """
+    drain(connection, redis)
+    wanted: int | None = None
+    while True:
+        status = read_status(connection, redis)
+        if wanted is None and not status.pending:
+            wanted = status.head
+        redis_follows = not status.redis.reachable or status.redis.behind == 0 or not status.seq
+        if wanted is not None and status.position >= wanted and redis_follows:
+            return wanted
+        if not drain(connection, redis):
+            between()
 
 
 def exit_code(tally: Tally) -> int:
