@@ -4,15 +4,18 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 
 import psycopg
+from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from commands.event_log.sequence import sequence_pending
 from config.env import Settings
 from config.ready import announce_ready
+from projections.sweeper import sweep
 
 logger = logging.getLogger(__name__)
 
@@ -87,4 +90,8 @@ def run_worker(settings: Settings) -> None:
 
 def loops(settings: Settings) -> Sequence[Loop]:
     """This will give the loops of one worker process."""
-    return [Loop("sequencer", sequence_pending, shortest_ms=2, longest_ms=20)]
+    redis = Redis.from_url(settings.redis_url)
+    return [
+        Loop("sequencer", sequence_pending, shortest_ms=2, longest_ms=20),
+        Loop("sweeper", partial(sweep, redis=redis), shortest_ms=500, longest_ms=1000),
+    ]
