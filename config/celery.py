@@ -12,6 +12,8 @@ from django.conf import settings
 from config.ready import announce_ready
 
 app = Celery("factfold", broker=settings.FACTFOLD.redis_url)
+# For every thread: without this `current_app` is known only to the thread that made it.
+app.set_default()
 app.conf.update(
     imports=("projections.delivery.tasks",),
     task_default_queue="factfold",

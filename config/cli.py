@@ -4,7 +4,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from config.env import EnvironmentInvalid
+import psycopg
+
+from config.env import EnvironmentInvalid, data_folder, read_installation
+
+CANNOT_START = 2
 
 _NEEDS_NO_SERVERS = frozenset(
     {"help", "--help", "-h", "--version", "version", "spectacular", "make_sample", "diffsettings"}
@@ -40,19 +44,29 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def _run_django(arguments: list[str]) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    arguments, data_folder = _without_data_option(arguments)
-    if data_folder:
-        os.environ["FACTFOLD_DATA"] = data_folder
+    arguments, named = _without_data_option(arguments)
+    if named:
+        os.environ["FACTFOLD_DATA"] = named
     if arguments[0] in _NEEDS_NO_SERVERS or "--help" in arguments:
         for variable, value in _NOWHERE.items():
             os.environ.setdefault(variable, value)
+    elif not os.environ.get("DATABASE_URL") and not read_installation(data_folder()):
+        print(
+            f"error: no installation runs in {data_folder()}. Start it with `python3 manage.py up`, name the folder "
+            "of a running one with --data DIR, or set DATABASE_URL and REDIS_URL.",
+            file=sys.stderr,
+        )
+        return CANNOT_START
     from django.core.management import execute_from_command_line
 
     try:
         execute_from_command_line(["manage.py", *arguments])
     except EnvironmentInvalid as error:
-        print(error, file=sys.stderr)
-        return 2
+        print(f"error: {error}", file=sys.stderr)
+        return CANNOT_START
+    except psycopg.OperationalError as error:
+        print(f"error: the database does not answer: {str(error).strip()}\nIs it running?", file=sys.stderr)
+        return CANNOT_START
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, cast
@@ -55,6 +56,11 @@ def read_installation(folder: Path) -> dict[str, str]:
     return {key: str(value) for key, value in content.items()} if isinstance(content, dict) else {}
 
 
+def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """This will name the folder an installation keeps everything in."""
+    return Path(environ.get("FACTFOLD_DATA") or DEFAULT_DATA_FOLDER).absolute()
+
+
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     This will read the settings from `environ`.
@@ -65,7 +71,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     Raises: EnvironmentInvalid, naming every missing or unusable variable at once.
     """
     reading = _Reading(environ)
-    data_dir = Path(environ.get("FACTFOLD_DATA") or DEFAULT_DATA_FOLDER).absolute()
+    data_dir = data_folder(environ)
     installation: dict[str, str] = {} if environ.get("DATABASE_URL") else read_installation(data_dir)
     doorbell = reading.choice("FACTFOLD_DOORBELL", options=("celery", "sqs"), default="celery")
     anonymous = reading.flag("FACTFOLD_ANONYMOUS", default=bool(installation))

@@ -19,7 +19,7 @@ from config.catching_up import Progress, read_progress
 from config.embedded.bound_process import ProgramMissing, ServerFailed
 from config.embedded.postgres import EmbeddedPostgres
 from config.embedded.valkey import EmbeddedValkey
-from config.env import DEFAULT_DATA_FOLDER, EnvironmentInvalid, read_settings
+from config.env import EnvironmentInvalid, data_folder, read_settings
 from config.installation import FolderInUse, Installation
 from config.supervisor import ChildProcess, ProcessFailed, Supervisor
 from config.welcome import where_to_look
@@ -50,7 +50,7 @@ def say(text: str) -> None:
 def command(arguments: Sequence[str]) -> int:
     """This will run an installation until Ctrl-C or SIGTERM, and give the exit code."""
     options = _options(arguments)
-    installation = Installation(Path(options.data).absolute())
+    installation = Installation(options.data.absolute())
     supervisor = Supervisor(say=say)
     signal.signal(signal.SIGTERM, _ask_to_stop)
     signal.signal(signal.SIGINT, _ask_to_stop)
@@ -83,7 +83,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, help=f"the port of the API; 0 chooses a free one (default {DEFAULT_PORT})")
     parser.add_argument(
         "--data",
-        default=os.environ.get("FACTFOLD_DATA") or str(DEFAULT_DATA_FOLDER),
+        type=Path,
+        default=data_folder(),
         help="the folder that keeps everything (default .factfold beside manage.py)",
     )
     parser.add_argument("--empty", action="store_true", help="do not load the sample on the first start")

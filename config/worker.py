@@ -6,13 +6,17 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import FrameType
+from typing import NamedTuple
 
 import psycopg
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+import config.celery  # noqa: F401  (the doorbell rings through the application configured there)
+from commands.doorbells.choice import chosen_doorbell
 from commands.event_log.sequence import sequence_pending
+from commands.publishing import DoorbellUnreachable, publish_pending
 from config.env import Settings
 from config.ready import announce_ready
 from projections.sweeper import sweep
@@ -20,24 +24,37 @@ from projections.sweeper import sweep
 logger = logging.getLogger(__name__)
 
 _RECONNECT_SECONDS = 1.0
-_UNREACHABLE = (psycopg.OperationalError, RedisConnectionError, RedisTimeoutError)
+_UNREACHABLE = (psycopg.OperationalError, DoorbellUnreachable, RedisConnectionError, RedisTimeoutError)
+
+
+class Pauses(NamedTuple):
+    """How long a loop waits between two steps of one kind: at first, and at most; each wait doubles the next."""
+
+    shortest_ms: float
+    longest_ms: float
+
+    def after(self, waited_seconds: float) -> float:
+        """This will give the wait in seconds that follows one of `waited_seconds` (0 for the first)."""
+        return min(max(waited_seconds * 2, self.shortest_ms / 1000), self.longest_ms / 1000)
+
+
+AT_ONCE = Pauses(0, 0)
 
 
 class Loop:
     """
     One step, done again and again on a connection of its own until `stopping` is set.
 
-    After a step that found work the next follows soon, after idle ones later and later, between `shortest_ms` and
-    `longest_ms`. A server out of reach is waited for; any other error ends the process, which its supervisor restarts.
+    `idle` are the waits after steps that found nothing to do, `busy` after those that did. A server out of reach is
+    waited for; any other error ends the process, which its supervisor restarts.
     """
 
     def __init__(
-        self, name: str, step: Callable[[psycopg.Connection], int], *, shortest_ms: float, longest_ms: float
+        self, name: str, step: Callable[[psycopg.Connection], int], *, idle: Pauses, busy: Pauses = AT_ONCE
     ) -> None:
         self.name = name
         self._step = step
-        self._shortest_seconds = shortest_ms / 1000
-        self._longest_seconds = longest_ms / 1000
+        self._pauses = {False: idle, True: busy}
 
     def run(self, *, database_url: str, stopping: threading.Event) -> None:
         """This will run the loop in the calling thread."""
@@ -50,13 +67,13 @@ class Loop:
                 stopping.wait(_RECONNECT_SECONDS)
 
     def _run_connected(self, connection: psycopg.Connection, stopping: threading.Event) -> None:
-        pause = self._shortest_seconds
+        worked_before = False
+        waited = 0.0
         while not stopping.is_set():
-            if self._step(connection):
-                pause = self._shortest_seconds
-            else:
-                stopping.wait(pause)
-                pause = min(pause * 2, self._longest_seconds)
+            worked = bool(self._step(connection))
+            waited = self._pauses[worked].after(waited if worked is worked_before else 0)
+            worked_before = worked
+            stopping.wait(waited)
 
 
 def run_worker(settings: Settings) -> None:
@@ -90,8 +107,11 @@ def run_worker(settings: Settings) -> None:
 
 def loops(settings: Settings) -> Sequence[Loop]:
     """This will give the loops of one worker process."""
-    redis = Redis.from_url(settings.redis_url)
+    doorbell = chosen_doorbell(settings)
+    redis = Redis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=5)
     return [
-        Loop("sequencer", sequence_pending, shortest_ms=2, longest_ms=20),
-        Loop("sweeper", partial(sweep, redis=redis), shortest_ms=500, longest_ms=1000),
+        Loop("sequencer", sequence_pending, idle=Pauses(2, 20)),
+        # The first bell after quiet is rung at once; under load one bell stands for many events.
+        Loop("publisher", partial(publish_pending, doorbell=doorbell), idle=Pauses(2, 20), busy=Pauses(20, 320)),
+        Loop("sweeper", partial(sweep, redis=redis), idle=Pauses(500, 1000), busy=Pauses(200, 200)),
     ]
