@@ -123,7 +123,7 @@ def installed(wanted):
         return False
 
 
-def prepare_venv():
+def prepare_venv(install=install):
     if os.path.islink(VENV) and os.path.exists(VENV_PYTHON):
         return  # a link to an environment somebody else looks after
     with open(LOCK, "rb") as file:

@@ -30,6 +30,7 @@ DATABASE = "factfold"
 DEFAULT_PORT = 8000
 _FIGURES_PATIENCE_SECONDS = 300
 _WATCH_SECONDS = 0.2
+TELL_WHEN_READY = {"api", "worker", "celery"}
 SAMPLE_SKIPPED_SOME = 1
 """The exit code of `ingest` when some filings could not be used and were reported; the rest is in."""
 
@@ -211,10 +212,12 @@ def _start_processes(
     descriptor = str(listening.fileno())
     queue = ["celery", "--app", "config.celery", "worker", "--queues", "factfold", "--concurrency", "2"]
     queue += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
+    manage = [sys.executable, str(ROOT / "manage.py")]
+    by_celery = environ.get("FACTFOLD_DOORBELL", "celery") == "celery"
     commands: dict[str, tuple[list[str], tuple[int, ...]]] = {
         "api": ([*python, "config.serve", descriptor], (listening.fileno(),)),
-        "celery": ([*python, *queue], ()),
-        "worker": ([sys.executable, str(ROOT / "manage.py"), "worker"], ()),
+        "worker": ([*manage, "worker"], ()),
+        **({"celery": ([*python, *queue], ())} if by_celery else {"poller": ([*manage, "poller"], ())}),
     }
     begun = time.monotonic()
     started: dict[str, ChildProcess] = {}
@@ -225,8 +228,8 @@ def _start_processes(
         child.start()
         supervisor.watch(name, child)
         started[name] = child
-    for name, child in started.items():
-        child.wait_until_ready(name=name)
+    for name in started.keys() & TELL_WHEN_READY:
+        started[name].wait_until_ready(name=name)
     say(f"processes: {', '.join(started)} are running ({time.monotonic() - begun:.1f} s); logs in {installation.logs}")
 
 

@@ -1,0 +1,157 @@
+"""One command runs the whole house, keeps it running, and stops it cleanly."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fixtures.running_installation import RunningInstallation, answer_of, manage
+
+# One installation serves all of them, so they run in one worker, in this order.
+pytestmark = pytest.mark.xdist_group("up")
+
+LAST_FIVE = {"metrics": "revenue", "period_type": "annual", "last": "5"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up") / "data"
+
+
+@pytest.fixture(scope="module")
+def installation(data: Path) -> Iterator[RunningInstallation]:
+    running = RunningInstallation(data, "--port", "0")
+    running.wait_until_ready()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def api(installation: RunningInstallation) -> str:
+    return installation.wait_until_ready()
+
+
+class TestUp:
+    def test_prints_three_commands_that_work(self, installation: RunningInstallation) -> None:
+        commands = re.findall(r"^ +(curl .*)$", installation.said, re.MULTILINE)
+
+        series, aggregates, mcp = (
+            json.loads(subprocess.run(command, shell=True, capture_output=True, check=True).stdout)  # noqa: S602
+            for command in commands
+        )
+
+        by_year = {row["fiscal_year"]: row for row in series["data"]}
+        assert float(by_year[2023]["value"]) == 383_285_000_000
+        assert by_year[2023]["accession"].startswith("0000320193-")
+        assert {row["group"] for row in aggregates["data"]} >= {"manufacturing", "retail-trade", "finance"}
+        assert not mcp["result"].get("isError")
+        assert "383285000000" in json.dumps(mcp["result"]["structuredContent"])
+
+    def test_shows_documentation_whose_assets_are_served_from_here(self, api: str) -> None:
+        page = httpx.get(f"{api}/docs", trust_env=False).text
+
+        assets = re.findall(r'(?:src|href)="([^"]+\.(?:js|css))"', page)
+        assert assets
+        for asset in assets:
+            assert asset.startswith("/")
+            assert httpx.get(f"{api}{asset}", trust_env=False).status_code == 200
+
+    def test_is_found_by_other_commands_through_its_folder(self, installation: RunningInstallation, data: Path) -> None:
+        outcome = manage("status", "--json", "--data", str(data))
+
+        assert outcome.returncode == 0, outcome.stderr
+        assert json.loads(outcome.stdout)["companies"] >= 40
+
+    def test_refuses_a_folder_on_which_another_one_runs(self, api: str, data: Path) -> None:
+        outcome = manage("up", "--port", "0", "--data", str(data))
+
+        assert outcome.returncode == 1
+        assert f"already runs on {data} at {api}" in outcome.stderr
+        assert "--data" in outcome.stderr
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="finds the children in /proc")
+    @pytest.mark.parametrize(("name", "program"), [("celery", "config.celery"), ("api", "config.serve")])
+    def test_starts_a_killed_process_again(
+        self, installation: RunningInstallation, api: str, name: str, program: str
+    ) -> None:
+        said_before = len(installation.said)
+
+        os.kill(installation.child(program), signal.SIGKILL)
+
+        installation.wait_for(rf"{name} ended \(signal SIGKILL\)", after=said_before)
+        installation.wait_for(rf"{name} is running again", after=said_before)
+        # The listening socket never closed: the request waits for the new process instead of being refused.
+        assert answer_of(f"{api}/v1/status")["data"]
+
+    def test_carries_a_command_to_the_readers(self, installation: RunningInstallation, api: str) -> None:
+        company = {
+            "cik": 9_999_999_001,
+            "name": "Walked Through Inc",
+            "sic": "3571",
+            "country": "US",
+            "tickers": ["WLKD"],
+        }
+
+        accepted = httpx.post(f"{api}/v1/commands/RegisterCompany", json=company, trust_env=False, timeout=30)
+
+        assert accepted.status_code == 202, accepted.text
+        token = str(accepted.json()["position_token"])
+        found = answer_of(f"{api}/v1/companies/WLKD", min_position=token)
+        assert "Walked Through" in json.dumps(found)
+
+    def test_stops_cleanly_and_starts_again_with_its_data(self, installation: RunningInstallation, data: Path) -> None:
+        code = installation.stop(signal.SIGTERM)
+
+        assert code == 0
+        assert installation.said.endswith("stopped; the data is kept\n")
+        assert not (data / "installation.json").exists()
+        again = RunningInstallation(data, "--port", "0")
+        try:
+            api = again.wait_until_ready()
+            revenue = answer_of(f"{api}/v1/companies/AAPL/series", **LAST_FIVE)
+            assert 383_285_000_000 in {float(row["value"]) for row in revenue["data"]}
+            assert "sample: loading" not in again.said
+        finally:
+            code = again.stop(signal.SIGINT)
+        assert code == 0
+
+
+class TestUpThatCannotStart:
+    def test_says_which_port_is_busy_and_what_to_do(self, tmp_path: Path) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+
+            outcome = manage("up", "--port", str(port), "--data", str(tmp_path))
+
+        assert outcome.returncode == 1
+        assert f"Port {port} cannot be used" in outcome.stderr
+        assert "--port 0" in outcome.stderr
+
+    def test_says_what_to_check_when_a_given_database_does_not_answer(self, tmp_path: Path) -> None:
+        outcome = manage(
+            "up",
+            *("--port", "0", "--data", str(tmp_path)),
+            DATABASE_URL="postgresql://127.0.0.1:1/factfold",
+            REDIS_URL="redis://127.0.0.1:1/0",
+        )
+
+        assert outcome.returncode == 1
+        assert "error: The database could not be prepared" in outcome.stderr
+        assert "Check that DATABASE_URL names" in outcome.stderr
+        assert "Traceback" not in outcome.stderr
+
+    def test_says_that_nothing_runs_to_a_command_that_needs_an_installation(self, tmp_path: Path) -> None:
+        outcome = manage("status", "--data", str(tmp_path))
+
+        assert outcome.returncode == 2
+        assert f"no installation runs in {tmp_path}" in outcome.stderr
