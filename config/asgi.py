@@ -29,7 +29,8 @@ type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 type AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _WRITE_PATH = "/v1/commands"
-_READ_PATHS = frozenset({"/livez", "/readyz", "/v1"})
+_READ_PATHS = frozenset({"/", "/docs", "/livez", "/readyz", "/v1"})
+_READ_FOLDERS = ("/v1/", "/docs/", "/schema/")
 
 
 class FrontDoor:
@@ -53,7 +54,7 @@ class FrontDoor:
         if path in ("/mcp", "/mcp/") and self._mcp:
             return self._mcp
         writes = path == _WRITE_PATH or path.startswith(f"{_WRITE_PATH}/")
-        if self._read and not writes and (path in _READ_PATHS or path.startswith("/v1/")):
+        if self._read and not writes and (path in _READ_PATHS or path.startswith(_READ_FOLDERS)):
             return self._read
         return self._django
 

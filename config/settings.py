@@ -69,6 +69,18 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/v1",
+    "SORT_OPERATION_PARAMETERS": False,
+    "SERVERS": [{"url": "/", "description": "This installation"}],
+    "TAGS": [
+        {"name": "Figures", "description": "Values of companies and figures over groups of them."},
+        {"name": "Companies", "description": "Companies and their filings."},
+        {"name": "Catalogue", "description": "What can be asked for."},
+        {"name": "Status", "description": "How fresh the figures are."},
+    ],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "queries.rest.openapi.add_common_parts",
+    ],
 }
 
 LOGGING = {

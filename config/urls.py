@@ -1,17 +1,17 @@
-"""Everything that does not need the hop-free path: writes, schema, documentation pages, static files."""
+"""
+What Django answers, and what drf-spectacular documents.
 
-from django.contrib.staticfiles.views import serve
-from django.urls import URLPattern, URLResolver, path, re_path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+Commands come here. Reads are answered before Django is asked; their views stand here as declarations.
+"""
+
+from django.urls import URLPattern, URLResolver
 
 import commands.rest
+import queries.rest.views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *commands.rest.urlpatterns,
-    path("schema/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
-    # Swagger UI's assets come from the sidecar package, so that the page works without the internet.
-    re_path(r"^static/(?P<path>.+)$", serve, {"insecure": True}),
+    *queries.rest.views.urlpatterns,
 ]
 
 handler404 = "config.problem_details.page_not_found"

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, get_args
 from urllib.parse import parse_qsl, unquote
@@ -21,6 +21,7 @@ from queries.rest.access import admit
 from queries.rest.catalog import OPERATIONS
 from queries.rest.encoding import Numbers, encode_csv, encode_json
 from queries.rest.operation import Operation, ask
+from queries.rest.pages import Page, make_pages
 from queries.service.arguments import Query, arguments_of, read_arguments
 from queries.service.result import ReadyResult
 
@@ -32,6 +33,7 @@ type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 type Headers = list[tuple[bytes, bytes]]
 
 MAX_QUERY_BYTES = 8_000
+_SAFE_ID = re.compile(rb"[\x21-\x7e]{1,64}")
 _NUMBERS: tuple[Numbers, ...] = get_args(Numbers)
 _ALLOW = b"GET, HEAD, OPTIONS"
 _JSON = b"application/json"
@@ -95,11 +97,12 @@ def create_app(settings: ReadSettings, problem_for: ProblemFor) -> "ReadApi":
 
 
 class ReadApi:
-    """Answers the operations of the catalogue, `/livez` and `/readyz`."""
+    """Answers the operations of the catalogue, their documents, `/livez` and `/readyz`."""
 
     def __init__(self, sources: ReadSources, *, problem_for: ProblemFor) -> None:
         self.sources = sources
         self._problem_for = problem_for
+        self._pages: Mapping[str, Page] = {}
         self._anonymous = sources.settings.anonymous
         visibility = b"public" if self._anonymous else b"private"
         self._cache_control = {
@@ -109,7 +112,8 @@ class ReadApi:
         }
 
     async def startup(self) -> None:
-        """This will open the connections."""
+        """This will open the connections and write the documents."""
+        self._pages = make_pages()
         await self.sources.open()
 
     async def shutdown(self) -> None:
@@ -126,8 +130,8 @@ class ReadApi:
                 none_match = value
             elif name == b"x-request-id":
                 request_id = value
-        if not 0 < len(request_id) <= 64 or not request_id.isalnum():
-            request_id = request_id if _SAFE_ID.fullmatch(request_id) else secrets.token_hex(12).encode()
+        if not _SAFE_ID.fullmatch(request_id):
+            request_id = secrets.token_hex(12).encode()
         try:
             status, headers, body = await self._answer(scope, accept=accept, none_match=none_match)
         except Exception as error:
@@ -143,6 +147,13 @@ class ReadApi:
             return _document(b'{"status":"alive"}')
         if path == "/readyz":
             return await self._readiness()
+        page = self._pages.get(path)
+        if page is not None and scope["method"] in ("GET", "HEAD"):
+            if none_match and _matches(none_match, page.etag):
+                return 304, [(b"etag", page.etag)], b""
+            return 200, list(page.headers), page.body
+        if path in ("/", "/docs/"):
+            return 307, [(b"location", b"/docs"), (b"content-length", b"0")], b""
         raw_path = scope.get("raw_path") or path.encode()
         found = _find(raw_path.partition(b"?")[0])
         method = scope["method"]
@@ -209,9 +220,6 @@ class ReadApi:
             if error.code == "unauthenticated":
                 headers.append((b"www-authenticate", b'Bearer realm="factfold"'))
         return problem.status, headers, problem.body
-
-
-_SAFE_ID = re.compile(rb"[\x21-\x7e]{1,64}")
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ from queries.metrics.catalogue import Metric
 from queries.read_models.aggregate import AGGREGATE, AggregateRow, MemberRow
 from queries.read_models.aggregate_fragment import plain
 from queries.service.arguments import Query, argument, contradiction
-from queries.service.asked_period import AskedPeriod, read_period
+from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.metrics import find_metrics
 from queries.service.result import ReadyResult, Result, meta_of
 from queries.service.statements import load_statements
@@ -38,7 +38,7 @@ class AggregatesQuery(Query, frozen=True, kw_only=True):
         argument(
             "Calendar year: CY2024. Metrics that stand at an instant are those at its end: CY2024Q4I.",
             example="CY2023",
-            max_length=12,
+            pattern=PERIOD_PATTERN,
             read=read_period,
         ),
     ]

@@ -6,6 +6,9 @@ from typing import Literal
 
 import msgspec
 
+PERIOD_PATTERN = r"^(CY\d{4}(Q[1-4]I?)?|FY\d{4}(Q[1-4])?|\d{4}-\d{2}-\d{2})$"
+"""What readers are told a period looks like; lower case is read as well."""
+
 _FORM = re.compile(r"(?P<kind>CY|FY)(?P<year>\d{4})(?:Q(?P<quarter>[1-4])(?P<instant>I)?)?", re.IGNORECASE)
 
 

@@ -16,7 +16,7 @@ from queries.read_models.aggregate_fragment import plain
 from queries.read_models.explanation import EXPLANATION, ExplanationRow, OperandRow, RevisionRow
 from queries.read_models.filing import document_url
 from queries.service.arguments import AsOf, Query, argument
-from queries.service.asked_period import AskedPeriod, read_period
+from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.companies import Company, CompanyReference, find_company
 from queries.service.metrics import find_metrics
 from queries.service.result import Result, meta_of
@@ -37,7 +37,7 @@ class ExplainQuery(Query, frozen=True, kw_only=True):
         argument(
             "A calendar period (CY2023, CY2023Q3, CY2023Q3I), a fiscal one (FY2023, FY2023Q2), or the day it ends.",
             example="CY2023",
-            max_length=12,
+            pattern=PERIOD_PATTERN,
             read=read_period,
         ),
     ]

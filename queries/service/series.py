@@ -15,7 +15,7 @@ from queries.metrics.periods import calendar_label, fiscal_label
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.series import SERIES, SeriesRow
 from queries.service.arguments import AsOf, Query, argument, contradiction
-from queries.service.asked_period import AskedPeriod, read_period
+from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.companies import Company, find_companies
 from queries.service.metrics import find_metrics
 from queries.service.result import Result, meta_of
@@ -44,7 +44,7 @@ Metrics = Annotated[
 ]
 
 
-class PeriodsAsked(Query, frozen=True, kw_only=True):
+class PeriodsAsked(Query, frozen=True, kw_only=True, rename={"from_": "from"}):
     """Which periods, and in which view of knowledge."""
 
     period_type: Annotated[
@@ -69,7 +69,7 @@ class PeriodsAsked(Query, frozen=True, kw_only=True):
         argument(
             "First period: CY2020, CY2020Q1, FY2020, or the first day its end may fall on.",
             example="CY2020",
-            max_length=12,
+            pattern=PERIOD_PATTERN,
             read=read_period,
         ),
     ] = None
@@ -78,7 +78,7 @@ class PeriodsAsked(Query, frozen=True, kw_only=True):
         argument(
             "Last period, in the forms of from.",
             example="CY2024",
-            max_length=12,
+            pattern=PERIOD_PATTERN,
             read=read_period,
         ),
     ] = None
@@ -93,7 +93,7 @@ class PeriodsAsked(Query, frozen=True, kw_only=True):
     as_of: AsOf = None
 
 
-class CompanySeriesQuery(PeriodsAsked, frozen=True, kw_only=True, rename={"from_": "from"}):
+class CompanySeriesQuery(PeriodsAsked, frozen=True, kw_only=True):
     """Which values of one company."""
 
     company: Annotated[
@@ -109,7 +109,7 @@ class CompanySeriesQuery(PeriodsAsked, frozen=True, kw_only=True, rename={"from_
     metrics: Metrics
 
 
-class SeriesQuery(PeriodsAsked, frozen=True, kw_only=True, rename={"from_": "from"}):
+class SeriesQuery(PeriodsAsked, frozen=True, kw_only=True):
     """Which values of some companies."""
 
     companies: Annotated[

@@ -1,0 +1,261 @@
+"""The OpenAPI document: what drf-spectacular reads from the views, with what holds for every operation added."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.settings import spectacular_settings
+
+from queries.rest.catalog import OPERATIONS
+
+Version = Literal["3.1.1", "3.0.3"]
+Document = dict[str, Any]
+
+_PROBLEM = {
+    "type": "object",
+    "description": "Why there is no answer (RFC 9457).",
+    "required": ["type", "title", "status", "detail", "code", "request_id", "errors", "fix"],
+    "properties": {
+        "type": {"type": "string", "description": "URI of the kind of problem."},
+        "title": {"type": "string", "description": "The kind of problem in words."},
+        "status": {"type": "integer", "description": "The HTTP status."},
+        "detail": {"type": "string", "description": "What is so in this case."},
+        "code": {"type": "string", "description": "Stable name of the problem, the same for agents' tools."},
+        "request_id": {"type": "string", "description": "Finds this request in the log."},
+        "errors": {
+            "type": "array",
+            "description": "What is wrong with each part of the question.",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "reason", "fix"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "The part: a parameter or a place in the body."},
+                    "reason": {"type": "string", "description": "What is wrong with it."},
+                    "fix": {"type": "string", "description": "What would be right."},
+                },
+            },
+        },
+        "fix": {"type": "string", "description": "What to change."},
+        "candidates": {
+            "type": "array",
+            "description": "Near matches to choose from.",
+            "items": {"type": "string"},
+        },
+        "position": {"type": "integer", "description": "How far the figures have come (503 only)."},
+    },
+}
+
+
+def _problem(status: int, code: str, title: str, detail: str, fix: str, **members: Any) -> dict[str, Any]:
+    return {
+        "type": f"urn:factfold:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": "9f0c6a1be2d34f58a7c1d2e3",
+        "errors": [],
+        "fix": fix,
+        **members,
+    }
+
+
+_PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
+    400: (
+        "A parameter is unknown, missing or outside its limits.",
+        _problem(
+            400,
+            "invalid_parameter",
+            "The request is not valid",
+            "last: expected `int` <= 60",
+            "last: The latest so many periods. Example: 5",
+            errors=[
+                {
+                    "pointer": "last",
+                    "reason": "expected `int` <= 60",
+                    "fix": "last: The latest so many periods. Example: 5",
+                }
+            ],
+        ),
+    ),
+    401: (
+        "The installation wants to know who is asking.",
+        _problem(
+            401,
+            "unauthenticated",
+            "Who is asking is not known",
+            "this installation does not answer anonymous readers",
+            "Send an API key as `Authorization: Bearer KEY`.",
+        ),
+    ),
+    403: (
+        "The key may not do this.",
+        _problem(
+            403,
+            "forbidden",
+            "This is not allowed",
+            "the key has no scope `read`",
+            "Ask the operator for a key with it.",
+        ),
+    ),
+    404: (
+        "There is no such company, metric, value or page.",
+        _problem(
+            404,
+            "unknown_company",
+            "There is no such thing here",
+            "there is no company 'APPL'",
+            "Use a CIK, a ticker or the exact name; /v1/companies?q= finds them by their beginning.",
+            candidates=["320193 Apple Inc. (AAPL)"],
+        ),
+    ),
+    406: (
+        "The answer does not come in any form that is accepted.",
+        _problem(
+            406,
+            "not_acceptable",
+            "This form of answer is not offered",
+            "this address answers application/json only",
+            "Drop Accept, or put .csv behind the path where the operation offers it.",
+        ),
+    ),
+    409: (
+        "More than one company or period is meant.",
+        _problem(
+            409,
+            "ambiguous_company",
+            "The request contradicts what is so",
+            "'delta holdings' is the name of 2 companies",
+            "Ask again with one of the candidates' CIK.",
+            candidates=["9000002 Delta Holdings", "9000003 DELTA HOLDINGS"],
+        ),
+    ),
+    429: (
+        "Too many questions; Retry-After says when to go on.",
+        _problem(
+            429, "rate_limited", "Too many requests", "the key's rate is used up", "Wait as long as Retry-After says."
+        ),
+    ),
+    503: (
+        "The figures have not come so far yet, or a server is away; Retry-After says when to try again.",
+        _problem(
+            503,
+            "position_not_reached",
+            "Not ready to answer",
+            "the figures stand at position 48210, not yet at 48222",
+            "Ask again after the time in Retry-After, or without min_position.",
+            position=48210,
+        ),
+    ),
+}
+_ALWAYS = (400, 401, 403, 404, 406, 429, 503)
+
+_HEADERS: dict[str, tuple[str, dict[str, Any], Any]] = {
+    "ETag": ("Strong tag of these bytes.", {"type": "string"}, '"48210-9c1185a5c5e9fc54"'),
+    "Cache-Control": (
+        "How long the answer may be shown without asking again.",
+        {"type": "string"},
+        "public, max-age=10, stale-while-revalidate=60",
+    ),
+    "X-Factfold-Position": ("The position in meta.", {"type": "integer"}, 48210),
+    "X-Factfold-Source": ("The source in meta.", {"type": "string", "enum": ["redis", "postgres"]}, "redis"),
+    "X-Request-Id": ("The id sent with the request, or a new one.", {"type": "string"}, "9f0c6a1be2d34f58a7c1d2e3"),
+    "Link": (
+        "The next page, where there is one, and this document.",
+        {"type": "string"},
+        '</schema/openapi.json>; rel="service-desc"',
+    ),
+    "Retry-After": ("Seconds to wait.", {"type": "integer"}, 1),
+}
+_SUCCESS_HEADERS = ("ETag", "Cache-Control", "X-Factfold-Position", "X-Factfold-Source", "X-Request-Id", "Link")
+
+
+def build_document(version: Version) -> Document:
+    """This will write the document for every operation Django's URLs declare, in one version of OpenAPI."""
+    # drf-spectacular's own settings and generator carry no annotations.
+    options: Any = spectacular_settings
+    generator: Any = SchemaGenerator
+    options.apply_patches({"OAS_VERSION": version})
+    try:
+        document: Document = generator().get_schema(request=None, public=True)
+    finally:
+        options.clear_patches()
+    if version.startswith("3.1"):
+        return document
+    older: Document = _as_3_0(document)
+    older["info"]["license"] = {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}
+    return older
+
+
+def add_common_parts(result: Document, generator: Any, request: Any, public: bool) -> Document:
+    """
+    This will add what holds for every reading operation: problems, headers, the 304, the key scheme.
+
+    Named in drf-spectacular's POSTPROCESSING_HOOKS.
+    """
+    components = result.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = _PROBLEM
+    components["responses"] = {
+        f"Problem{status}": _problem_response(status, text, example) for status, (text, example) in _PROBLEMS.items()
+    }
+    components["headers"] = {
+        name: {"description": text, "schema": schema, "example": example}
+        for name, (text, schema, example) in _HEADERS.items()
+    }
+    components["securitySchemes"] = {
+        "ApiKey": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key of this installation. Not needed where anonymous reading is on.",
+        }
+    }
+    result["security"] = [{"ApiKey": []}, {}]
+    for operation in OPERATIONS:
+        declared = result.get("paths", {}).get(operation.path, {}).get("get")
+        if declared is None:
+            continue
+        responses = declared["responses"]
+        success = responses["200"]
+        success["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _SUCCESS_HEADERS}
+        responses["304"] = {"description": "The answer you hold still stands."}
+        for status in sorted({*_ALWAYS, *operation.errors}):
+            responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+        declared["responses"] = dict(sorted(responses.items()))
+    return result
+
+
+def _problem_response(status: int, text: str, example: Mapping[str, Any]) -> dict[str, Any]:
+    response: dict[str, Any] = {
+        "description": text,
+        "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+        "content": {
+            "application/problem+json": {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {"example": {"value": dict(example)}},
+            }
+        },
+    }
+    if status in (429, 503):
+        response["headers"]["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+    return response
+
+
+def _as_3_0(node: Any) -> Any:
+    """The same document without what only 3.1 knows: null as a type, and lists of examples in schemas."""
+    if isinstance(node, list):
+        return [_as_3_0(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    changed = {name: _as_3_0(part) for name, part in node.items()}
+    kinds = changed.get("type")
+    if isinstance(kinds, list):
+        rest = [kind for kind in kinds if kind != "null"]
+        changed["type"] = rest[0]
+        changed["nullable"] = True
+    for union in ("oneOf", "anyOf"):
+        if {"type": "null"} in (changed.get(union) or []):
+            changed[union] = [part for part in changed[union] if part != {"type": "null"}]
+            changed["nullable"] = True
+    if isinstance(changed.get("examples"), list):
+        changed["example"] = changed.pop("examples")[0]
+    return changed
