@@ -51,7 +51,13 @@ class Command(BaseCommand):
     def handle(self, *args: object, **options: Any) -> None:
         tally = Tally()
         started = time.monotonic()
-        signal.signal(signal.SIGTERM, _interrupt)
+        before = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            self._ingest(options, tally, started)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def _ingest(self, options: dict[str, Any], tally: Tally, started: float) -> None:
         shown = _Progress(self.stderr, started=started)
         try:
             with psycopg.connect(settings.FACTFOLD.database_url, autocommit=True) as connection:
@@ -73,6 +79,10 @@ class Command(BaseCommand):
                 f"The database cannot be reached: {error}".rstrip()
                 + "\nStart it (`python3 manage.py up`) or set DATABASE_URL, run this again; it goes on where it was."
             )
+            sys.exit(NOTHING_USABLE)
+        except psycopg.errors.UndefinedTable:
+            shown.finish()
+            self.stderr.write("The database has no tables yet. Run `python3 manage.py migrate`, then this again.")
             sys.exit(NOTHING_USABLE)
         shown.finish()
         self.stdout.write(summary(tally, seconds=time.monotonic() - started))
