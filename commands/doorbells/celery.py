@@ -10,6 +10,8 @@ from commands.publishing import Bell, DoorbellUnreachable
 
 TASK = "projections.catch_up"
 QUEUE = "factfold"
+_TRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
+"""The publisher comes again by itself; waiting here would hold its transaction open."""
 
 
 class CeleryDoorbell:
@@ -26,7 +28,7 @@ class CeleryDoorbell:
         """This will send the bells to the broker over one connection."""
         app = self._app or celery.current_app
         try:
-            with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
+            with app.connection(transport_options=_TRY_ONCE) as connection, app.amqp.Producer(connection) as producer:
                 for bell in bells:
                     app.send_task(
                         TASK,
