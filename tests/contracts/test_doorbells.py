@@ -47,7 +47,7 @@ def rung(request: pytest.FixtureRequest) -> Rung:
 
 
 def _tasks_sent(app: Celery) -> list[tuple[int, int]]:
-    heard = []
+    heard: list[tuple[int, int]] = []
     with app.connection_for_read() as connection, connection.SimpleQueue(QUEUE) as queue:
         while True:
             try:

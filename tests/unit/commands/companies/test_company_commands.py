@@ -1,0 +1,109 @@
+"""What is decided about companies: pure, no database."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from commands.catalog import COMMANDS
+from commands.companies.change_tickers import ChangeTickers
+from commands.companies.events import (
+    AcceptanceRecorded,
+    CompanyReclassified,
+    CompanyRegistered,
+    CompanyRenamed,
+    TickersChanged,
+)
+from commands.companies.reclassify_company import ReclassifyCompany
+from commands.companies.record_acceptance import RecordAcceptance
+from commands.companies.register_company import RegisterCompany
+from commands.companies.rename_company import RenameCompany
+from commands.companies.state import CompanyState, evolve
+from commands.errors import InvalidCommand, UnknownCompany
+from commands.messages import Command
+from commands.situation import Situation
+from tests.fixtures.filings import NOW
+
+APPLE = CompanyState(cik=320193, name="Apple Inc.", sic="3571", country="US", tickers=("AAPL",))
+FIRST, SECOND = "0000320193-23-000106", "0000320193-24-000123"
+ACCEPTED_AT = datetime(2023, 11, 2, 22, 8, 27, tzinfo=UTC)
+
+
+def decided(command: Command, company: CompanyState | None = APPLE, **situation: Any) -> list[Any]:
+    definition = COMMANDS[type(command).__name__]
+    return definition.decide(Situation(now=NOW, company=company, **situation), definition.checked(command))
+
+
+class TestCompanyCommands:
+    @pytest.mark.parametrize(
+        ("command", "event"),
+        [
+            (ReclassifyCompany(cik=320193, sic="3663"), CompanyReclassified(cik=320193, sic="3663", country="US")),
+            (ReclassifyCompany(cik=320193, country=None), CompanyReclassified(cik=320193, sic="3571", country=None)),
+            (RenameCompany(cik=320193, name="Apple"), CompanyRenamed(cik=320193, name="Apple")),
+            (ChangeTickers(cik=320193, tickers=()), TickersChanged(cik=320193, tickers=())),
+        ],
+    )
+    def test_a_change_is_an_event_and_the_company_stands_so_afterwards(self, command: Command, event: Any) -> None:
+        assert decided(command) == [event]
+
+        changed = evolve(APPLE, event)
+
+        assert decided(command, company=changed) == []
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            RegisterCompany(cik=320193, name="APPLE INC"),
+            ReclassifyCompany(cik=320193),
+            ReclassifyCompany(cik=320193, sic="3571", country="US"),
+            RenameCompany(cik=320193, name="Apple Inc."),
+            ChangeTickers(cik=320193, tickers=("AAPL",)),
+        ],
+    )
+    def test_what_is_so_already_is_no_event(self, command: Command) -> None:
+        assert decided(command) == []
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ReclassifyCompany(cik=320193, sic="3663"),
+            RenameCompany(cik=320193, name="Apple"),
+            ChangeTickers(cik=320193, tickers=("AAPL",)),
+            RecordAcceptance(cik=320193, filings=((FIRST, ACCEPTED_AT),)),
+        ],
+    )
+    def test_an_unknown_company_is_refused(self, command: Command) -> None:
+        with pytest.raises(UnknownCompany):
+            decided(command, company=None)
+
+    def test_a_new_company_is_registered(self) -> None:
+        (event,) = decided(RegisterCompany(cik=63908, name="McDonald’s\u00a0Corp"), company=None)
+
+        assert event == CompanyRegistered(cik=63908, name="McDonald’s\u00a0Corp")
+
+    def test_only_new_and_changed_acceptance_times_are_recorded(self) -> None:
+        later = ACCEPTED_AT + timedelta(days=1)
+        command = RecordAcceptance(cik=320193, filings=((SECOND, later), (FIRST, ACCEPTED_AT)))
+
+        (event,) = decided(command, acceptances={FIRST: ACCEPTED_AT})
+
+        assert event == AcceptanceRecorded(cik=320193, filings=((SECOND, later),))
+        assert decided(command, acceptances={FIRST: ACCEPTED_AT, SECOND: later}) == []
+
+    @pytest.mark.parametrize(
+        ("command", "pointer"),
+        [
+            (RegisterCompany(cik=10**10, name="x"), "/cik"),
+            (RegisterCompany(cik=1, name="x\n"), "/name"),
+            (RegisterCompany(cik=1, name="x", sic="35a1"), "/sic"),
+            (RegisterCompany(cik=1, name="x", tickers=("A", "A")), "/tickers/1"),
+            (RecordAcceptance(cik=1, filings=((FIRST, datetime(2023, 1, 1)),)), "/filings/0/accepted_at"),  # noqa: DTZ001
+            (RecordAcceptance(cik=1, filings=(("x", ACCEPTED_AT),)), "/filings/0/accession"),
+        ],
+    )
+    def test_what_cannot_be_right_is_named(self, command: Command, pointer: str) -> None:
+        with pytest.raises(InvalidCommand) as refused:
+            decided(command)
+
+        assert [error.pointer for error in refused.value.errors] == [pointer]
