@@ -1,7 +1,7 @@
 """Answers in the shape agents read at the least cost: column names once, then rows of cells."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +9,7 @@ import msgspec
 
 from queries.errors import QueryError
 from queries.read_models.declaration import Column, columns_of, nested_row
-from queries.rest.encoding import encode_meta, milliseconds
+from queries.rest.encoding import encode_meta
 from queries.service.result import ReadyResult, Result
 
 MAX_ANSWER_BYTES = 60_000
@@ -67,10 +67,8 @@ def _cell(value: Any) -> Any:
     match value:
         case Decimal():
             return format(value, "f")
-        case datetime():
-            return milliseconds(value)
         case date():
-            return value.isoformat()
+            return msgspec.to_builtins(value)
         case msgspec.Struct():
             return _cells(value, columns_of(type(value)))
         case list() | tuple():

@@ -41,7 +41,7 @@ def derive_tools(document: Mapping[str, Any]) -> dict[str, DerivedTool]:
                 title=told["title"],
                 description=told["description"],
                 input_schema=_input_schema(declared["parameters"]),
-                output_schema=_output_schema(document["components"]["schemas"]["AnswerMeta"]),
+                output_schema=_output_schema(document["components"]["schemas"]),
                 annotations=_READS_ONLY,
             )
             found[told["name"]] = DerivedTool(definition, operations[declared["operationId"]])
@@ -60,7 +60,8 @@ def _input_schema(parameters: list[dict[str, Any]]) -> Schema:
     }
 
 
-def _output_schema(meta: Schema) -> Schema:
+def _output_schema(components: Mapping[str, Schema]) -> Schema:
+    meta = _inlined(components["AnswerMeta"], components)
     table = {
         "columns": {"type": "array", "items": {"type": "string"}, "description": "Names of the cells of a row."},
         "rows": {
@@ -75,6 +76,20 @@ def _output_schema(meta: Schema) -> Schema:
         "meta": portable({key: part for key, part in meta.items() if key != "description"}),
     }
     return {"type": "object", "properties": table, "required": ["columns", "rows", "meta"]}
+
+
+def _inlined(node: Any, components: Mapping[str, Schema]) -> Any:
+    """The same schema with every reference replaced by what it refers to."""
+    if isinstance(node, list):
+        return [_inlined(part, components) for part in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        node = components[node["$ref"].rpartition("/")[2]]
+    elif len(node.get("allOf", ())) == 1:
+        inner = _inlined(node["allOf"][0], components)
+        node = {**inner, **{name: part for name, part in node.items() if name != "allOf"}}
+    return {name: _inlined(part, components) for name, part in node.items()}
 
 
 def portable(node: Any) -> Any:

@@ -73,10 +73,8 @@ def _cell(value: Any) -> str:
             return ""
         case bool():
             return "true" if value else "false"
-        case datetime():
-            return milliseconds(value)
         case date():
-            return value.isoformat()
+            return str(msgspec.to_builtins(value))
         case Decimal():
             return format(value, "f")
         case list() | tuple():

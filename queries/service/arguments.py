@@ -5,6 +5,7 @@ A query is a frozen struct; each field's annotation carries its limits, help tex
 OpenAPI document and the tools' input schemas follow from it, and both doors check their arguments with it.
 """
 
+import inspect
 import re
 import types
 import typing
@@ -96,9 +97,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 @cache
 def arguments_of(query: type[Query]) -> dict[str, Argument]:
-    """This will read the declaration of a query from its annotations; what every query may say comes last."""
+    """This will read the declaration of a query from its annotations: its own fields first, what it inherits last."""
     hints = typing.get_type_hints(query, include_extras=True)
-    fields = sorted(msgspec.structs.fields(query), key=lambda field: field.name in Query.__struct_fields__)
+    declared_by = {name: depth for depth, owner in reversed([*enumerate(query.__mro__)]) for name in _own(owner)}
+    fields = sorted(msgspec.structs.fields(query), key=lambda field: declared_by[field.name])
     return {field.encode_name: _argument(hints[field.name], field) for field in fields}
 
 
@@ -210,6 +212,10 @@ Cursor = Annotated[
 def contradiction(pointer: str, *, reason: str, fix: str) -> QueryError:
     """This will build the error for arguments that are fine one by one but not together."""
     return invalid_parameter(FieldError(pointer=pointer, reason=reason, fix=fix))
+
+
+def _own(owner: type) -> list[str]:
+    return list(inspect.get_annotations(owner))
 
 
 def _argument(hint: Any, field: msgspec.structs.FieldInfo) -> Argument:

@@ -5,11 +5,8 @@ from collections.abc import AsyncIterator
 import httpx
 import psycopg
 import pytest
-from django.conf import settings
 from redis import Redis
 
-from config.problem_details import problem_for
-from queries.rest.app import ReadApi, create_app
 from tests.fixtures.figures import write_figures
 
 
@@ -21,15 +18,9 @@ def figures(connection: psycopg.Connection) -> psycopg.Connection:
 
 
 @pytest.fixture
-async def read_api(figures: psycopg.Connection, redis: Redis) -> AsyncIterator[ReadApi]:
-    app = create_app(settings.FACTFOLD, problem_for)
-    await app.startup()
-    yield app
-    await app.shutdown()
+async def client(figures: psycopg.Connection, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
+    # Reads Django's settings, which stand only after pytest has been configured.
+    from tests.fixtures.read_api import asgi_client, running_read_api
 
-
-@pytest.fixture
-async def client(read_api: ReadApi) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=read_api)
-    async with httpx.AsyncClient(transport=transport, base_url="http://factfold.test") as opened:
+    async with running_read_api() as app, asgi_client(app) as opened:
         yield opened
