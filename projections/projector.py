@@ -37,13 +37,14 @@ def catch_up(
     shard: int,
     to_seq: int | None = None,
     deadline: float | None = None,
+    batch_events: int = MAX_EVENTS,
 ) -> CatchUp:
     """
     This will fold a shard's events from its checkpoint to the head of the log, batch after batch.
 
     Rows, dirty groups and checkpoint of a batch commit together, so that a crash at any step leaves a prefix. With
     `to_seq` there is nothing to do once that sequence number is reached. `deadline` is a `time.monotonic` instant after
-    which no further batch is begun.
+    which no further batch is begun; `batch_events` bounds a batch and never changes what the tables hold.
 
     # Note [no lost wake-up]
     A caller that finds the shard held leaves at once. The holder asks for the head only after its transaction has
@@ -57,7 +58,7 @@ def catch_up(
             return CatchUp(reached_seq=reached, events=folded, busy=False)
         if deadline is not None and time.monotonic() >= deadline:
             return CatchUp(reached_seq=reached, events=folded, busy=False)
-        count = _fold_batch(connection, definition, shard)
+        count = _fold_batch(connection, definition, shard, batch_events)
         if count is None:
             return CatchUp(reached_seq=reached, events=folded, busy=True)
         folded += count
@@ -73,14 +74,14 @@ def _lag(connection: psycopg.Connection, projection: Projection, shard: int) -> 
     return reached, head
 
 
-def _fold_batch(connection: psycopg.Connection, projection: Projection, shard: int) -> int | None:
+def _fold_batch(connection: psycopg.Connection, projection: Projection, shard: int, batch_events: int) -> int | None:
     """Fold the next batch; None when another worker holds the shard."""
     key = {"name": projection.name, "version": projection.version, "shard": shard}
     with connection.transaction():
         taken = connection.execute(_SQL["take_checkpoint"], key).fetchone()
         if taken is None:
             return None
-        events = read_shard(connection, shard=shard, after=taken[0], max_events=MAX_EVENTS, max_bytes=MAX_BYTES)
+        events = read_shard(connection, shard=shard, after=taken[0], max_events=batch_events, max_bytes=MAX_BYTES)
         if not events:
             return 0
         connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(projection.schema)))

@@ -45,7 +45,7 @@ def _table(status: Status) -> list[str]:
         if redis.seq is None
         else f"redis       epoch {redis.epoch}, refresh {redis.seq:,}, {redis.behind} behind the tables",
         "",
-        f"{'projection':<12} {'version':>7} {'state':<9} {'shard':>5} {'folded':>10} {'head':>10} {'behind':>8} {'s':>7}",
+        "projection   version state     shard     folded       head   behind       s",
     ]
     lines.extend(
         f"{shard.name:<12} {shard.version:>7} {shard.state:<9} {shard.shard:>5} {shard.shard_seq:>10,} "

@@ -1,0 +1,204 @@
+"""The read tables against a plain fold of the log, on real PostgreSQL and Valkey."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis import Redis
+
+from commands.companies.change_tickers import ChangeTickers
+from commands.companies.reclassify_company import ReclassifyCompany
+from commands.companies.record_acceptance import RecordAcceptance
+from commands.companies.rename_company import RenameCompany
+from commands.dispatch import dispatch_many
+from commands.errors import CommandError
+from commands.event_log.append import NewEvent, append_events, lock_streams
+from commands.event_log.sequence import sequence_pending
+from commands.filings.withdraw_filing import WithdrawFiling
+from commands.messages import Command
+from projections.projector import CatchUp, catch_up
+from projections.sweeper import drain, lagging_shards, refresh_figures
+from projections.verify import Difference, verify
+from tests.factories import RegisterCompanyFactory, ReportFilingFactory, duration, instant
+from tests.fixtures.clean_database import clean_database
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CIKS = (101, 102, 103)
+
+
+def dispatch_all(connection: psycopg.Connection, *commands: Command) -> None:
+    outcomes = dispatch_many(connection, commands, now=NOW)
+    assert not [outcome for outcome in outcomes if isinstance(outcome, CommandError)]
+
+
+def years(year: int) -> tuple[str, str]:
+    return f"{year}-01-01", f"{year}-12-31"
+
+
+# Small pools, so that filings overlap, restate, correct and compete with each other.
+facts = st.one_of(
+    st.builds(
+        lambda concept, year, value: duration(concept, *years(year), str(value)),
+        st.sampled_from(
+            ["us-gaap:Revenues", "us-gaap:SalesRevenueNet", "us-gaap:CostOfRevenue", "us-gaap:NetIncomeLoss"]
+        ),
+        st.integers(2019, 2024),
+        st.integers(-5, 9),
+    ),
+    st.builds(
+        lambda concept, year, value: instant(concept, f"{year}-12-31", str(value)),
+        st.sampled_from(["us-gaap:Assets", "us-gaap:StockholdersEquity", "us-gaap:LiabilitiesAndStockholdersEquity"]),
+        st.integers(2018, 2024),
+        st.integers(-5, 9),
+    ),
+    st.builds(
+        lambda year, value: duration("us-gaap:Revenues", f"{year}-07-01", f"{year}-09-30", str(value)),
+        st.integers(2022, 2024),
+        st.integers(0, 9),
+    ),
+    st.builds(
+        lambda value: duration("us-gaap:Revenues", "2023-01-03", "2024-01-02", str(value), unit="EUR"),
+        st.integers(0, 9),
+    ),
+)
+
+
+def one_of_each(found: list[Any]) -> tuple[Any, ...]:
+    """No fact twice in a filing."""
+    return tuple({(concept, unit, values[0][:2]): (concept, unit, values) for concept, unit, values in found}.values())
+
+
+ciks = st.sampled_from(CIKS)
+accessions = st.integers(1, 4).map(lambda n: f"0000000101-24-{n:06d}")
+instants = st.integers(0, 900).map(lambda days: datetime(2023, 6, 1, 17, tzinfo=UTC) + timedelta(days=days))
+commands = st.one_of(
+    st.builds(
+        ReportFilingFactory.build,
+        cik=ciks,
+        accession=accessions,
+        form=st.sampled_from(["10-K", "10-K/A", "10-Q", "8-K", "DEF 14A"]),
+        filed_on=st.integers(0, 900).map(lambda days: date(2023, 6, 1) + timedelta(days=days)),
+        facts=st.lists(facts, min_size=1, max_size=8).map(one_of_each),
+    ),
+    st.builds(ReclassifyCompany, cik=ciks, sic=st.sampled_from(["3571", "7372", "5411", None]), country=st.none()),
+    st.builds(RenameCompany, cik=ciks, name=st.sampled_from(["Alpha", "Beta’s Co"])),
+    st.builds(ChangeTickers, cik=ciks, tickers=st.sampled_from([(), ("AAA",), ("BBB", "AAA")])),
+    st.builds(RecordAcceptance, cik=ciks, filings=st.tuples(st.tuples(accessions, instants))),
+    st.builds(WithdrawFiling, cik=ciks, accession=accessions, reason=st.just("filed in error"), withdrawn_at=instants),
+)  # fmt: skip
+
+
+class TestAnyHistory:
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        history=st.lists(st.lists(commands, max_size=8), min_size=1, max_size=4),
+        batch_events=st.sampled_from([1, 2, 7, 1000]),
+        randomness=st.randoms(use_true_random=False),
+    )
+    def test_the_tables_equal_a_plain_fold_for_any_batch_size_and_message_order(
+        self,
+        connection: psycopg.Connection,
+        redis: Redis,
+        history: list[list[Command]],
+        batch_events: int,
+        randomness: Any,
+    ) -> None:
+        clean_database(connection)
+        redis.flushall()
+        dispatch_all(connection, *(RegisterCompanyFactory(cik=cik) for cik in CIKS))
+
+        for chunk in history:
+            dispatch_many(connection, chunk, now=NOW)
+            sequence_pending(connection)
+            bells = [*lagging_shards(connection), *lagging_shards(connection)]
+            randomness.shuffle(bells)
+            for shard in bells[: randomness.randint(0, len(bells))]:
+                catch_up(connection, projection="figures", shard=shard, batch_events=batch_events)
+            if randomness.random() < 0.5:
+                refresh_figures(connection, redis)
+        drain(connection, redis)
+
+        verify(connection, redis)
+
+
+class TestParking:
+    def test_a_poison_event_sets_its_stream_aside_and_no_other(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        dispatch_all(connection, *(RegisterCompanyFactory(cik=cik) for cik in CIKS))
+        with connection.transaction():
+            heads = lock_streams(connection, {"company-101"})
+            poison = NewEvent(stream="company-101", type="FilingReported", data=b'{"cik": 101, "accession": 5}')
+            append_events(connection, [poison], heads=heads)
+        dispatch_all(connection, ReportFilingFactory(cik=101), ReportFilingFactory(cik=102))
+
+        drain(connection, redis)
+
+        parked = connection.execute("select stream, position from projections.parked order by position").fetchall()
+        assert parked == [("company-101", 4), ("company-101", 5)]
+        assert connection.execute("select cik from figures_v1.filing").fetchall() == [(102,)]
+        assert connection.execute("select parked from figures_v1.freshness").fetchone() == (1,)
+        verify(connection, redis)
+
+
+class TestShards:
+    def test_two_workers_on_one_shard_fold_each_event_once(
+        self, connection: psycopg.Connection, redis: Redis, connect: Callable[[], psycopg.Connection]
+    ) -> None:
+        dispatch_all(connection, RegisterCompanyFactory(cik=101))
+        dispatch_all(connection, *(ReportFilingFactory(cik=101) for _ in range(40)))
+        sequence_pending(connection)
+        (shard,) = lagging_shards(connection)
+        workers = [connect() for _ in range(4)]
+
+        def work(worker: psycopg.Connection) -> CatchUp:
+            return catch_up(worker, projection="figures", shard=shard, batch_events=3)
+
+        with ThreadPoolExecutor(len(workers)) as pool:
+            found = list(pool.map(work, workers))
+
+        assert sum(result.events for result in found) == 41
+        drain(connection, redis)
+        verify(connection, redis)
+
+
+class TestVerify:
+    @pytest.fixture(autouse=True)
+    def _some_figures(self, connection: psycopg.Connection, redis: Redis) -> None:
+        dispatch_all(connection, RegisterCompanyFactory(cik=101), ReportFilingFactory(cik=101))
+        drain(connection, redis)
+
+    @pytest.mark.parametrize(
+        ("damage", "place"),
+        [
+            ("update figures_v1.metric_value set value = value + 1", "metric_value of 101"),
+            ("update figures_v1.fact set value = value + 1", "fact of 101"),
+            ("delete from figures_v1.filing", "filing of 101"),
+            ("update figures_v1.company set sector = 'mining'", "company 101"),
+            ("update figures_v1.group_aggregate set median = 0 where group_by = 'all'", "group_aggregate"),
+            ("delete from figures_v1.company", "company 101"),
+            ("update events.log set position = position + 1 where position = 2", "positions are not dense"),
+            ("delete from events.log where position = 2", "event .* is neither in the log nor pending"),
+        ],
+    )
+    def test_names_a_row_broken_by_hand(
+        self, connection: psycopg.Connection, redis: Redis, damage: str, place: str
+    ) -> None:
+        verify(connection, redis)
+
+        connection.execute(damage.encode())
+
+        with pytest.raises(Difference, match=place):
+            verify(connection, redis)
+
+    def test_names_a_redis_key_broken_by_hand(self, connection: psycopg.Connection, redis: Redis) -> None:
+        key = next(redis.scan_iter("{ff}:*:agg:revenue:all:*"))
+        redis.set(key, b"[]")
+
+        with pytest.raises(Difference, match="agg:revenue:all:CY2023"):
+            verify(connection, redis)
