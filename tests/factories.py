@@ -1,8 +1,10 @@
 """Companies, filings and facts; a test names only what matters to it."""
 
 from datetime import date
+from typing import Any
 
-import factory
+from factory import Factory
+from factory.declarations import Sequence
 
 from commands.companies.register_company import RegisterCompany
 from commands.filings.events import ConceptFacts
@@ -19,28 +21,32 @@ def duration(concept: str, start: str, end: str, value: str, *, unit: str = "USD
     return concept, unit, ((start, end, value),)
 
 
-class RegisterCompanyFactory(factory.Factory[RegisterCompany]):
-    """A manufacturer without a ticker."""
-
+class RegisterCompanyFactory(Factory[RegisterCompany]):
     class Meta:
         model = RegisterCompany
 
-    cik = factory.Sequence(lambda n: 1_000_000 + n)
-    name = factory.Sequence(lambda n: f"Company {n} Inc.")
-    sic: str | None = "3571"
-    country: str | None = "US"
-    tickers: tuple[str, ...] = ()
+    cik = Sequence(lambda n: 1_000_000 + n)  # type: ignore[no-untyped-call]  # factory_boy is half annotated
+    name = Sequence(lambda n: f"Company {n} Inc.")  # type: ignore[no-untyped-call]  # as above
+    sic = "3571"
+    country = "US"
 
 
-class ReportFilingFactory(factory.Factory[ReportFiling]):
-    """An annual report for 2023 with nothing but revenue."""
-
+class ReportFilingFactory(Factory[ReportFiling]):
     class Meta:
         model = ReportFiling
 
     cik = 1_000_000
-    accession = factory.Sequence(lambda n: f"0001000000-24-{n:06d}")
+    accession = Sequence(lambda n: f"0001000000-24-{n:06d}")  # type: ignore[no-untyped-call]  # as above
     form = "10-K"
     filed_on = date(2024, 2, 15)
-    source = "api"
-    facts: tuple[ConceptFacts, ...] = (duration("us-gaap:Revenues", "2023-01-01", "2023-12-31", "1000"),)
+    facts = (duration("us-gaap:Revenues", "2023-01-01", "2023-12-31", "1000"),)
+
+
+def register_company(**named: Any) -> RegisterCompany:
+    """A command for a manufacturer without a ticker, but for what is named."""
+    return RegisterCompanyFactory.build(**named)
+
+
+def report_filing(**named: Any) -> ReportFiling:
+    """A command for an annual report for 2023 with a revenue of 1,000 dollars, but for what is named."""
+    return ReportFilingFactory.build(**named)

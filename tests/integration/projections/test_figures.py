@@ -24,11 +24,11 @@ from commands.messages import Command
 from projections.projector import CatchUp, catch_up
 from projections.sweeper import drain, lagging_shards, refresh_figures
 from projections.verify import Difference, verify
-from tests.factories import RegisterCompanyFactory, ReportFilingFactory, duration, instant
+from tests.factories import duration, instant, register_company, report_filing
 from tests.fixtures.clean_database import clean_database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-CIKS = (101, 102, 103)
+CIKS = (101, 102)
 
 
 def dispatch_all(connection: psycopg.Connection, *commands: Command) -> None:
@@ -47,13 +47,13 @@ facts = st.one_of(
         st.sampled_from(
             ["us-gaap:Revenues", "us-gaap:SalesRevenueNet", "us-gaap:CostOfRevenue", "us-gaap:NetIncomeLoss"]
         ),
-        st.integers(2019, 2024),
+        st.integers(2021, 2024),
         st.integers(-5, 9),
     ),
     st.builds(
         lambda concept, year, value: instant(concept, f"{year}-12-31", str(value)),
         st.sampled_from(["us-gaap:Assets", "us-gaap:StockholdersEquity", "us-gaap:LiabilitiesAndStockholdersEquity"]),
-        st.integers(2018, 2024),
+        st.integers(2021, 2024),
         st.integers(-5, 9),
     ),
     st.builds(
@@ -68,6 +68,17 @@ facts = st.one_of(
 )
 
 
+FIVE_YEARS = tuple(
+    fact
+    for year in range(2020, 2025)
+    for fact in (
+        duration("us-gaap:Revenues", *years(year), str(year)),
+        duration("us-gaap:NetIncomeLoss", *years(year), str(year - 2000)),
+        instant("us-gaap:StockholdersEquity", f"{year}-12-31", str(year - 1000)),
+    )
+)
+
+
 def one_of_each(found: list[Any]) -> tuple[Any, ...]:
     """No fact twice in a filing."""
     return tuple({(concept, unit, values[0][:2]): (concept, unit, values) for concept, unit, values in found}.values())
@@ -76,27 +87,28 @@ def one_of_each(found: list[Any]) -> tuple[Any, ...]:
 ciks = st.sampled_from(CIKS)
 accessions = st.integers(1, 4).map(lambda n: f"0000000101-24-{n:06d}")
 instants = st.integers(0, 900).map(lambda days: datetime(2023, 6, 1, 17, tzinfo=UTC) + timedelta(days=days))
-commands = st.one_of(
-    st.builds(
-        ReportFilingFactory.build,
-        cik=ciks,
-        accession=accessions,
-        form=st.sampled_from(["10-K", "10-K/A", "10-Q", "8-K", "DEF 14A"]),
-        filed_on=st.integers(0, 900).map(lambda days: date(2023, 6, 1) + timedelta(days=days)),
-        facts=st.lists(facts, min_size=1, max_size=8).map(one_of_each),
-    ),
+reports = st.builds(
+    report_filing,
+    cik=ciks,
+    accession=accessions,
+    form=st.sampled_from(["10-K", "10-K", "10-K/A", "10-Q", "8-K", "DEF 14A"]),
+    filed_on=st.integers(0, 900).map(lambda days: date(2023, 6, 1) + timedelta(days=days)),
+    facts=st.lists(facts, min_size=3, max_size=12).map(one_of_each),
+)
+others = st.one_of(
     st.builds(ReclassifyCompany, cik=ciks, sic=st.sampled_from(["3571", "7372", "5411", None]), country=st.none()),
     st.builds(RenameCompany, cik=ciks, name=st.sampled_from(["Alpha", "Beta’s Co"])),
     st.builds(ChangeTickers, cik=ciks, tickers=st.sampled_from([(), ("AAA",), ("BBB", "AAA")])),
     st.builds(RecordAcceptance, cik=ciks, filings=st.tuples(st.tuples(accessions, instants))),
     st.builds(WithdrawFiling, cik=ciks, accession=accessions, reason=st.just("filed in error"), withdrawn_at=instants),
-)  # fmt: skip
+)
+commands = st.one_of(reports, reports, others)
 
 
 class TestAnyHistory:
     @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
-        history=st.lists(st.lists(commands, max_size=8), min_size=1, max_size=4),
+        history=st.lists(st.lists(commands, min_size=1, max_size=6), min_size=2, max_size=5),
         batch_events=st.sampled_from([1, 2, 7, 1000]),
         randomness=st.randoms(use_true_random=False),
     )
@@ -110,7 +122,9 @@ class TestAnyHistory:
     ) -> None:
         clean_database(connection)
         redis.flushall()
-        dispatch_all(connection, *(RegisterCompanyFactory(cik=cik) for cik in CIKS))
+        dispatch_all(connection, *(register_company(cik=cik) for cik in CIKS))
+        dispatch_all(connection, *(report_filing(cik=cik, facts=FIVE_YEARS) for cik in CIKS))
+        drain(connection, redis)
 
         for chunk in history:
             dispatch_many(connection, chunk, now=NOW)
@@ -130,17 +144,17 @@ class TestParking:
     def test_a_poison_event_sets_its_stream_aside_and_no_other(
         self, connection: psycopg.Connection, redis: Redis
     ) -> None:
-        dispatch_all(connection, *(RegisterCompanyFactory(cik=cik) for cik in CIKS))
+        dispatch_all(connection, *(register_company(cik=cik) for cik in CIKS))
         with connection.transaction():
             heads = lock_streams(connection, {"company-101"})
             poison = NewEvent(stream="company-101", type="FilingReported", data=b'{"cik": 101, "accession": 5}')
             append_events(connection, [poison], heads=heads)
-        dispatch_all(connection, ReportFilingFactory(cik=101), ReportFilingFactory(cik=102))
+        dispatch_all(connection, report_filing(cik=101), report_filing(cik=102))
 
         drain(connection, redis)
 
         parked = connection.execute("select stream, position from projections.parked order by position").fetchall()
-        assert parked == [("company-101", 4), ("company-101", 5)]
+        assert parked == [("company-101", 3), ("company-101", 4)]
         assert connection.execute("select cik from figures_v1.filing").fetchall() == [(102,)]
         assert connection.execute("select parked from figures_v1.freshness").fetchone() == (1,)
         verify(connection, redis)
@@ -150,8 +164,8 @@ class TestShards:
     def test_two_workers_on_one_shard_fold_each_event_once(
         self, connection: psycopg.Connection, redis: Redis, connect: Callable[[], psycopg.Connection]
     ) -> None:
-        dispatch_all(connection, RegisterCompanyFactory(cik=101))
-        dispatch_all(connection, *(ReportFilingFactory(cik=101) for _ in range(40)))
+        dispatch_all(connection, register_company(cik=101))
+        dispatch_all(connection, *(report_filing(cik=101) for _ in range(40)))
         sequence_pending(connection)
         (shard,) = lagging_shards(connection)
         workers = [connect() for _ in range(4)]
@@ -170,7 +184,7 @@ class TestShards:
 class TestVerify:
     @pytest.fixture(autouse=True)
     def _some_figures(self, connection: psycopg.Connection, redis: Redis) -> None:
-        dispatch_all(connection, RegisterCompanyFactory(cik=101), ReportFilingFactory(cik=101))
+        dispatch_all(connection, register_company(cik=101), report_filing(cik=101))
         drain(connection, redis)
 
     @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ class TestVintages:
         found = latest(procter_and_gamble, "revenue", "2013-06-30")
 
         assert found is not None
-        assert (found.value, found.accession) == (80_116_000_000, "0000080424-15-000070")
+        assert (int(found.value), found.accession) == (80_116_000_000, "0000080424-15-000070")
 
     @pytest.mark.parametrize("form", ["DEF 14A", "PRE 14A", "424B5", "S-1", "Other", ""])
     def test_proxy_statements_and_prospectuses_never_feed_a_metric(self, form: str) -> None:
@@ -122,7 +122,7 @@ class TestSelection:
         found = latest(slice_and_total, "revenue", "2013-06-30")
 
         assert found is not None
-        assert (found.value, found.concept) == (82_581_000_000, "us-gaap:SalesRevenueNet")
+        assert (int(found.value), found.concept) == (82_581_000_000, "us-gaap:SalesRevenueNet")
 
     def test_the_preferred_concept_wins_though_another_was_filed_later(self) -> None:
         cash = [
@@ -165,7 +165,7 @@ class TestFormulas:
         found = latest(APPLE_FY2023, "gross_profit", "2023-09-30")
 
         assert found is not None
-        assert (found.value, found.flags, found.concept) == (169_148_000_000, ("derived",), None)
+        assert (int(found.value), found.flags, found.concept) == (169_148_000_000, ("derived",), None)
 
     def test_a_ratio_names_the_newest_filing_among_its_operands(self) -> None:
         # Net income 96,995 million over the mean of equity 62,146 and 50,672 million.
