@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from factory import Factory
+from factory.base import Factory
 from factory.declarations import Sequence
 
 from commands.companies.register_company import RegisterCompany

@@ -24,7 +24,7 @@ SAME_DAY_LAST_YEAR_REACH = timedelta(days=20)
 WORKING_DIGITS = 60
 """Precision of all arithmetic: sums and products of accepted values are exact."""
 
-_DECIMALS_KEPT = Decimal("1e-12")
+_DECIMALS_KEPT = 12
 
 
 class Copy(msgspec.Struct, frozen=True, gc=False):
@@ -229,7 +229,7 @@ def _select(metric: Metric, known: list[Copy]) -> Copy:
 def _finding(metric: Metric, copy: Copy) -> Finding:
     flags = ("current_report",) if copy.tier else ()
     if copy.concept in metric.negated_concepts:
-        return Finding(-copy.value, copy.unit, copy.accession, copy.concept, (*flags, "sign_changed"))
+        return Finding(rounded(-copy.value), copy.unit, copy.accession, copy.concept, (*flags, "sign_changed"))
     return Finding(copy.value, copy.unit, copy.accession, copy.concept, flags)
 
 
@@ -304,14 +304,17 @@ def _formula_timeline(rule: Rule, operands: dict[Operand, Timeline]) -> Timeline
         flags = {flag for version in versions.values() for flag in version.flags}
         if rule.metric.kind == "reported":
             flags.add("derived")
-        return Finding(_rounded(value), unit, newest.accession, None, tuple(sorted(flags)))
+        return Finding(rounded(value), unit, newest.accession, None, tuple(sorted(flags)))
 
     return trace(boundaries(operands.values()), find)
 
 
-def _rounded(value: Decimal) -> Decimal:
+def rounded(value: Decimal) -> Decimal:
+    """A worked-out value as it is kept: at most twelve decimals."""
     exponent = value.as_tuple().exponent
-    return value.quantize(_DECIMALS_KEPT) if isinstance(exponent, int) and exponent < -12 else value
+    if isinstance(exponent, int) and exponent < -_DECIMALS_KEPT:
+        value = round(value, _DECIMALS_KEPT)
+    return value or Decimal(0)  # never a negative zero
 
 
 def _common_unit(metric: Metric, versions: Iterable[Version]) -> str | None:

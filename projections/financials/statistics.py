@@ -5,13 +5,11 @@ from decimal import Decimal, localcontext
 
 import msgspec
 
-from projections.financials.resolution import WORKING_DIGITS
-
-_DECIMALS_KEPT = 12
+from projections.financials.resolution import WORKING_DIGITS, rounded
 
 
 class GroupStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept about the values of a group; mean and percentiles are rounded to 12 decimals."""
+    """What is kept about the values of a group; mean and percentiles are rounded to twelve decimals."""
 
     n: int
     sum: Decimal
@@ -36,7 +34,7 @@ def _summarise(ordered: Sequence[Decimal]) -> GroupStatistics:
     return GroupStatistics(
         n=len(ordered),
         sum=total,
-        mean=_kept(total / len(ordered)),
+        mean=rounded(total / len(ordered)),
         min=ordered[0],
         p10=percentile(ordered, 10),
         p25=percentile(ordered, 25),
@@ -58,9 +56,4 @@ def percentile(ordered: Sequence[Decimal], percent: int) -> Decimal:
     if not remainder:
         return ordered[rank]
     low, high = ordered[rank], ordered[rank + 1]
-    return _kept(low + (high - low) * remainder / 100)
-
-
-def _kept(value: Decimal) -> Decimal:
-    exponent = value.as_tuple().exponent
-    return round(value, _DECIMALS_KEPT) if isinstance(exponent, int) and exponent < -_DECIMALS_KEPT else value
+    return rounded(low + (high - low) * remainder / 100)
