@@ -25,8 +25,8 @@ class RegisterCompanyFactory(Factory[RegisterCompany]):
     class Meta:
         model = RegisterCompany
 
-    cik = Sequence(lambda n: 1_000_000 + n)  # type: ignore[no-untyped-call]  # factory_boy is half annotated
-    name = Sequence(lambda n: f"Company {n} Inc.")  # type: ignore[no-untyped-call]  # as above
+    cik = Sequence(lambda n: 1_000_000 + n)
+    name = Sequence(lambda n: f"Company {n} Inc.")
     sic = "3571"
     country = "US"
 
@@ -36,7 +36,7 @@ class ReportFilingFactory(Factory[ReportFiling]):
         model = ReportFiling
 
     cik = 1_000_000
-    accession = Sequence(lambda n: f"0001000000-24-{n:06d}")  # type: ignore[no-untyped-call]  # as above
+    accession = Sequence(lambda n: f"0001000000-24-{n:06d}")
     form = "10-K"
     filed_on = date(2024, 2, 15)
     facts = (duration("us-gaap:Revenues", "2023-01-01", "2023-12-31", "1000"),)
