@@ -85,6 +85,7 @@ class ReadSources:
         self._redis: redis.asyncio.Redis | None = None
         self._redis_rests_until = 0.0
         self.redis_epoch: str | None = None
+        self.pool_wait_seconds = POOL_WAIT_SECONDS
 
     async def open(self) -> None:
         """This will make the pools without waiting for the servers; a server that is away is found out by use."""
@@ -92,10 +93,9 @@ class ReadSources:
             self.settings.database_url,
             min_size=1,
             max_size=POOL_CONNECTIONS,
-            timeout=POOL_WAIT_SECONDS,
+            timeout=self.pool_wait_seconds,
             open=False,
             name="read",
-            check=None,
             kwargs={
                 "autocommit": True,
                 "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS} -c jit=off",

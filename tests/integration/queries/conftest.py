@@ -1,10 +1,15 @@
-"""The read API over a small set of figures, in process."""
+"""The read API over a small set of figures, in process. Every answer is held against the OpenAPI document."""
 
+import json
 from collections.abc import AsyncIterator
+from decimal import Decimal
+from functools import cache
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from jsonschema import Draft202012Validator
 from redis import Redis
 
 from tests.fixtures.figures import write_figures
@@ -23,4 +28,42 @@ async def client(figures: psycopg.Connection, redis: Redis) -> AsyncIterator[htt
     from tests.fixtures.read_api import asgi_client, running_read_api
 
     async with running_read_api() as app, asgi_client(app) as opened:
+        opened.event_hooks["response"].append(_hold_against_document)
         yield opened
+
+
+@cache
+def _document() -> dict[str, Any]:
+    from queries.rest.openapi import build_document
+
+    return build_document("3.1.1")
+
+
+async def _hold_against_document(response: httpx.Response) -> None:
+    path = response.request.url.path
+    declared = _declared(path)
+    if declared is None or response.request.method != "GET":
+        return
+    status = str(response.status_code)
+    assert status in declared["responses"], f"{path} answered {status}, which its declaration does not know"
+    await response.aread()
+    kind = response.headers.get("content-type", "").partition(";")[0]
+    told = declared["responses"][status]
+    if "$ref" in told:
+        told = _document()["components"]["responses"][told["$ref"].rpartition("/")[2]]
+    if status == "304" or kind == "text/csv":
+        return
+    schema = {**told["content"][kind]["schema"], "components": _document()["components"]}
+    Draft202012Validator(schema).validate(json.loads(response.text, parse_float=Decimal))
+    for header in told.get("headers", {}):
+        assert header in response.headers or header == "Link", f"{path} answered without {header}"
+
+
+def _declared(path: str) -> dict[str, Any] | None:
+    words = path.removesuffix(".csv").split("/")
+    for template, item in _document()["paths"].items():
+        parts = template.split("/")
+        if len(parts) == len(words) and all(a == b or a.startswith("{") for a, b in zip(parts, words, strict=True)):
+            declared: dict[str, Any] | None = item.get("get")
+            return declared
+    return None

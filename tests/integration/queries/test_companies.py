@@ -1,0 +1,144 @@
+"""Which companies are there, and which one a reader means."""
+
+import httpx
+import psycopg
+import pytest
+
+from tests.fixtures.figures import ALPHABET, APPLE, NAMESAKE, OTHER_NAMESAKE
+
+
+class TestOneCompany:
+    @pytest.mark.parametrize(
+        "reference", ["320193", "0000320193", "CIK320193", "cik:0000320193", "AAPL", "aapl", "Apple Inc.", "apple inc."]
+    )
+    async def test_is_found_by_cik_ticker_and_exact_name(self, client: httpx.AsyncClient, reference: str) -> None:
+        answer = await client.get(f"/v1/companies/{reference}")
+
+        assert answer.status_code == 200
+        assert [row["cik"] for row in answer.json()["data"]] == [APPLE]
+
+    async def test_is_found_by_any_of_its_tickers_and_called_by_the_first(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/v1/companies/GOOG")
+
+        assert [(row["company"], row["cik"]) for row in answer.json()["data"]] == [("GOOGL", ALPHABET)]
+
+    async def test_of_a_name_that_several_have_is_a_choice_of_candidates(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/v1/companies/delta holdings")
+
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (409, "ambiguous_company")
+        assert problem["candidates"] == [f"{NAMESAKE} Delta Holdings", f"{OTHER_NAMESAKE} DELTA HOLDINGS"]
+
+    @pytest.mark.parametrize("misspelt", ["AAPLE", "Apple", "Appel Inc"])
+    async def test_that_is_unknown_names_near_ones(self, client: httpx.AsyncClient, misspelt: str) -> None:
+        answer = await client.get(f"/v1/companies/{misspelt}")
+
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (404, "unknown_company")
+        assert problem["candidates"][0] == "320193 Apple Inc. (AAPL)"
+        assert problem["fix"]
+
+    async def test_with_a_slash_or_percent_in_its_name_is_asked_for_safely(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/v1/companies/A%2FS%20100%25%20%5F")
+
+        assert answer.status_code == 404
+
+
+class TestListOfCompanies:
+    async def test_puts_the_best_fit_first(self, client: httpx.AsyncClient, figures: psycopg.Connection) -> None:
+        figures.execute(
+            "insert into figures_v1.company (cik, name, name_as_filed, tickers) "
+            "values (7, 'Aaplinghaus', 'Aaplinghaus', '{}'), (8, 'Old AAPL Works', 'Old AAPL Works', '{}')"
+        )
+
+        answer = await client.get("/v1/companies", params={"q": "aapl"})
+
+        assert [row["cik"] for row in answer.json()["data"]] == [APPLE, 7, 8]
+
+    async def test_is_paged_without_gaps_or_doubles(self, client: httpx.AsyncClient) -> None:
+        whole = (await client.get("/v1/companies")).json()["data"]
+
+        seen, cursor = [], None
+        while True:
+            page = (
+                await client.get("/v1/companies", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))
+            ).json()
+            seen += page["data"]
+            cursor = page["next_cursor"]
+            assert cursor == page["meta"]["next_cursor"]
+            if cursor is None:
+                break
+
+        assert seen == whole
+        assert len(whole) == 6
+
+    async def test_tells_the_next_page_in_a_link(self, client: httpx.AsyncClient) -> None:
+        first = await client.get("/v1/companies", params={"limit": 4})
+
+        second = await client.get(first.links["next"]["url"])
+
+        assert len(second.json()["data"]) == 2
+
+    async def test_keeps_to_a_sector(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/v1/companies", params={"sector": "services"})
+
+        assert [row["company"] for row in answer.json()["data"]] == ["GOOGL", "MSFT"]
+
+    @pytest.mark.parametrize("cursor", ["nonsense", "W10", "WzEsMl0", "é"])
+    async def test_refuses_a_damaged_cursor(self, client: httpx.AsyncClient, cursor: str) -> None:
+        answer = await client.get("/v1/companies", params={"cursor": cursor})
+
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+    async def test_refuses_the_cursor_of_another_question(self, client: httpx.AsyncClient) -> None:
+        page = (await client.get("/v1/companies", params={"limit": 1})).json()
+
+        answer = await client.get(
+            "/v1/companies", params={"limit": 1, "sector": "services", "cursor": page["next_cursor"]}
+        )
+
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
+class TestFilings:
+    async def test_come_with_the_last_known_first_and_page_on(self, client: httpx.AsyncClient) -> None:
+        first = (await client.get("/v1/companies/AAPL/filings", params={"limit": 2})).json()
+
+        second = (
+            await client.get("/v1/companies/AAPL/filings", params={"limit": 2, "cursor": first["next_cursor"]})
+        ).json()
+
+        accessions = [row["accession"] for row in first["data"] + second["data"]]
+        assert accessions == ["0000320193-23-000106", "0000320193-22-000108", "0000320193-21-000105"]
+        assert second["next_cursor"] is None
+        assert first["data"][0]["url"] == "https://www.sec.gov/Archives/edgar/data/320193/000032019323000106/"
+
+    async def test_as_of_a_day_are_those_known_by_its_end(self, client: httpx.AsyncClient) -> None:
+        before = await client.get("/v1/companies/AAPL/filings", params={"as_of": "2023-11-01"})
+        after = await client.get("/v1/companies/AAPL/filings", params={"as_of": "2023-11-02"})
+
+        assert (len(before.json()["data"]), len(after.json()["data"])) == (2, 3)
+
+
+class TestSearch:
+    async def test_finds_companies_and_metrics(self, client: httpx.AsyncClient) -> None:
+        companies = await client.get("/v1/search", params={"query": "micro"})
+        metrics = await client.get("/v1/search", params={"query": "net margin"})
+
+        assert [(hit["kind"], hit["id"]) for hit in companies.json()["data"]] == [("company", "MSFT")]
+        assert [(hit["kind"], hit["id"]) for hit in metrics.json()["data"]] == [("metric", "net_margin")]
+
+
+class TestMetrics:
+    async def test_are_the_published_catalogue(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/v1/metrics")
+
+        keys = [row["metric"] for row in answer.json()["data"]]
+        assert keys[0] == "revenue"
+        assert "selling_expense" not in keys
+
+    async def test_that_are_unknown_name_near_ones(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/v1/metrics/revenues")
+
+        assert answer.status_code == 404
+        assert "revenue" in answer.json()["candidates"]
