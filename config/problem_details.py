@@ -22,6 +22,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "unknown_parameter": 400,
     "missing_parameter": 400,
     "invalid_cursor": 400,
+    "answer_too_large": 400,
     "invalid_idempotency_key": 400,
     "unauthenticated": 401,
     "forbidden": 403,

@@ -67,11 +67,12 @@ class TestAggregates:
         await ask(client)
         old = filled.get("{ff}:epoch")
         assert isinstance(old, bytes)
-        stale = {key: filled.get(key) for key in filled.scan_iter("{ff}:*")}
+        stale = {key: filled.dump(key) or b"" for key in filled.scan_iter(b"{ff}:%b:*" % old)}
         figures.execute("update figures_v1.group_aggregate set sum = 1 where group_key = 'services'")
         filled.delete("{ff}:epoch")
         follow(figures, filled)
-        filled.mset({key: value for key, value in stale.items() if key.startswith(b"{ff}:%b:" % old)})
+        for key, held in stale.items():
+            filled.restore(key, 0, held)
 
         answer = await ask(client)
 

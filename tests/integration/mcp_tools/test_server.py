@@ -1,0 +1,181 @@
+"""MCP through real clients, over HTTP and standard input, held against REST."""
+
+import json
+import os
+import sys
+from decimal import Decimal
+from typing import Any, Literal
+
+import httpx
+import pytest
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from tests.fixtures.figures import RESTATER
+
+Era = Literal["auto", "legacy"]
+ERAS: tuple[Era, ...] = ("auto", "legacy")
+
+CASES: list[tuple[str, dict[str, Any], str]] = [
+    ("search", {"query": "app"}, "/v1/search"),
+    ("search", {"query": "margin", "kind": "metric", "limit": 3}, "/v1/search"),
+    ("get_metrics", {"companies": ["AAPL", "MSFT"], "metrics": ["revenue", "net_income"], "last": 2}, "/v1/series"),
+    ("get_metrics", {"companies": [str(RESTATER)], "metrics": ["revenue"], "as_of": "2023-12-31"}, "/v1/series"),
+    ("get_metrics", {"companies": ["AAPL"], "metrics": ["eps_diluted"], "from": "CY2020"}, "/v1/series"),
+    ("get_aggregates", {"metric": "revenue", "period": "CY2023"}, "/v1/aggregates"),
+    ("get_aggregates", {"metric": "revenue", "period": "CY2023", "groups": ["services"]}, "/v1/aggregates"),
+    ("get_aggregates", {"metric": "total_assets", "period": "CY2023"}, "/v1/aggregates"),
+    ("explain_value", {"company": "AAPL", "metric": "gross_margin", "period": "FY2023"}, "/v1/explain"),
+    ("explain_value", {"company": str(RESTATER), "metric": "revenue", "period": "CY2022"}, "/v1/explain"),
+    ("get_data_status", {}, "/v1/status"),
+]
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("search", {}, "/v1/search"),
+    ("get_metrics", {"companies": ["AAPLE"], "metrics": ["revenue"]}, "/v1/series"),
+    ("get_metrics", {"companies": ["Delta Holdings"], "metrics": ["revenue"]}, "/v1/series"),
+    ("get_metrics", {"companies": ["AAPL"], "metrics": ["revenues"]}, "/v1/series"),
+    ("get_metrics", {"companies": ["AAPL"], "metrics": ["revenue"], "last": 0}, "/v1/series"),
+    ("get_metrics", {"companies": ["AAPL"], "metrics": ["revenue"], "period_type": "weekly"}, "/v1/series"),
+    ("get_metrics", {"companies": ["AAPL"], "metrics": ["revenue"], "nonsense": "1"}, "/v1/series"),
+    ("get_aggregates", {"metric": "revenue", "period": "CY2023Q3"}, "/v1/aggregates"),
+    ("explain_value", {"company": "AAPL", "metric": "revenue", "period": "CY2010"}, "/v1/explain"),
+    ("explain_value", {"company": str(RESTATER), "metric": "revenue", "period": "2022-12-31"}, "/v1/explain"),
+]
+
+
+def in_url(arguments: dict[str, Any]) -> dict[str, str]:
+    return {name: ",".join(v) if isinstance(v, list) else str(v) for name, v in arguments.items()}
+
+
+def as_rest(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a tool's answer in the shape of REST with numbers=text."""
+    nested = answer.get("nested_columns", {})
+    rows = [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
+    for row in rows:
+        for name, columns in nested.items():
+            row[name] = [dict(zip(columns, inner, strict=True)) for inner in row[name]]
+    return rows
+
+
+@pytest.mark.parametrize("era", ERAS)
+class TestSameFigures:
+    @pytest.mark.parametrize(("tool", "arguments", "path"), CASES)
+    async def test_over_rest_and_mcp(
+        self, api_url: str, era: Era, tool: str, arguments: dict[str, Any], path: str
+    ) -> None:
+        async with httpx.AsyncClient(base_url=api_url) as rest, Client(f"{api_url}/mcp", mode=era) as agent:
+            over_rest = (await rest.get(path, params={**in_url(arguments), "numbers": "text"})).json()
+            over_mcp = await agent.call_tool(tool, arguments)
+
+        assert not over_mcp.is_error
+        assert json.loads(over_mcp.content[0].text) == over_mcp.structured_content  # type: ignore[union-attr]  # text by contract
+        assert over_mcp.structured_content is not None
+        assert as_rest(over_mcp.structured_content) == over_rest["data"]
+        assert over_mcp.structured_content["meta"] == over_rest["meta"]
+
+    @pytest.mark.parametrize(("tool", "arguments", "path"), REFUSED)
+    async def test_and_the_same_refusals(
+        self, api_url: str, era: Era, tool: str, arguments: dict[str, Any], path: str
+    ) -> None:
+        async with httpx.AsyncClient(base_url=api_url) as rest, Client(f"{api_url}/mcp", mode=era) as agent:
+            problem = (await rest.get(path, params=in_url(arguments))).json()
+            refused = await agent.call_tool(tool, arguments)
+
+        told = json.loads(refused.content[0].text)  # type: ignore[union-attr]  # text by contract
+        assert refused.is_error
+        assert told == {
+            "code": problem["code"],
+            "message": problem["detail"],
+            "fix": problem["fix"],
+            "candidates": problem.get("candidates", []),
+        }
+
+
+@pytest.mark.parametrize("era", ERAS)
+class TestTools:
+    async def test_are_exactly_the_operations_that_opt_in(self, api_url: str, era: Era) -> None:
+        async with httpx.AsyncClient(base_url=api_url) as rest, Client(f"{api_url}/mcp", mode=era) as agent:
+            document = (await rest.get("/schema/openapi.json")).json()
+            listed = [tool.name for tool in (await agent.list_tools()).tools]
+
+        opted_in = {
+            declared["x-mcp-tool"]["name"]
+            for item in document["paths"].values()
+            for declared in item.values()
+            if "x-mcp-tool" in declared
+        }
+        assert listed == sorted(opted_in)
+        assert listed == ["explain_value", "get_aggregates", "get_data_status", "get_metrics", "search"]
+
+    async def test_have_schemas_every_model_can_read(self, api_url: str, era: Era) -> None:
+        async with Client(f"{api_url}/mcp", mode=era) as agent:
+            tools = (await agent.list_tools()).tools
+
+        for tool in tools:
+            text = json.dumps([tool.input_schema, tool.output_schema])
+            assert "$ref" not in text
+            assert '"type": [' not in text
+            assert tool.input_schema["additionalProperties"] is False
+            assert all(part["description"] for part in tool.input_schema["properties"].values())
+            assert tool.annotations is not None
+            assert tool.annotations.read_only_hint
+
+    async def test_cost_little_to_list(self, api_url: str, era: Era) -> None:
+        async with Client(f"{api_url}/mcp", mode=era) as agent:
+            tools = (await agent.list_tools()).tools
+
+        seen = [{"name": t.name, "description": t.description, "input_schema": t.input_schema} for t in tools]
+        assert len(json.dumps(seen, separators=(",", ":"))) < 7_000
+
+    async def test_that_are_unknown_are_a_protocol_error(self, api_url: str, era: Era) -> None:
+        async with Client(f"{api_url}/mcp", mode=era) as agent:
+            with pytest.raises(MCPError, match="Unknown tool"):
+                await agent.call_tool("drop_tables", {})
+
+    async def test_take_null_for_nothing(self, api_url: str, era: Era) -> None:
+        async with Client(f"{api_url}/mcp", mode=era) as agent:
+            answer = await agent.call_tool("search", {"query": "app", "min_position": None})
+
+        assert not answer.is_error
+
+
+class TestDoor:
+    async def test_answers_post_only(self, api_url: str) -> None:
+        async with httpx.AsyncClient(base_url=api_url) as rest:
+            answers = [await rest.request(method, "/mcp") for method in ("GET", "DELETE", "PUT")]
+
+        assert [(answer.status_code, answer.headers["allow"]) for answer in answers] == [(405, "POST")] * 3
+
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403)],
+    )
+    async def test_knows_its_own_names(self, api_url: str, headers: dict[str, str], status: int) -> None:
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        accept = {"Accept": "application/json, text/event-stream"}
+
+        async with httpx.AsyncClient(base_url=api_url) as rest:
+            answer = await rest.post("/mcp", json=call, headers={**accept, **headers})
+
+        assert answer.status_code == status
+
+    async def test_reads_no_endless_bodies(self, api_url: str) -> None:
+        async with httpx.AsyncClient(base_url=api_url) as rest:
+            answer = await rest.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "x" * 70_000})
+
+        assert answer.status_code == 413
+
+
+class TestStandardInput:
+    @pytest.mark.parametrize("era", ERAS)
+    async def test_gives_the_same_answers(self, api_url: str, database_url: str, redis_url: str, era: Era) -> None:
+        environ = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url}
+        server = StdioServerParameters(command=sys.executable, args=["-m", "django", "mcp_stdio"], env=environ)
+
+        async with Client(stdio_client(server), mode=era) as agent:
+            answer = await agent.call_tool("get_metrics", {"companies": ["AAPL"], "metrics": ["revenue"], "last": 1})
+
+        assert answer.structured_content is not None
+        (row,) = as_rest(answer.structured_content)
+        assert Decimal(row["value"]) == 383285000000
+        assert row["accession"] == "0000320193-23-000106"

@@ -1,0 +1,141 @@
+"""The OpenAPI documents: whole, valid, and true to what is answered."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from queries.read_models.declaration import ReadModel, columns_of, nested_row
+
+_TYPES = {
+    "str": {"text"},
+    "int": {"bigint", "integer", "smallint"},
+    "Decimal": {"numeric"},
+    "date": {"date"},
+    "datetime": {"timestamp with time zone"},
+    "list": {"ARRAY", "jsonb"},
+    "bool": {"boolean"},
+}
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    from queries.rest.openapi import build_document
+
+    for path, item in build_document("3.1.1")["paths"].items():
+        for method, declared in item.items():
+            yield path, method, declared
+
+
+class TestDocument:
+    @pytest.mark.parametrize("version", ["3.1.1", "3.0.3"])
+    def test_is_valid_in_both_versions(self, version: Any) -> None:
+        from queries.rest.openapi import build_document
+
+        document = build_document(version)
+
+        validate(document)
+        assert document["openapi"] == version
+
+    def test_describes_every_parameter_with_limits_and_an_example(self) -> None:
+        lacking = []
+        for path, method, declared in operations():
+            for parameter in declared.get("parameters", ()) if method == "get" else ():
+                schema = parameter["schema"]
+                bounded = {"enum", "maximum", "maxLength", "maxItems", "pattern", "format"} & set(schema)
+                if path.startswith("/v1/commands") or (parameter["description"] and bounded and parameter["examples"]):
+                    continue
+                lacking.append((path, parameter["name"]))
+        assert lacking == []
+
+    def test_describes_every_field(self) -> None:
+        from queries.rest.catalog import OPERATIONS
+
+        rows = {operation.read_model.row for operation in OPERATIONS}
+        rows |= {inner for row in rows for column in columns_of(row) if (inner := nested_row(column.type))}
+
+        assert all(column.help.endswith(".") for row in rows for column in columns_of(row))
+
+    def test_names_each_operation_once_with_summary_description_and_tag(self) -> None:
+        named = [declared["operationId"] for _, _, declared in operations()]
+
+        assert len(named) == len(set(named))
+        for path, method, declared in operations():
+            assert declared["tags"], (path, method)
+            assert declared["summary"], (path, method)
+            assert declared["description"], (path, method)
+
+    def test_shows_examples_that_fit_their_schemas(self) -> None:
+        from queries.rest.openapi import build_document
+
+        components = build_document("3.1.1")["components"]
+        shown = 0
+        for path, method, declared in operations():
+            if method != "get" or path.startswith("/v1/commands"):
+                continue
+            content = declared["responses"]["200"]["content"]["application/json"]
+            for example in content["examples"].values():
+                Draft202012Validator({**content["schema"], "components": components}).validate(example["value"])
+                shown += 1
+        for response in components["responses"].values():
+            content = response["content"]["application/problem+json"]
+            schema = {**content["schema"], "components": components}
+            Draft202012Validator(schema).validate(content["examples"]["example"]["value"])
+        assert shown == 11
+
+    def test_has_no_problem_whose_status_is_another(self) -> None:
+        from config.problem_details import STATUS_BY_CODE
+        from queries.rest.openapi import build_document
+
+        for name, response in build_document("3.1.1")["components"]["responses"].items():
+            shown = response["content"]["application/problem+json"]["examples"]["example"]["value"]
+            assert STATUS_BY_CODE[shown["code"]] == shown["status"] == int(name.removeprefix("Problem"))
+
+
+class TestReadModels:
+    def test_read_only_columns_that_exist(self, connection: psycopg.Connection) -> None:
+        held = _columns(connection)
+
+        missing = [
+            (model.name, table, column)
+            for model in _read_models()
+            for table, columns in model.stored.items()
+            for column in columns
+            if (table, column) not in held
+        ]
+
+        assert missing == []
+
+    def test_declare_the_types_the_tables_have(self, connection: psycopg.Connection) -> None:
+        held = _columns(connection)
+
+        differing = [
+            (model.name, column.name, kind, held[table, column.name])
+            for model in _read_models()
+            for table, stored in model.stored.items()
+            for column in model.columns
+            if column.name in stored
+            and (kind := getattr(column.type, "__name__", "list"))
+            and held[table, column.name] not in _TYPES[kind]
+        ]
+
+        assert differing == []
+
+    def test_are_told_apart_by_their_keys(self) -> None:
+        for model in _read_models():
+            assert set(model.key) <= {column.name for column in model.columns}
+
+
+def _read_models() -> set[ReadModel]:
+    from queries.rest.catalog import OPERATIONS
+
+    return {operation.read_model for operation in OPERATIONS}
+
+
+def _columns(connection: psycopg.Connection) -> dict[tuple[str, str], str]:
+    rows = connection.execute(
+        "select table_name, column_name, data_type from information_schema.columns where table_schema = 'figures_v1'"
+    ).fetchall()
+    return {(table, column): kind for table, column, kind in rows}

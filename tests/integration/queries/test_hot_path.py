@@ -1,0 +1,157 @@
+"""What the hot path promises: no threads, and every statement on its index."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from asgiref.sync import SyncToAsync
+from redis import Redis
+
+from projections.redis_views import follow
+
+EVERY_OPERATION = [
+    "/v1/status",
+    "/v1/search?query=app",
+    "/v1/metrics",
+    "/v1/metrics/revenue",
+    "/v1/companies?q=app",
+    "/v1/companies/AAPL",
+    "/v1/companies/AAPL/series?metrics=revenue,total_assets",
+    "/v1/companies/AAPL/filings",
+    "/v1/series?companies=AAPL,MSFT&metrics=revenue",
+    "/v1/aggregates?metric=revenue&period=CY2023",
+    "/v1/aggregates?metric=net_income&period=CY2023",
+    "/v1/explain?company=AAPL&metric=gross_margin&period=CY2023",
+]
+
+
+@pytest.fixture
+async def front_door(figures: psycopg.Connection, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the whole front door, its read side connected."""
+    from django.conf import settings
+
+    from config.asgi import FrontDoor, application
+    from config.problem_details import problem_for
+    from queries.rest.app import create_app
+
+    follow(figures, redis)
+    door = FrontDoor(settings.FACTFOLD, django=application)
+    door._read = create_app(settings.FACTFOLD, problem_for)
+    await door._read.startup()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=door), base_url="http://127.0.0.1") as client:
+        yield client
+    await door._read.shutdown()
+
+
+class TestThreads:
+    async def test_are_not_used_by_any_read(
+        self, front_door: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for path in EVERY_OPERATION:
+            await front_door.get(path)
+        hops: list[str] = []
+        to_thread, in_executor = SyncToAsync.__call__, asyncio.BaseEventLoop.run_in_executor
+
+        async def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+            hops.append("sync_to_async")
+            return await to_thread(self, *args, **kwargs)
+
+        def counted_too(self: Any, *args: Any, **kwargs: Any) -> Any:
+            hops.append("run_in_executor")
+            return in_executor(self, *args, **kwargs)
+
+        monkeypatch.setattr(SyncToAsync, "__call__", counted)
+        monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", counted_too)
+
+        statuses = [(await front_door.get(path)).status_code for path in EVERY_OPERATION]
+
+        assert statuses == [200] * len(EVERY_OPERATION)
+        assert hops == []
+
+    async def test_cover_every_operation_there_is(self) -> None:
+        from queries.rest.catalog import OPERATIONS
+
+        asked = {path.partition("?")[0].replace("AAPL", "{company}") for path in EVERY_OPERATION}
+
+        assert {operation.path for operation in OPERATIONS} == {
+            path.replace("metrics/revenue", "metrics/{metric}") for path in asked
+        }
+
+
+HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
+    (
+        "companies.sql",
+        "by_reference",
+        {"cik_references": ["1"], "ciks": [1], "names": ["AAPL"]},
+        {"company_pkey", "company_tickers", "company_name"},
+    ),
+    (
+        "series.sql",
+        "values",
+        {"ciks": [1, 2], "metrics": ["revenue"], "period_types": ["annual"], "view": "latest", "as_of": None},
+        {"metric_value_pkey"},
+    ),
+    (
+        "filings.sql",
+        "of_company",
+        {
+            "cik": 1,
+            "form": None,
+            "as_of": None,
+            "after_known_at": None,
+            "after_accession": None,
+            "limit": 10,
+        },
+        {"filing_pkey"},
+    ),
+    (
+        "aggregates.sql",
+        "of_period",
+        {"metric": "revenue", "group_by": "sector", "period": "CY2023"},
+        {"group_aggregate_pkey"},
+    ),
+    ("explanations.sql", "versions", {"cik": 1, "metrics": ["revenue"]}, {"metric_value_pkey", "filing_pkey"}),
+]
+
+
+class TestPlans:
+    @pytest.mark.parametrize(("file", "name", "parameters", "indexes"), HOT_STATEMENTS)
+    def test_of_hot_statements_use_their_index(
+        self, connection: psycopg.Connection, file: str, name: str, parameters: Mapping[str, Any], indexes: set[str]
+    ) -> None:
+        from queries.service.statements import load_statements
+
+        statement = load_statements(file)[name].rstrip(b";")
+        with connection.transaction(force_rollback=True):
+            connection.execute("set local search_path = figures_v1")
+            _fill(connection)
+            plan = connection.execute(b"explain (costs off) " + statement, parameters).fetchall()
+
+        told = "\n".join(line for (line,) in plan)
+        assert "Seq Scan" not in told, told
+        assert {index for index in indexes if index in told} == indexes, told
+
+
+def _fill(connection: psycopg.Connection) -> None:
+    """Enough rows that reading them all costs more than an index."""
+    connection.execute(
+        """
+        insert into company (cik, name, name_as_filed, tickers)
+        select n, 'Company ' || n, 'Company ' || n, array['T' || n] from generate_series(1, 3000) n;
+        insert into filing (cik, accession, form, filed_on, known_at, source, fact_count, position)
+        select n % 3000 + 1, 'accession ' || n, '10-K', '2024-01-01', '2024-01-01', 'sample', 1, 1
+        from generate_series(1, 9000) n;
+        insert into metric_value (cik, metric, period_type, period, period_end, duration_days, calendar_offset,
+            revision, known_from, value, unit, accession)
+        select n % 3000 + 1, 'metric' || n % 7, 'annual', 'CY2023', '2023-12-31', 365, 0, 0, '2024-01-01', n, 'USD', 'a'
+        from generate_series(1, 21000) n;
+        insert into group_aggregate
+        select 'metric' || n % 90, 'CY' || 2000 + n % 25, 'industry', n::text, 'USD', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+            '[]', '[]'
+        from generate_series(1, 9000) n;
+        analyze company, filing, metric_value, group_aggregate;
+        """
+    )
