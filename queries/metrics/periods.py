@@ -12,7 +12,6 @@ EASTERN = ZoneInfo("America/New_York")
 
 _ANNUAL_DAYS = range(351, 382)
 _QUARTER_DAYS = (range(81, 102), range(111, 122))
-_INSTANT_REACH_DAYS = 46
 _QUARTER_LENGTH_DAYS = 365.25 / 4
 _FISCAL_REACH_DAYS = 25
 _FIRST_DAYS_OF_JANUARY = timedelta(days=6)
@@ -43,25 +42,24 @@ def calendar_label(end: date, days: int) -> tuple[str | None, int]:
     """
     The calendar period this period stands for, such as CY2024, CY2024Q3 or CY2024Q3I, and its distance from it in days.
 
-    A year belongs to the calendar year 184 days after its start, a quarter to the one its middle lies in, an instant to
-    the nearest quarter end if that is within 46 days. The distance is between the middles (for an instant: the dates).
+    A year is named after the day 184 days after its start, a quarter or an instant after the calendar quarter that the
+    day 45 days before its end lies in: the rule behind the `frame` labels of the SEC. The distance is that of the
+    middles (for an instant: from the end of the quarter).
     """
     kind = period_type(days)
-    if kind == "instant":
-        quarter_end = _nearest_quarter_end(end)
-        offset = (end - quarter_end).days
-        if abs(offset) > _INSTANT_REACH_DAYS:
-            return None, offset
-        return f"CY{quarter_end.year}Q{quarter_end.month // 3}I", offset
-    start = end - timedelta(days=days - 1)
-    middle = start + timedelta(days=(days - 1) // 2)
+    if kind is None:
+        return None, 0
     if kind == "annual":
+        start = end - timedelta(days=days - 1)
         year = (start + timedelta(days=184)).year
-        return f"CY{year}", (middle - date(year, 7, 2)).days
-    if kind == "quarterly":
-        quarter = (middle.month - 1) // 3 + 1
-        return f"CY{middle.year}Q{quarter}", (middle - date(middle.year, 3 * quarter - 1, 15)).days
-    return None, 0
+        return f"CY{year}", (start + timedelta(days=days // 2) - date(year, 7, 2)).days
+    inside = end - timedelta(days=45)
+    quarter = (inside.month - 1) // 3 + 1
+    last_day = date(inside.year + quarter // 4, quarter % 4 * 3 + 1, 1) - timedelta(days=1)
+    if kind == "instant":
+        return f"CY{inside.year}Q{quarter}I", (end - last_day).days
+    middle = end - timedelta(days=days // 2)
+    return f"CY{inside.year}Q{quarter}", (middle - (last_day - timedelta(days=45))).days
 
 
 def fiscal_label(end: date, days: int, latest_fiscal_year_end: date | None) -> tuple[int, str] | None:
@@ -109,14 +107,3 @@ def year_before(end: date, years: int) -> date:
 
 def _fiscal_year_ending(end: date) -> int:
     return (end - _FIRST_DAYS_OF_JANUARY).year
-
-
-def _nearest_quarter_end(day: date) -> date:
-    candidates = (
-        date(day.year - 1, 12, 31),
-        date(day.year, 3, 31),
-        date(day.year, 6, 30),
-        date(day.year, 9, 30),
-        date(day.year, 12, 31),
-    )
-    return min(candidates, key=lambda candidate: abs((day - candidate).days))

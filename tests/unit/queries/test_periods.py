@@ -19,6 +19,8 @@ class TestCalendarLabel:
             ("2019-02-18", "2019-05-12", "CY2019Q1"),  # Costco, twelve weeks
             (None, "2009-09-26", "CY2009Q3I"),
             (None, "2024-02-14", "CY2023Q4I"),
+            (None, "2016-11-15", "CY2016Q4I"),  # Home Depot, a cover page as far from September as from December
+            ("2022-11-21", "2023-02-12", "CY2022Q4"),  # Costco, twelve weeks about the turn of the year
             ("2018-09-30", "2019-03-30", None),  # six months
         ],
     )
