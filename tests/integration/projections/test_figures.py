@@ -107,7 +107,7 @@ commands = st.one_of(reports, reports, others)
 
 class TestAnyHistory:
     @settings(
-        max_examples=40, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=15, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(
         history=st.lists(st.lists(commands, min_size=1, max_size=6), min_size=2, max_size=5),
