@@ -32,6 +32,7 @@ create table filing (
     accepted_at  timestamptz,
     known_at     timestamptz not null,
     withdrawn_at timestamptz,
+    period_end   date,                   -- the end of the period the filing itself reports on
     source       text not null,
     fact_count   integer not null,
     position     bigint not null,
@@ -55,8 +56,8 @@ create table fact (
 create table metric_value (
     cik             bigint not null,
     metric          text not null,
-    period_type     text not null check (period_type in ('annual', 'quarterly', 'instant')),
-    period          text,                -- calendar label: CY2024, CY2024Q3, CY2024Q3I
+    period_type     text not null check (period_type in ('annual', 'quarterly', 'ttm', 'instant')),
+    period          text,                -- calendar label: CY2024, CY2024Q3, CY2024Q3TTM, CY2024Q3I
     period_start    date,                -- null for an instant
     period_end      date not null,
     duration_days   integer not null,    -- 0 for an instant
@@ -67,11 +68,42 @@ create table metric_value (
     value           numeric not null,
     unit            text not null,
     accession       text not null,       -- the filing that made this value known
-    concept         text,                -- null for a derived value
+    concept         text,                -- null for a value of a formula or of several facts
+    sources         jsonb,               -- facts a value was added up from: [{sign, concept, start, end, value, accession}]
     flags           text[] not null default '{}',
-    primary key (cik, metric, period_end, duration_days, revision)
+    primary key (cik, metric, period_end, duration_days, period_type, revision)
 );
 create index metric_value_frame on metric_value (metric, period) where known_to is null;
+
+-- Share splits found in the facts: what was filed before `known_from` is on the older basis.
+create table company_split (
+    cik        bigint not null,
+    known_from timestamptz not null,
+    ratio      numeric not null check (ratio > 0),
+    accession  text not null,
+    primary key (cik, known_from)
+);
+
+-- Accounting identities a filing breaks, with both sides.
+create table filing_check (
+    cik           bigint not null,
+    accession     text not null,
+    check_name    text not null,
+    period_start  date,
+    period_end    date not null,
+    duration_days integer not null,
+    stated        numeric not null,
+    expected      numeric not null,
+    primary key (cik, accession, check_name, period_end, duration_days)
+);
+
+-- A company that goes on under another CIK: before `effective_on` its history stands under the predecessor.
+create table company_link (
+    cik             bigint not null,
+    predecessor_cik bigint not null,
+    effective_on    date not null,
+    primary key (cik, predecessor_cik)
+);
 
 create table group_aggregate (
     metric    text not null,

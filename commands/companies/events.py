@@ -1,6 +1,6 @@
 """What can have happened to a company. The only file of this folder that others import."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
@@ -42,3 +42,11 @@ class AcceptanceRecorded(msgspec.Struct, frozen=True, kw_only=True):
 
     cik: int
     filings: tuple[tuple[str, datetime], ...]
+
+
+class CompanyMerged(msgspec.Struct, frozen=True, kw_only=True):
+    """A company goes on under this CIK: what it was before `effective_on` stands under the predecessor's."""
+
+    cik: int
+    predecessor_cik: int
+    effective_on: date
