@@ -67,12 +67,12 @@ _PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
             400,
             "invalid_parameter",
             "The request is not valid",
-            "last: expected `int` <= 60",
+            "last: it has to be at most 60",
             "last: The latest so many periods. Example: 5",
             errors=[
                 {
                     "pointer": "last",
-                    "reason": "expected `int` <= 60",
+                    "reason": "it has to be at most 60",
                     "fix": "last: The latest so many periods. Example: 5",
                 }
             ],

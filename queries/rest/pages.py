@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 
 import msgspec
@@ -54,6 +55,7 @@ class Page(msgspec.Struct, frozen=True):
     headers: tuple[tuple[bytes, bytes], ...]
 
 
+@cache
 def make_pages() -> Mapping[str, Page]:
     """This will write the documents and load the page's assets, once a process."""
     schema_31 = orjson.dumps(build_document("3.1.1"))

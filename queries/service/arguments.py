@@ -19,6 +19,13 @@ import msgspec
 from queries.errors import FieldError, QueryError, invalid_parameter
 from queries.metrics.periods import end_of_day
 
+_BOUND = re.compile(r"Expected `(?P<kind>\w+)`(?P<length> of length)? (?P<sign><=|>=) (?P<limit>-?\d+)")
+_CHOICE = re.compile(r"Invalid enum value ('.*')", re.DOTALL)
+_FORM = re.compile(r"Expected `str` matching regex '(.*)'")
+_KIND = re.compile(r"Expected `(\w+)`, got `.*`")
+_KINDS = {"int": "a whole number", "str": "text", "array": "a list"}
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,40}")
+
 
 def argument(
     text: str,
@@ -154,6 +161,8 @@ def read_value(known: Argument, raw: Any) -> Any:
             if known.meta.max_length is not None and len(raw) > known.meta.max_length:
                 raise ValueError(f"it is longer than {known.meta.max_length} characters")
             return known.read(raw)
+        if known.kind is int and not _WHOLE_NUMBER.fullmatch(raw):
+            raise ValueError("it is not a whole number")
         if known.is_list:
             raw = [part.strip() for part in raw.split(",") if part.strip()]
     elif known.read is not None and raw is not None:
@@ -242,5 +251,16 @@ def _argument(hint: Any, field: msgspec.structs.FieldInfo) -> Argument:
 
 
 def _reason(text: str) -> str:
-    reason = re.sub(r" - at `\$.*`$", "", text)
-    return reason[0].lower() + reason[1:]
+    """What the checking library says, in words for people."""
+    told = re.sub(r" - at `\$.*`$", "", text)
+    if bound := _BOUND.fullmatch(told):
+        most = "at most" if bound["sign"] == "<=" else "at least"
+        unit = "" if not bound["length"] else " characters long" if bound["kind"] == "str" else " values long"
+        return f"it has to be {most} {bound['limit']}{unit}"
+    if choice := _CHOICE.fullmatch(told):
+        return f"{choice[1]} is none of its values"
+    if form := _FORM.fullmatch(told):
+        return f"it has not the form {form[1]}"
+    if kind := _KIND.fullmatch(told):
+        return f"it is not {_KINDS.get(kind[1], kind[1])}"
+    return told[0].lower() + told[1:]
