@@ -108,6 +108,10 @@ def pytest_configure(config: pytest.Config) -> None:
     import django
 
     django.setup()
+    # pytest-django would do this too, but an xdist worker of it reads the settings before the lines above.
+    from django.test.utils import setup_test_environment
+
+    setup_test_environment()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -144,4 +144,4 @@ def _applied(proposal: Proposal, known: dict[int, _Known]) -> Proposal | None:
 
 
 def _facts_in(command: ReportFiling) -> int:
-    return sum(len(values) for _, _, values in command.facts)
+    return sum([len(values) for _, _, values in command.facts])

@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from redis import Redis
 
 from commands.sources.classifications import read_classifications
 from commands.sources.companyfacts import read_companyfacts
@@ -21,8 +20,6 @@ from commands.sources.ingest import Tally, ingest
 from commands.sources.reading import Reading, Skipped
 from commands.sources.sample import read_sample
 from commands.sources.submissions import read_submissions
-from projections.status import read_status
-from projections.sweeper import drain
 
 SOURCES: dict[str, Callable[[Iterable[Path]], Reading]] = {
     "companyfacts": read_companyfacts,
@@ -37,6 +34,8 @@ _MOST_REPORTED = 200
 
 
 class Command(BaseCommand):
+    # Django's own checks would load the whole read side, at the price of a few thousand filings.
+    requires_system_checks = ()
     help = (
         "Read files and record what is new in them. Reading a file again adds nothing. "
         "Exit code 0: all is in; 1: something was skipped and reported; 2: nothing could be used; 130: interrupted, "
@@ -92,6 +91,11 @@ class Command(BaseCommand):
         sys.exit(exit_code(tally))
 
     def _wait(self, started: float) -> None:
+        # Only who waits loads the projectors and their Redis client.
+        from redis import Redis
+
+        from projections.waiting import wait_until_readable
+
         factfold = settings.FACTFOLD
         try:
             with (
@@ -104,26 +108,6 @@ class Command(BaseCommand):
             sys.exit(INTERRUPTED)
         seconds = time.monotonic() - started
         self.stdout.write(f"the figures can be read, up to position {position}; {seconds:.1f} s in all")
-
-
-def wait_until_readable(connection: psycopg.Connection, redis: Redis, *, between: Callable[[], None]) -> int:
-    """
-    This will return the position up to which the log stood when it was called, once the figures contain all of it.
-
-    It does whatever work is left undone, so that it ends also where no worker runs; `between` is called when there
-    is nothing to do but wait for another worker. A Redis that does not answer is not waited for.
-    """
-    drain(connection, redis)
-    wanted: int | None = None
-    while True:
-        status = read_status(connection, redis)
-        if wanted is None and not status.pending:
-            wanted = status.head
-        redis_follows = not status.redis.reachable or status.redis.behind == 0 or not status.seq
-        if wanted is not None and status.position >= wanted and redis_follows:
-            return wanted
-        if not drain(connection, redis):
-            between()
 
 
 def exit_code(tally: Tally) -> int:

@@ -48,6 +48,7 @@ def missing_sectors(
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()
     help = "Derive a sample file from companyfacts files: real figures with their accessions, in one small file."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
