@@ -105,3 +105,31 @@ def append_events(
         },
     )
     return [event_id for (event_id,) in rows]
+
+
+def append_at_version(connection: psycopg.Connection, event: NewEvent, *, expected: int, meta: str = "{}") -> int:
+    """
+    This will append one event to an existing stream that stands at version `expected`, and return its id.
+
+    One statement and one round trip, a transaction of its own where the connection is in none: for writers who know
+    the version they decided on and hold no lock.
+
+    Raises:
+        VersionConflict: the stream stands at another version. Nothing was written and no id was drawn.
+    """
+    row = connection.execute(
+        _SQL["append_at_version"],
+        {
+            "stream": event.stream,
+            "expected": expected,
+            "type": event.type,
+            "schema_version": event.schema_version,
+            "data": event.data.decode(),
+            "size": len(event.data),
+            "meta": meta,
+        },
+    ).fetchone()
+    if row is None:
+        found = connection.execute(_SQL["stream_version"], {"stream": event.stream}).fetchone()
+        raise VersionConflict(stream=event.stream, expected=expected, actual=0 if found is None else int(found[0]))
+    return int(row[0])

@@ -42,3 +42,28 @@ queued as (
     join moved using (stream)
 )
 select id from inserted order by id
+
+-- name: append_at_version
+-- The update takes the stream's lock and waits for it; only then is the id drawn, and none where the version is another.
+with moved as (
+    update events.stream
+    set version = version + 1
+    where stream = %(stream)s and version = %(expected)s
+    returning stream, version, shard
+),
+inserted as (
+    insert into events.event (stream, version, type, schema_version, data, size, meta)
+    select stream, version, %(type)s, %(schema_version)s, %(data)s::json, %(size)s, %(meta)s::json
+    from moved
+    returning id
+),
+queued as (
+    insert into events.pending (id, shard)
+    select inserted.id, moved.shard
+    from inserted
+    cross join moved
+)
+select id from inserted
+
+-- name: stream_version
+select version from events.stream where stream = %(stream)s

@@ -9,7 +9,8 @@ from random import Random
 import psycopg
 import pytest
 
-from commands.event_log.append import NewEvent, append_events, lock_streams
+from commands.errors import VersionConflict
+from commands.event_log.append import NewEvent, append_at_version, append_events, lock_streams
 from commands.event_log.read import pending_count, read_log, read_shard, shard_heads
 from commands.event_log.sequence import sequence_pending
 from commands.messages import RecordedEvent
@@ -201,6 +202,57 @@ class TestAppend:
             assert lock_streams(connection, ["company-404"]) == {}
 
         assert connection.execute("select count(*) from events.stream").fetchone() == (0,)
+
+
+class TestAppendAtVersion:
+    def test_continues_the_stream(self, connection: psycopg.Connection) -> None:
+        append(connection, ["company-1"])
+
+        append_at_version(connection, NewEvent(stream="company-1", type="Tested", data=b"{}"), expected=1)
+
+        sequence_pending(connection)
+        assert [event.version for event in read_log(connection, after=0, max_events=9)] == [1, 2]
+
+    @pytest.mark.parametrize("stream", ["company-1", "company-404"])
+    def test_draws_no_id_when_the_version_is_another(self, connection: psycopg.Connection, stream: str) -> None:
+        append(connection, ["company-1"])
+        before = connection.execute("select last_value from events.event_id_seq").fetchone()
+        event = NewEvent(stream=stream, type="Tested", data=b"{}")
+
+        with pytest.raises(VersionConflict):
+            append_at_version(connection, event, expected=7)
+
+        assert connection.execute("select last_value from events.event_id_seq").fetchone() == before
+
+    def test_by_eight_at_once_one_wins_each_version_and_nothing_is_swapped(
+        self, connection: psycopg.Connection, connect: Connect
+    ) -> None:
+        event_ids = set(append(connection, ["company-1"]))
+
+        def write(writer: psycopg.Connection, won: list[int]) -> None:
+            version = 1
+            while version < 30:
+                event = NewEvent(stream="company-1", type="Tested", data=b"{}")
+                try:
+                    won.append(append_at_version(writer, event, expected=version))
+                    version += 1
+                except VersionConflict as conflict:
+                    version = int(conflict.message.split("version ")[1].split(",")[0])
+
+        won: list[list[int]] = [[] for _ in range(8)]
+        threads = [threading.Thread(target=write, args=[connect(), mine]) for mine in won]
+        with sequencers(connect, count=1):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        while sequence_pending(connection):
+            pass
+
+        event_ids |= {event_id for mine in won for event_id in mine}
+        assert_nothing_skipped_nothing_swapped(
+            read_log(connection, after=0, max_events=EVERYTHING), event_ids=event_ids
+        )
 
 
 class TestReadShard:
