@@ -121,8 +121,8 @@ def sequence(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         start()
         stopping = stop_asked()
-        while sequence_pending(connection) or not stopping.wait(0.002):
-            pass
+        while not stopping.wait(0.005) or sequence_pending(connection):
+            sequence_pending(connection)
     print("{}", flush=True)
 
 

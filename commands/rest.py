@@ -26,11 +26,11 @@ from commands.event_log.read import event_exists, position_of
 from commands.idempotency import once, stored_response
 from commands.rest_examples import ACCEPTED, BATCH_REQUEST, BATCH_RESPONSE, REFUSED, REQUESTS, RESULT
 from commands.serializers import (
+    PROBLEM,
     SERIALIZERS,
     AcceptedSerializer,
     BatchSerializer,
     CommandResultSerializer,
-    RefusalSerializer,
     Requested,
     as_requested,
     read_command,
@@ -129,7 +129,7 @@ class WriteView(APIView):
 def _refusals(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
     return {
         (status, _PROBLEM): OpenApiResponse(
-            RefusalSerializer,
+            PROBLEM,
             description=_REFUSED[status],
             examples=[OpenApiExample(_REFUSED[status], REFUSED[status], media_type=_PROBLEM)]
             if status in REFUSED

@@ -22,6 +22,8 @@ from commands.filings.withdraw_filing import WithdrawFiling
 from commands.messages import Command
 from commands.strict_json import Number, pointer_part
 
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+"""The published form of every error, declared once for the whole API."""
 MOST_FACTS = 200_000
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
@@ -250,25 +252,9 @@ class AcceptedSerializer(serializers.Serializer):
     )
 
 
-class FieldErrorSerializer(serializers.Serializer):
-    """One thing that is wrong."""
-
-    pointer = serializers.CharField(help_text="JSON pointer into the body.")
-    reason = serializers.CharField()
-    fix = serializers.CharField()
-
-
-class RefusalSerializer(serializers.Serializer):
-    """Problem details (RFC 9457)."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.CharField(help_text="Stable, meant for programs.")
-    request_id = serializers.CharField()
-    errors = FieldErrorSerializer(many=True)
-    fix = serializers.CharField(help_text="What to do about it.")
+@extend_schema_field(PROBLEM)
+class ProblemField(serializers.JSONField):
+    """Problem details (RFC 9457), as a request of its own would have been answered."""
 
 
 class BatchLineSerializer(serializers.Serializer):
@@ -280,7 +266,7 @@ class BatchLineSerializer(serializers.Serializer):
     stream = serializers.CharField(required=False)
     version = serializers.IntegerField(required=False)
     token = serializers.CharField(required=False, allow_null=True)
-    problem = RefusalSerializer(required=False)
+    problem = ProblemField(required=False)
 
 
 class BatchSerializer(serializers.Serializer):

@@ -30,9 +30,13 @@ FILING = {
 type Post = Callable[..., Any]
 
 
+def get(address: str) -> Any:
+    return Client(headers={"host": "127.0.0.1"}).get(address)
+
+
 @pytest.fixture
 def post(connection: psycopg.Connection) -> Post:
-    client = Client()
+    client = Client(headers={"host": "127.0.0.1"})
 
     def posting(address: str, body: Any, *, content_type: str = "application/json", **headers: str) -> Any:
         data = body if isinstance(body, str | bytes) else json.dumps(body)
@@ -86,10 +90,10 @@ class TestOneCommand:
         self, posted_apple: Post, connection: psycopg.Connection
     ) -> None:
         token = posted_apple("/ReportFiling", FILING).json()["token"]
-        before = Client().get(f"/v1/commands/{token}").json()
+        before = get(f"/v1/commands/{token}").json()
         sequence_pending(connection)
 
-        after = Client().get(f"/v1/commands/{token}").json()
+        after = get(f"/v1/commands/{token}").json()
 
         assert (before["state"], before["position"]) == ("accepted", None)
         assert (after["state"], after["position"]) == ("sequenced", 2)
@@ -97,7 +101,7 @@ class TestOneCommand:
     def test_is_found_by_its_idempotency_key(self, post: Post) -> None:
         told = post("/RegisterCompany", APPLE, **{"Idempotency-Key": "a-1"}).json()
 
-        found = Client().get("/v1/commands/a-1").json()
+        found = get("/v1/commands/a-1").json()
 
         assert found["response"] == told
 
@@ -309,7 +313,7 @@ class TestBadInput:
         assert answer.status_code == 400
 
     def test_an_id_nobody_was_given_is_unknown(self, connection: psycopg.Connection) -> None:
-        answers = [Client().get(f"/v1/commands/{unknown}") for unknown in ("event-99", "99", "nothing")]
+        answers = [get(f"/v1/commands/{unknown}") for unknown in ("event-99", "99", "nothing")]
 
         assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(404, "unknown_command_id")}
 
@@ -359,7 +363,7 @@ class TestBatch:
 
         assert second.content == first.content
         assert rows_written(connection) == before
-        assert Client().get("/v1/commands/b").json()["response"] == first.json()
+        assert get("/v1/commands/b").json()["response"] == first.json()
 
     def test_an_object_is_no_batch(self, post: Post) -> None:
         answer = post("", APPLE)
