@@ -65,14 +65,14 @@ def run(*command):
 
 def make_venv(uv):
     python = find_python()
+    if not python and not uv:
+        sys.exit(HOW_TO_GET_PYTHON.format(*LEAST_PYTHON))
     say("Making .venv (once) with " + (python or "a Python that uv brings") + " ...")
     if python and run(python, "-m", "venv", "--clear", VENV):
         return
     if uv and run(uv, "venv", "-q", "--clear", "--seed", "--python", python or ">=%d.%d" % LEAST_PYTHON, VENV):
         return
-    if python:
-        sys.exit("The folder .venv could not be made; the lines above say why. Mend that and run this again.")
-    sys.exit(HOW_TO_GET_PYTHON.format(*LEAST_PYTHON))
+    sys.exit("The folder .venv could not be made; the lines above say why. Mend that and run this again.")
 
 
 def locked_uv():
