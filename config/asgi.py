@@ -8,8 +8,6 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -17,6 +15,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
+import mcp_tools.server
+import queries.rest.app
 from config.env import Settings
 from config.problem_details import problem_for
 from config.ready import announce_ready
@@ -28,6 +28,7 @@ type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 type AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 _WRITE_PATH = "/v1/commands"
 _READ_PATHS = frozenset({"/", "/docs", "/livez", "/readyz", "/v1"})
 _READ_FOLDERS = ("/v1/", "/docs/", "/schema/")
@@ -38,8 +39,8 @@ class FrontDoor:
 
     def __init__(self, settings: Settings, *, django: AsgiApp) -> None:
         self._django = django
-        self._read: Any = _optional("queries.rest.app", settings, problem_for)
-        self._mcp: Any = _optional("mcp_tools.server", settings, self._read)
+        self._read = queries.rest.app.create_app(settings, problem_for)
+        self._mcp = mcp_tools.server.create_app(settings, self._read)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -49,12 +50,12 @@ class FrontDoor:
             return
         await self._answering(scope)(scope, receive, send)
 
-    def _answering(self, scope: Scope) -> Any:
+    def _answering(self, scope: Scope) -> AsgiApp:
         path: str = scope["path"]
-        if path in ("/mcp", "/mcp/") and self._mcp:
+        if path in _MCP_PATHS:
             return self._mcp
         writes = path == _WRITE_PATH or path.startswith(f"{_WRITE_PATH}/")
-        if self._read and not writes and (path in _READ_PATHS or path.startswith(_READ_FOLDERS)):
+        if not writes and (path in _READ_PATHS or path.startswith(_READ_FOLDERS)):
             return self._read
         return self._django
 
@@ -62,11 +63,9 @@ class FrontDoor:
         async with AsyncExitStack() as running:
             await receive()
             try:
-                if self._read:
-                    await self._read.startup()
-                    running.push_async_callback(self._read.shutdown)
-                if self._mcp:
-                    await running.enter_async_context(self._mcp.lifespan())
+                await self._read.startup()
+                running.push_async_callback(self._read.shutdown)
+                await running.enter_async_context(self._mcp.lifespan())
             except Exception as error:
                 logger.exception("the api could not start")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -75,11 +74,6 @@ class FrontDoor:
             announce_ready()
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def _optional(module: str, *arguments: object) -> Any:
-    package, _, _ = module.rpartition(".")
-    return import_module(module).create_app(*arguments) if find_spec(package) and find_spec(module) else None
 
 
 application = FrontDoor(settings.FACTFOLD, django=get_asgi_application())

@@ -106,12 +106,10 @@ def pytest_configure(config: pytest.Config) -> None:
     }
     os.environ.pop("FACTFOLD_DATA", None)
     import django
-
-    django.setup()
-    # pytest-django would do this too, but an xdist worker of it reads the settings before the lines above.
     from django.test.utils import setup_test_environment
 
-    setup_test_environment()
+    django.setup()
+    setup_test_environment()  # Django's test client calls as the host `testserver`
 
 
 @pytest.hookimpl(optionalhook=True)
