@@ -30,5 +30,5 @@ def where_to_look(api_url: str) -> str:
     curl -s '{api_url}/v1/aggregates?metric=revenue&group_by=sector&period=CY2024'
 
   The same figures for an agent, over MCP
-    curl -s {api_url}/mcp {mcp_headers} -d '{json.dumps(_CALL)}'
+    curl -s {api_url}/mcp {mcp_headers} -d '{json.dumps(_CALL)}' | sed -n 's/^data: //p'
 """

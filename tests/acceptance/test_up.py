@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.fixtures.running_installation import RunningInstallation, answer_of, manage
+from tests.fixtures.waiting import wait_until
 
 # One installation serves all of them, so they run in one worker, in this order.
 pytestmark = pytest.mark.xdist_group("up")
@@ -103,8 +104,9 @@ class TestUp:
         accepted = httpx.post(f"{api}/v1/commands/RegisterCompany", json=company, trust_env=False, timeout=30)
 
         assert accepted.status_code == 202, accepted.text
-        token = str(accepted.json()["position_token"])
-        found = answer_of(f"{api}/v1/companies/WLKD", min_position=token)
+        command = f"{api}{accepted.headers['location']}"
+        wait_until(lambda: answer_of(command)["position"])
+        found = answer_of(f"{api}/v1/companies/WLKD", min_position=str(answer_of(command)["position"]))
         assert "Walked Through" in json.dumps(found)
 
     def test_stops_cleanly_and_starts_again_with_its_data(self, installation: RunningInstallation, data: Path) -> None:
