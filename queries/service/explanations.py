@@ -150,6 +150,8 @@ def _is_meant(version: _Version, *, period: AskedPeriod, company: Company) -> bo
     if period.kind == "calendar":
         return version.period == period.label
     fiscal = fiscal_label(version.period_end, version.duration_days, company.latest_fiscal_year_end)
+    if version.period_type == "ttm":
+        return False
     wanted = f"Q{period.quarter}" if period.quarter else "FY"
     if version.duration_days == 0 and wanted == "Q4":
         wanted = "FY"

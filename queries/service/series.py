@@ -251,8 +251,11 @@ def _company_rows(
             continue
         for slot in slots:
             found = chosen.get((metric.key, slot))
-            beside = [other for (_, at), other in chosen.items() if at == slot] if found is None else []
-            rows.append(_row(company, found) if found else _absent(company, metric, beside=beside))
+            if found is not None:
+                rows.append(_row(company, found))
+                continue
+            beside = [other for (_, at), other in chosen.items() if at == slot]
+            rows.append(_absent(company, metric, slot=slot, beside=beside, period_type=asked.period_type))
     return rows
 
 
@@ -325,23 +328,24 @@ def _row(company: Company, value: _Value) -> SeriesRow:
     )
 
 
-def _absent(company: Company, metric: Metric, *, beside: Sequence[_Value]) -> SeriesRow:
+def _absent(
+    company: Company, metric: Metric, *, slot: _Slot, beside: Sequence[_Value], period_type: PeriodTypes
+) -> SeriesRow:
     """The row of a period for which other metrics have a value and this one has none."""
-    alike = next((value for value in beside if (value.duration_days == 0) == (metric.over == "instant")), None)
-    model = alike or beside[0]
-    days = model.duration_days if alike else 0
-    fiscal = fiscal_label(model.period_end, model.duration_days, company.latest_fiscal_year_end)
-    period = model.period
-    if alike is None:
-        period = calendar_label(model.period_end, days)[0] if metric.over == "instant" else None
+    instant = metric.over == "instant"
+    alike = next((value for value in beside if (value.duration_days == 0) == instant), None)
+    end = (alike or beside[0]).period_end
+    days = 0 if instant else alike.duration_days if alike else _TYPICAL_DAYS[period_type]
+    fiscal = fiscal_label(end, days, company.latest_fiscal_year_end)
+    year, quarter = slot
     return SeriesRow(
         company=company.display,
         cik=company.cik,
         metric=metric.key,
         unit=metric.unit,
-        period=period,
+        period=calendar_label(end, 0)[0] if instant else f"CY{year}Q{quarter}" if quarter else f"CY{year}",
         period_start=alike.period_start if alike else None,
-        period_end=model.period_end,
+        period_end=end,
         fiscal_year=fiscal[0] if fiscal else None,
         fiscal_period=fiscal[1] if fiscal else None,
         value=None,

@@ -45,6 +45,21 @@ class TestAnnualSeries:
             ("net_income", "CY2021", ["not_reported"])
         ]
 
+    async def test_names_the_period_of_what_was_not_reported_beside_balances(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection
+    ) -> None:
+        figures.execute("delete from figures_v1.metric_value where metric = 'revenue' and period_end = '2023-09-30'")
+
+        answer = await client.get("/v1/companies/AAPL/series", params={"metrics": "revenue,total_assets", "last": 1})
+
+        absent = answer.json()["data"][0]
+        assert (absent["metric"], absent["period"], absent["fiscal_year"], absent["fiscal_period"]) == (
+            "revenue",
+            "CY2023",
+            2023,
+            "FY",
+        )
+
     async def test_sets_balances_beside_the_year_they_close(self, client: httpx.AsyncClient) -> None:
         found = await values(client, "AAPL", metrics="revenue,total_assets", last=2)
 
