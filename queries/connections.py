@@ -76,13 +76,63 @@ class Snapshot:
         return await cursor.fetchall()
 
 
+class KeyReader:
+    """
+    Reads keys from Redis; whatever is asked for while one command is under way goes into the next one together.
+
+    Thirty-two readers of one key cost one command, not thirty-two, and every reader still sees its keys at one moment.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._client = client
+        self._waiting: list[tuple[tuple[str, ...], asyncio.Future[list[bytes | None]]]] = []
+        self._reading: asyncio.Task[None] | None = None
+
+    async def read(self, keys: tuple[str, ...]) -> list[bytes | None]:
+        """
+        This will read keys at one moment.
+
+        Raises:
+            redis.exceptions.RedisError, OSError: Redis cannot be asked.
+        """
+        answer: asyncio.Future[list[bytes | None]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((keys, answer))
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read_waiting())
+        return await answer
+
+    async def close(self) -> None:
+        """This will end what is under way and give the connection back."""
+        if self._reading is not None:
+            self._reading.cancel()
+        await self._client.aclose()
+
+    async def _read_waiting(self) -> None:
+        try:
+            while self._waiting:
+                together, self._waiting = self._waiting, []
+                wanted = list(dict.fromkeys(key for keys, _ in together for key in keys))
+                try:
+                    found = dict(zip(wanted, await self._client.mget(wanted), strict=True))
+                except Exception as error:
+                    for _, answer in together:
+                        if not answer.done():
+                            answer.set_exception(error)
+                    continue
+                for keys, answer in together:
+                    if not answer.done():
+                        answer.set_result(cast("list[bytes | None]", [found[key] for key in keys]))
+        finally:
+            self._reading = None
+
+
 class ReadSources:
     """Connections to the read tables and to Redis, made once a process by `open()`."""
 
     def __init__(self, settings: ReadSettings) -> None:
         self.settings = settings
         self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
-        self._redis: redis.asyncio.Redis | None = None
+        self._redis: KeyReader | None = None
         self._redis_rests_until = 0.0
         self.redis_epoch: str | None = None
         self.pool_wait_seconds = POOL_WAIT_SECONDS
@@ -102,20 +152,21 @@ class ReadSources:
             },
         )
         await self._pool.open(wait=False)
-        self._redis = redis.asyncio.Redis.from_url(
+        client = redis.asyncio.Redis.from_url(
             self.settings.redis_url,
             socket_timeout=REDIS_TIMEOUT_SECONDS,
             socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
             protocol=2,
             retry=None,
         )
+        self._redis = KeyReader(client)
 
     async def close(self) -> None:
         """This will give every connection back."""
         if self._pool is not None:
             await self._pool.close()
         if self._redis is not None:
-            await self._redis.aclose()
+            await self._redis.close()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
@@ -142,7 +193,7 @@ class ReadSources:
             logger.warning("the database cannot be asked: %s", error)
             raise unavailable("the database cannot be reached") from error
 
-    async def remembered(self, keys: list[str]) -> list[bytes | None] | None:
+    async def remembered(self, *keys: str) -> list[bytes | None] | None:
         """
         This will read keys from Redis at one moment; None when Redis cannot be asked.
 
@@ -151,7 +202,7 @@ class ReadSources:
         if self._redis is None or time.monotonic() < self._redis_rests_until:
             return None
         try:
-            return cast("list[bytes | None]", await self._redis.mget(keys))
+            return await self._redis.read(keys)
         except (redis.exceptions.RedisError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             self._redis_rests_until = time.monotonic() + REDIS_REST_SECONDS
             logger.warning("redis cannot be asked, the tables answer: %s", error)

@@ -46,7 +46,7 @@ _EVERY_ANSWER: Headers = [
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"etag, link, retry-after, x-factfold-lag-ms, x-factfold-position, x-factfold-source, x-request-id",
+        b"etag, link, retry-after, x-factfold-position, x-factfold-source, x-request-id",
     ),
     (b"x-content-type-options", b"nosniff"),
 ]
@@ -200,7 +200,7 @@ class ReadApi:
     async def _readiness(self) -> tuple[int, Headers, bytes]:
         async with self.sources.snapshot() as snapshot:
             freshness = snapshot.freshness
-        memory = await self.sources.remembered(["{ff}:epoch"])
+        memory = await self.sources.remembered("{ff}:epoch")
         state = {
             "status": "ready",
             "position": freshness.position,

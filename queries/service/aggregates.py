@@ -122,12 +122,12 @@ async def _remembered(sources: ReadSources, *, wanted: _Wanted, query: Aggregate
     for _ in range(2):
         epoch = sources.redis_epoch
         if epoch is None:
-            first = await sources.remembered([_EPOCH_KEY])
+            first = await sources.remembered(_EPOCH_KEY)
             if first is None or first[0] is None:
                 return None
             sources.redis_epoch = epoch = first[0].decode()
         fragment_key = f"{{ff}}:{epoch}:agg:{wanted.metric.key}:{query.group_by}:{wanted.period}"
-        found = await sources.remembered([_EPOCH_KEY, f"{{ff}}:{epoch}:meta", fragment_key])
+        found = await sources.remembered(_EPOCH_KEY, f"{{ff}}:{epoch}:meta", fragment_key)
         if found is None:
             return None
         now, meta, fragment = found

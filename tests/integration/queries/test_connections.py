@@ -1,0 +1,84 @@
+"""How the read side holds on to its servers."""
+
+import dataclasses
+
+import anyio
+import pytest
+import redis.asyncio as redis_asyncio
+from redis import Redis
+from redis.exceptions import RedisError
+
+from queries.connections import KeyReader, ReadSources
+
+
+class TestKeyReader:
+    async def test_gives_each_reader_its_own_keys_from_a_few_commands(self, redis: Redis, redis_url: str) -> None:
+        redis.mset({f"key {number}": number for number in range(32)})
+        reader = KeyReader(_client(redis_url))
+        await reader.read(("key 0",))
+        redis.config_resetstat()
+        found: dict[int, list[bytes | None]] = {}
+
+        async def read(number: int) -> None:
+            found[number] = await reader.read((f"key {number}", "nothing", f"key {31 - number}"))
+
+        async with anyio.create_task_group() as group:
+            for number in range(32):
+                group.start_soon(read, number)
+        commands = redis.info("commandstats")["cmdstat_mget"]["calls"]
+        await reader.close()
+
+        assert found == {n: [b"%d" % n, None, b"%d" % (31 - n)] for n in range(32)}
+        assert commands <= 3
+
+    async def test_tells_every_reader_that_redis_is_away_and_recovers(self, redis: Redis, redis_url: str) -> None:
+        reader = KeyReader(_client("redis://127.0.0.1:1/0"))
+        refused = 0
+
+        async def read() -> None:
+            nonlocal refused
+            with pytest.raises(RedisError):
+                await reader.read(("key",))
+            refused += 1
+
+        async with anyio.create_task_group() as group:
+            for _ in range(5):
+                group.start_soon(read)
+        reader._client = _client(redis_url)
+        again = await reader.read(("key",))
+        await reader.close()
+
+        assert (refused, again) == (5, [None])
+
+    async def test_outlives_a_reader_that_has_gone(self, redis: Redis, redis_url: str) -> None:
+        redis.set("key", "value")
+        reader = KeyReader(_client(redis_url))
+
+        with anyio.CancelScope() as gone:
+            gone.cancel()
+            await reader.read(("key",))
+        still = await reader.read(("key",))
+        await reader.close()
+
+        assert still == [b"value"]
+
+
+class TestReadSources:
+    async def test_leave_a_redis_that_failed_alone_for_a_while(self, redis: Redis, redis_url: str) -> None:
+        from django.conf import settings
+
+        sources = ReadSources(dataclasses.replace(settings.FACTFOLD, redis_url="redis://127.0.0.1:1/0"))
+        await sources.open()
+        first = await sources.remembered("key")
+        sources._redis = KeyReader(_client(redis_url))
+
+        resting = await sources.remembered("key")
+        sources._redis_rests_until = 0.0
+        rested = await sources.remembered("key")
+        await sources.close()
+
+        assert (first, resting, rested) == (None, None, [None])
+
+
+def _client(url: str) -> redis_asyncio.Redis:
+    return redis_asyncio.Redis.from_url(url, protocol=2, socket_timeout=2, socket_connect_timeout=2, retry=None)
