@@ -142,11 +142,24 @@ def prepare_venv(install=install):
         os.replace(STAMP + ".new", STAMP)
 
 
+def keep_compiled_modules():
+    """
+    Lets this process and its children keep compiled modules, inside .venv.
+
+    An installation is several processes; compiling everything anew in each takes longer than their work, also for
+    those who switch Python's own cache off to keep source folders clean.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.environ.setdefault("PYTHONPYCACHEPREFIX", os.path.join(VENV, ".pycache"))
+
+
 def main():
     if os.name == "nt":
         sys.exit("Factfold runs on Linux and macOS; on Windows use it inside WSL.")
     if not os.environ.get("FACTFOLD_NO_BOOTSTRAP"):
         prepare_venv()
+        keep_compiled_modules()
         if os.path.realpath(sys.prefix) != os.path.realpath(VENV):
             os.execv(VENV_PYTHON, [VENV_PYTHON, os.path.abspath(__file__)] + sys.argv[1:])
     from config.cli import run_command
