@@ -5,7 +5,14 @@ from typing import Any
 
 import msgspec
 
-from commands.companies import change_tickers, reclassify_company, record_acceptance, register_company, rename_company
+from commands.companies import (
+    change_tickers,
+    merge_company,
+    reclassify_company,
+    record_acceptance,
+    register_company,
+    rename_company,
+)
 from commands.companies import events as company_events
 from commands.filings import events as filing_events
 from commands.filings import report_filing, withdraw_filing
@@ -46,6 +53,7 @@ COMMANDS: dict[str, CommandDefinition] = {
         CommandDefinition(
             type=change_tickers.ChangeTickers, checked=change_tickers.checked, decide=change_tickers.decide
         ),
+        CommandDefinition(type=merge_company.MergeCompany, checked=merge_company.checked, decide=merge_company.decide),
         CommandDefinition(
             type=record_acceptance.RecordAcceptance,
             checked=record_acceptance.checked,
@@ -65,6 +73,7 @@ EVENTS: dict[str, type] = {
         company_events.CompanyReclassified,
         company_events.CompanyRenamed,
         company_events.TickersChanged,
+        company_events.CompanyMerged,
         company_events.AcceptanceRecorded,
         filing_events.FilingReported,
         filing_events.FilingCorrected,

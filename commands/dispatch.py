@@ -203,7 +203,8 @@ class _WorkingSet:
         self._connection = connection
         self._now = now
         wanted = sorted({(command.cik, accession) for command in commands for accession in command.accessions()})
-        self._companies = companies.load_companies(connection, {command.cik for command in commands})
+        named = {cik for command in commands for cik in (command.cik, *command.other_companies())}
+        self._companies = companies.load_companies(connection, named)
         self._filings: dict[tuple[int, str], filings.FilingState] = {}
         self._acceptances: dict[tuple[int, str], datetime] = {}
         if wanted:
@@ -239,6 +240,7 @@ class _WorkingSet:
                 for accession in accessions
                 if (command.cik, accession) in self._acceptances
             },
+            other_companies=frozenset(cik for cik in command.other_companies() if cik in self._companies),
         )
 
     def absorb(self, events: Sequence[Event]) -> None:

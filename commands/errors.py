@@ -45,13 +45,13 @@ class InvalidCommand(CommandError):
 class UnknownCompany(CommandError):
     """The company has not been registered; send RegisterCompany first."""
 
-    def __init__(self, *, cik: int) -> None:
+    def __init__(self, *, cik: int, pointer: str = "/cik") -> None:
         super().__init__(
             code="unknown_company",
             message=f"No company with CIK {cik} is registered.",
             fix="Send RegisterCompany for this CIK first, or correct the CIK.",
             errors=(
-                FieldError(pointer="/cik", reason="no such company", fix="register the company or correct the CIK"),
+                FieldError(pointer=pointer, reason="no such company", fix="register the company or correct the CIK"),
             ),
         )
 

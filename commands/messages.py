@@ -37,3 +37,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     def accessions(self) -> tuple[str, ...]:
         """The filings that must be known to decide this command."""
         return ()
+
+    def other_companies(self) -> tuple[int, ...]:
+        """The companies besides its own of which must be known whether they are registered."""
+        return ()

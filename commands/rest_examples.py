@@ -11,6 +11,7 @@ REQUESTS: dict[str, object] = {
     "ReclassifyCompany": {"cik": 320193, "sic": "3663"},
     "RenameCompany": {"cik": 1326801, "name": "Meta Platforms, Inc."},
     "ChangeTickers": {"cik": 1652044, "tickers": ["GOOGL", "GOOG"]},
+    "MergeCompany": {"cik": 1652044, "predecessor_cik": 1288776, "effective_on": "2015-10-02"},
     "RecordAcceptance": {
         "cik": 320193,
         "filings": [{"accession": "0000320193-23-000106", "accepted_at": "2023-11-02T22:08:27Z"}],

@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from commands.companies.change_tickers import ChangeTickers
+from commands.companies.merge_company import MergeCompany
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.register_company import RegisterCompany
@@ -212,6 +213,15 @@ class ChangeTickersSerializer(CommandSerializer):
     tickers = serializers.ListField(child=TextField(), max_length=100, help_text="The first is the one shown.")
 
 
+class MergeCompanySerializer(CommandSerializer):
+    """State that a company goes on under this CIK and was another's before."""
+
+    predecessor_cik = serializers.IntegerField(
+        min_value=1, max_value=9_999_999_999, help_text="The CIK under which it filed before."
+    )
+    effective_on = DayField(help_text="The first day on which it goes on under this CIK.")
+
+
 class RecordAcceptanceSerializer(CommandSerializer):
     """State when EDGAR accepted some of a company's filings, known here or not."""
 
@@ -291,6 +301,7 @@ SERIALIZERS: dict[type[Command], type[CommandSerializer]] = {
     ReclassifyCompany: ReclassifyCompanySerializer,
     RenameCompany: RenameCompanySerializer,
     ChangeTickers: ChangeTickersSerializer,
+    MergeCompany: MergeCompanySerializer,
     RecordAcceptance: RecordAcceptanceSerializer,
     ReportFiling: ReportFilingSerializer,
     WithdrawFiling: WithdrawFilingSerializer,

@@ -1,13 +1,14 @@
 """What decisions need to know of companies."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 import psycopg
 
 from commands.companies.events import (
     AcceptanceRecorded,
+    CompanyMerged,
     CompanyReclassified,
     CompanyRegistered,
     CompanyRenamed,
@@ -18,6 +19,7 @@ from commands.messages import Event
 from commands.sql import load_statements
 
 _SQL = load_statements("commands.companies", "state.sql")
+_predecessors = msgspec.json.Decoder(tuple[tuple[int, date], ...])
 
 
 class CompanyState(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +30,7 @@ class CompanyState(msgspec.Struct, frozen=True, kw_only=True):
     sic: str | None = None
     country: str | None = None
     tickers: tuple[str, ...] = ()
+    predecessors: tuple[tuple[int, date], ...] = ()
 
 
 def evolve(state: CompanyState | None, event: Event) -> CompanyState | None:
@@ -43,6 +46,9 @@ def evolve(state: CompanyState | None, event: Event) -> CompanyState | None:
             return msgspec.structs.replace(state, name=event.name)
         case TickersChanged() if state is not None:
             return msgspec.structs.replace(state, tickers=event.tickers)
+        case CompanyMerged() if state is not None:
+            others = tuple(known for known in state.predecessors if known[0] != event.predecessor_cik)
+            return msgspec.structs.replace(state, predecessors=(*others, (event.predecessor_cik, event.effective_on)))
         case _:
             return state
 
@@ -51,8 +57,15 @@ def load_companies(connection: psycopg.Connection, ciks: Collection[int]) -> dic
     """This will load the registered ones among these companies."""
     rows = connection.execute(_SQL["load_companies"], {"ciks": sorted(ciks)})
     return {
-        cik: CompanyState(cik=cik, name=name, sic=sic, country=country, tickers=tuple(tickers))
-        for cik, name, sic, country, tickers in rows
+        cik: CompanyState(
+            cik=cik,
+            name=name,
+            sic=sic,
+            country=country,
+            tickers=tuple(tickers),
+            predecessors=_predecessors.decode(predecessors),
+        )
+        for cik, name, sic, country, tickers, predecessors in rows
     }
 
 

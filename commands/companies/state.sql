@@ -1,17 +1,18 @@
 -- name: load_companies
-select cik, name, sic, country, tickers
+select cik, name, sic, country, tickers, predecessors::text
 from events.company_state
 where cik = any (%(ciks)b::bigint[])
 
 -- name: save_companies
-insert into events.company_state (cik, name, sic, country, tickers)
+insert into events.company_state (cik, name, sic, country, tickers, predecessors)
 select
     (company->>'cik')::bigint, company->>'name', company->>'sic', company->>'country',
-    array(select jsonb_array_elements_text(company->'tickers'))
+    array(select jsonb_array_elements_text(company->'tickers')), company->'predecessors'
 from jsonb_array_elements(%(companies)s::jsonb) as company
 order by 1
 on conflict (cik) do update
-set name = excluded.name, sic = excluded.sic, country = excluded.country, tickers = excluded.tickers
+set name = excluded.name, sic = excluded.sic, country = excluded.country, tickers = excluded.tickers,
+    predecessors = excluded.predecessors
 
 -- name: load_acceptances
 select cik, accession, accepted_at

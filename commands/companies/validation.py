@@ -10,10 +10,10 @@ _SIC = re.compile(r"[0-9]{4}")
 _MOST_TICKERS = 100
 
 
-def cik_errors(cik: int) -> Iterator[FieldError]:
+def cik_errors(cik: int, *, pointer: str = "/cik") -> Iterator[FieldError]:
     """A Central Index Key is a whole number of at most ten digits."""
     if not 0 < cik < 10_000_000_000:
-        yield FieldError(pointer="/cik", reason=f"{cik} is no CIK", fix="write a whole number from 1 to 9999999999")
+        yield FieldError(pointer=pointer, reason=f"{cik} is no CIK", fix="write a whole number from 1 to 9999999999")
 
 
 def name_errors(name: str) -> Iterator[FieldError]:

@@ -63,7 +63,8 @@ create table events.company_state (
     name    text not null,
     sic     text,
     country text,
-    tickers text[] not null default '{}'
+    tickers text[] not null default '{}',
+    predecessors json not null default '[]' -- [[cik, the day from which this company goes on], ...]
 );
 
 create table events.filing_state (

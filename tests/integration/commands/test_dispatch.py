@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import msgspec
 import psycopg
 import pytest
 
 from commands.catalog import EVENTS
+from commands.companies.merge_company import MergeCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.rename_company import RenameCompany
 from commands.dispatch import Accepted, dispatch, dispatch_many
@@ -153,3 +154,12 @@ class TestDispatch:
         assert {(answer.version, answer.position_token) for answer in accepted} == {
             (1, accepted[0].position_token),
         }
+
+    def test_a_merger_is_remembered_across_transactions(self, connection: psycopg.Connection) -> None:
+        google, alphabet = 1288776, 1652044
+        dispatch_many(connection, [RegisterCompanyFactory.build(cik=cik) for cik in (google, alphabet)], now=NOW)
+        command = MergeCompany(cik=alphabet, predecessor_cik=google, effective_on=date(2015, 10, 2))
+
+        first, again = (dispatch(connection, command, now=NOW) for _ in range(2))
+
+        assert (len(first.event_ids), len(again.event_ids)) == (1, 0)

@@ -1,6 +1,6 @@
 """What is decided about companies: pure, no database."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,11 +9,13 @@ from commands.catalog import COMMANDS
 from commands.companies.change_tickers import ChangeTickers
 from commands.companies.events import (
     AcceptanceRecorded,
+    CompanyMerged,
     CompanyReclassified,
     CompanyRegistered,
     CompanyRenamed,
     TickersChanged,
 )
+from commands.companies.merge_company import MergeCompany
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.register_company import RegisterCompany
@@ -91,11 +93,23 @@ class TestCompanyCommands:
         assert event == AcceptanceRecorded(cik=320193, filings=((SECOND, later),))
         assert decided(command, acceptances={FIRST: ACCEPTED_AT, SECOND: later}) == []
 
+    def test_a_company_goes_on_from_a_known_predecessor(self) -> None:
+        command = MergeCompany(cik=320193, predecessor_cik=1288776, effective_on=date(2015, 10, 2))
+        known = frozenset({1288776})
+
+        (event,) = decided(command, other_companies=known)
+
+        assert event == CompanyMerged(cik=320193, predecessor_cik=1288776, effective_on=date(2015, 10, 2))
+        assert decided(command, company=evolve(APPLE, event), other_companies=known) == []
+        with pytest.raises(UnknownCompany):
+            decided(command)
+
     @pytest.mark.parametrize(
         ("command", "pointer"),
         [
             (RegisterCompany(cik=10**10, name="x"), "/cik"),
             (RegisterCompany(cik=1, name="x\n"), "/name"),
+            (MergeCompany(cik=1, predecessor_cik=1, effective_on=date(2015, 10, 2)), "/predecessor_cik"),
             (RegisterCompany(cik=1, name="x", sic="35a1"), "/sic"),
             (RegisterCompany(cik=1, name="x", tickers=("A", "A")), "/tickers/1"),
             (RecordAcceptance(cik=1, filings=((FIRST, datetime(2023, 1, 1)),)), "/filings/0/accepted_at"),  # noqa: DTZ001
