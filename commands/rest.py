@@ -1,12 +1,14 @@
 """Commands over REST: one at a time, or as a batch in which each line succeeds or fails alone."""
 
 import hashlib
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import msgspec
+import psycopg
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.urls import path
@@ -36,6 +38,8 @@ from commands.serializers import (
     read_command,
 )
 from commands.strict_json import MalformedBody, decode, pointer_part
+
+logger = logging.getLogger(__name__)
 
 COMMAND_BYTES = 16 * 1024 * 1024
 BATCH_BYTES = 32 * 1024 * 1024
@@ -112,9 +116,27 @@ class WriteView(APIView):
                 message="This installation does not accept anonymous requests.",
                 fix="Start it with FACTFOLD_ANONYMOUS=true on loopback, or send an API key once keys are set up.",
             )
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            raise CommandError(
+                code="unsupported_media_type",
+                message="The body is compressed.",
+                fix="Send it as it is, without Content-Encoding.",
+            )
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal() or int(length) > self.most_bytes:
             raise BodyTooLarge(most=self.most_bytes)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """This will answer for an exception, and for a database out of reach with 503: the command can be repeated."""
+        if isinstance(exc, psycopg.OperationalError):
+            logger.warning("the database is out of reach: %s", exc)
+            exc = CommandError(
+                code="unavailable",
+                message="The database does not answer.",
+                fix="Send the command again in a moment, with the same Idempotency-Key to be sure of one effect.",
+            )
+        response: Response = super().handle_exception(exc)
+        return response
 
     def body(self, request: Request) -> bytes:
         """This will return the body's bytes."""

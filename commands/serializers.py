@@ -225,7 +225,7 @@ class MergeCompanySerializer(CommandSerializer):
 class RecordAcceptanceSerializer(CommandSerializer):
     """State when EDGAR accepted some of a company's filings, known here or not."""
 
-    filings = AcceptanceSerializer(many=True, help_text="At most 10,000 filings.")
+    filings = AcceptanceSerializer(many=True, max_length=10_000, help_text="At most 10,000 filings.")
 
 
 class ReportFilingSerializer(CommandSerializer):

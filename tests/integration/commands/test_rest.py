@@ -1,5 +1,7 @@
 """Commands over REST, on a real database."""
 
+import dataclasses
+import gzip
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,9 +9,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.test import Client
 
+from commands.connections import write_pool
 from commands.event_log.sequence import sequence_pending
+from config.embedded.bound_process import free_port
 
 APPLE = {"cik": 320193, "name": "Apple Inc.", "sic": "3571", "country": "US", "tickers": ["AAPL"]}
 REVENUE = {
@@ -296,6 +301,24 @@ class TestBadInput:
         answer = post("/RegisterCompany", "cik=1", content_type="application/x-www-form-urlencoded")
 
         assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+    def test_a_compressed_body_is_refused(self, post: Post) -> None:
+        answer = post("/RegisterCompany", gzip.compress(json.dumps(APPLE).encode()), **{"Content-Encoding": "gzip"})
+
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+    def test_a_database_out_of_reach_is_told_and_the_command_can_be_repeated(
+        self, post: Post, monkeypatch: pytest.MonkeyPatch, connection: psycopg.Connection
+    ) -> None:
+        with monkeypatch.context() as patched:
+            nowhere = f"postgresql://postgres@127.0.0.1:{free_port()}/nothing"
+            patched.setattr(settings, "FACTFOLD", dataclasses.replace(settings.FACTFOLD, database_url=nowhere))
+            with write_pool(nowhere):
+                refused = post("/RegisterCompany", APPLE, **{"Idempotency-Key": "k"})
+
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert refused.headers["retry-after"]
+        assert post("/RegisterCompany", APPLE, **{"Idempotency-Key": "k"}).status_code == 202
 
     def test_a_key_with_a_blank_is_no_key(self, post: Post) -> None:
         answer = post("/RegisterCompany", APPLE, **{"Idempotency-Key": "a b"})
