@@ -83,7 +83,9 @@ def main(arguments: Sequence[str]) -> int:
 def companyfacts_files(folder: Path, *, at_most: int | None) -> list[Path]:
     """This will give real companyfacts files, or make some of the bundled sample."""
     real = Path(os.environ.get("FACTFOLD_REAL_DATA") or ROOT.parent / "shared" / "data") / "companyfacts"
-    files = sorted(real.glob("*.json.gz")) if real.exists() else list(_files_of_sample(folder / "companyfacts"))
+    # Of several vintages of a company, named by day, the newest: a fact is to be read once, as the COPY does.
+    newest = {path.name[:13]: path for path in sorted(real.glob("*.json.gz"))}
+    files = list(newest.values()) or list(_files_of_sample(folder / "companyfacts"))
     return files[-at_most:] if at_most else files
 
 

@@ -1,5 +1,6 @@
 """`manage.py ingest`: from files to events."""
 
+import gc
 import signal
 import sys
 import time
@@ -48,6 +49,9 @@ class Command(BaseCommand):
         parser.add_argument("--wait", action="store_true", help="return only when the figures can be read")
 
     def handle(self, *args: object, **options: Any) -> None:
+        # Facts are millions of small objects without cycles: looking for cycles as often as usual costs a fifth more.
+        gc.freeze()
+        gc.set_threshold(200_000, 20, 50)
         tally = Tally()
         started = time.monotonic()
         before = signal.signal(signal.SIGTERM, _interrupt)
