@@ -1,8 +1,8 @@
 """
 Companyfacts files to figures that can be read, end to end, beside a plain COPY of the same facts.
 
-    python -m benchmarks.ingest quick     one pair of runs on a few companies
-    python -m benchmarks.ingest full      three pairs of runs on all companies
+    .venv/bin/python -m benchmarks.ingest quick     one pair of runs on a few companies
+    .venv/bin/python -m benchmarks.ingest full      three pairs of runs on all companies
 
 A run starts the processes of an installation (worker, Celery) on a fresh database, then `manage.py ingest`, and ends
 when tables, aggregates and Redis contain every event. The COPY goes into one table with the primary key of the fact
