@@ -1,8 +1,8 @@
 """Every projection that runs."""
 
-from projections import figures
+from projections.figures.fold import fold
 from projections.projection import Projection
 
 PROJECTIONS: dict[str, Projection] = {
-    projection.name: projection for projection in (Projection(name="figures", version=1, fold=figures.fold),)
+    projection.name: projection for projection in (Projection(name="figures", version=1, fold=fold),)
 }

@@ -15,17 +15,15 @@ from commands.companies import events as company_events
 from commands.filings import events as filing_events
 from commands.messages import RecordedEvent
 from projections.aggregates import Aggregate, Member, PeriodGroup, aggregates_of, nearest_first
-from projections.figures import (
-    CompanyRow,
-    FilingRow,
-    copies_of_filing,
-    decode,
-    fiscal_year_end,
-    is_aggregated,
-)
+from projections.figures.batch import decode
+from projections.figures.filed_facts import copies_of, period_ends
+from projections.figures.rows import CompanyRow, FilingRow
+from projections.figures.values import is_aggregated
 from projections.financials.classification import sector_of
+from projections.financials.copies import Copy
 from projections.financials.names import display_name
-from projections.financials.resolution import MetricVersion, resolve
+from projections.financials.resolution import MetricVersion, Resolved, resolve
+from projections.financials.splits import Split, find_splits
 from queries.metrics.catalogue import load_catalogue
 
 
@@ -36,6 +34,7 @@ class CompanyFold(msgspec.Struct):
     filings: dict[str, FilingRow] = msgspec.field(default_factory=dict)
     facts: dict[str, tuple[filing_events.ConceptFacts, ...]] = msgspec.field(default_factory=dict)
     acceptances: dict[str, datetime] = msgspec.field(default_factory=dict)
+    links: dict[int, date] = msgspec.field(default_factory=dict)
 
     def apply(self, body: object, position: int) -> None:
         """This will take in the company's next event."""
@@ -44,6 +43,8 @@ class CompanyFold(msgspec.Struct):
                 self.company.sic, self.company.country = body.sic, body.country
             case company_events.CompanyRenamed():
                 self.company.name_as_filed = body.name
+            case company_events.CompanyMerged():
+                self.links[body.predecessor_cik] = body.effective_on
             case company_events.TickersChanged():
                 self.company.tickers = list(body.tickers)
             case company_events.AcceptanceRecorded():
@@ -60,17 +61,19 @@ class CompanyFold(msgspec.Struct):
 
     def _report(self, body: filing_events.FilingReported, position: int) -> None:
         self.facts[body.accession] = body.facts
+        period_end, year_end = period_ends(body)
         self.filings[body.accession] = FilingRow(
             cik=body.cik,
             accession=body.accession,
             form=body.form,
             filed_on=body.filed_on,
             accepted_at=self.acceptances.get(body.accession, body.accepted_at),
+            period_end=period_end,
             source=body.source,
             fact_count=sum(len(values) for _, _, values in body.facts),
             position=position,
         )
-        ends = (fiscal_year_end(body), self.company.latest_fiscal_year_end)
+        ends = (year_end, self.company.latest_fiscal_year_end)
         self.company.latest_fiscal_year_end = max((end for end in ends if end), default=None)
 
     def fact_rows(self) -> set[tuple[str, str, date | None, date, str, str]]:
@@ -82,12 +85,17 @@ class CompanyFold(msgspec.Struct):
             for start, end, value in values
         }
 
-    def values(self) -> list[MetricVersion]:
-        """Every version of every metric value."""
-        copies = (
-            copy for key, facts in sorted(self.facts.items()) for copy in copies_of_filing(self.filings[key], facts)
-        )
-        return resolve(copies, wanted=lambda end: True)
+    def copies(self) -> list[Copy]:
+        """Every copy that may feed a metric."""
+        return [copy for key, facts in sorted(self.facts.items()) for copy in copies_of(self.filings[key], facts)]
+
+    def resolved(self) -> Resolved:
+        """Every version of every metric value, and every broken check."""
+        return resolve(self.copies(), sic=self.company.sic, wanted=lambda end: True)
+
+    def splits(self) -> list[Split]:
+        """The splits the filings show."""
+        return find_splits(self.copies())
 
 
 def fold_events(events: Iterable[RecordedEvent], *, parked: Iterable[tuple[str, int]] = ()) -> dict[int, CompanyFold]:

@@ -20,10 +20,11 @@ from commands.messages import RecordedEvent
 from commands.sql import load_statements
 from projections.aggregates import Aggregate, is_stale
 from projections.catalog import PROJECTIONS
-from projections.figures import CompanyRow
+from projections.figures.rows import CompanyRow
+from projections.figures.values import version_of_row
 from projections.financials.classification import sector_of
 from projections.financials.names import display_name
-from projections.financials.resolution import MetricVersion
+from projections.financials.resolution import MetricVersion, Resolved
 from projections.plain_fold import CompanyFold, aggregate_companies, fold_events
 from projections.redis_views import EPOCH_KEY, PREFIX, fragment_key, freshness_text, meta_key, seq_key
 from queries.read_models.aggregate_fragment import render_fragment
@@ -98,8 +99,9 @@ def _verify_tables(connection: psycopg.Connection, redis: Redis, events: int, pr
     facts = values = 0
     companies: list[tuple[CompanyRow, list[MetricVersion]]] = []
     for fold in _company_folds(connection):
-        found = fold.values()
-        _verify_company(connection, fold, found)
+        resolved = fold.resolved()
+        found = resolved.values
+        _verify_company(connection, fold, resolved)
         facts += sum(filing.fact_count for filing in fold.filings.values())
         values += len(found)
         companies.append((fold.company, [value for value in found if value.known_to is None]))
@@ -140,7 +142,7 @@ def _verify_no_others(connection: psycopg.Connection, expected: set[int]) -> Non
         raise Difference(f"company: CIK {min(found ^ expected)} is in the table or the log, but not in both")
 
 
-def _verify_company(connection: psycopg.Connection, fold: CompanyFold, values: list[MetricVersion]) -> None:
+def _verify_company(connection: psycopg.Connection, fold: CompanyFold, resolved: Resolved) -> None:
     cik = fold.company.cik
     company = fold.company
     expected = {
@@ -157,8 +159,8 @@ def _verify_company(connection: psycopg.Connection, fold: CompanyFold, values: l
     _same(f"company {cik}", _first(connection, "company", {"cik": cik}), expected)
     filings = {
         (
-            row.accession, row.form, row.filed_on, row.accepted_at, row.known_at, row.withdrawn_at, row.source,
-            row.fact_count, row.position,
+            row.accession, row.form, row.filed_on, row.accepted_at, row.known_at, row.withdrawn_at, row.period_end,
+            row.source, row.fact_count, row.position,
         )
         for row in fold.filings.values()
     }  # fmt: skip
@@ -166,8 +168,14 @@ def _verify_company(connection: psycopg.Connection, fold: CompanyFold, values: l
     _same_rows(f"filing of {cik}", set(connection.execute(_SQL["filings"], parameters)), filings)
     facts = {(*row[:5], Decimal(row[5])) for row in fold.fact_rows()}
     _same_rows(f"fact of {cik}", set(connection.execute(_SQL["facts"], parameters)), facts)
-    found = {(*row[:-1], tuple(row[-1])) for row in connection.execute(_SQL["values"], parameters)}
-    _same_rows(f"metric_value of {cik}", found, {msgspec.structs.astuple(value) for value in values})
+    values = set(map(version_of_row, connection.execute(_SQL["values"], parameters)))
+    _same_rows(f"metric_value of {cik}", values, set(resolved.values))
+    checks = {(cik, *msgspec.structs.astuple(check)) for check in resolved.checks}
+    _same_rows(f"filing_check of {cik}", set(connection.execute(_SQL["checks"], parameters)), checks)
+    splits = {(split.known_from, split.ratio, split.accession) for split in fold.splits()}
+    _same_rows(f"company_split of {cik}", set(connection.execute(_SQL["splits"], parameters)), splits)
+    links = set(fold.links.items())
+    _same_rows(f"company_link of {cik}", set(connection.execute(_SQL["links"], parameters)), links)
 
 
 def _verify_aggregates(connection: psycopg.Connection, expected: Mapping[Any, Aggregate]) -> list[dict[str, Any]]:

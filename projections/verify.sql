@@ -63,7 +63,7 @@ select cik, name, name_as_filed, sic, sector, industry, country, tickers, latest
 from company where cik = %(cik)s
 
 -- name: filings
-select accession, form, filed_on, accepted_at, known_at, withdrawn_at, source, fact_count, position
+select accession, form, filed_on, accepted_at, known_at, withdrawn_at, period_end, source, fact_count, position
 from filing where cik = %(cik)s
 
 -- name: facts
@@ -71,8 +71,18 @@ select concept, unit, period_start, period_end, accession, value from fact where
 
 -- name: values
 select metric, period_type, period, period_start, period_end, duration_days, calendar_offset, revision,
-    known_from, known_to, value, unit, accession, concept, flags
+    known_from, known_to, value, unit, accession, concept, sources::text, flags
 from metric_value where cik = %(cik)s
+
+-- name: checks
+select cik, accession, check_name, period_start, period_end, duration_days, stated, expected
+from filing_check where cik = %(cik)s
+
+-- name: splits
+select known_from, ratio, accession from company_split where cik = %(cik)s
+
+-- name: links
+select predecessor_cik, effective_on from company_link where cik = %(cik)s
 
 -- name: aggregates
 select metric, period, group_by, group_key, unit, n, sum, mean, min, p10, p25, median, p75, p90, max, top, bottom

@@ -5,7 +5,7 @@ from decimal import Decimal, localcontext
 
 import msgspec
 
-from projections.financials.resolution import WORKING_DIGITS, rounded
+from projections.financials.rounding import WORKING_DIGITS, rounded
 
 
 class GroupStatistics(msgspec.Struct, frozen=True, kw_only=True):

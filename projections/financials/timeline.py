@@ -1,11 +1,33 @@
 """What was known when: values of one figure in half-open intervals of knowledge."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
 
 import msgspec
+
+
+class Source(msgspec.Struct, frozen=True, gc=False):
+    """One fact that went into a value, and whether it was added (1) or taken away (-1)."""
+
+    sign: int
+    concept: str | None
+    start: date | None
+    end: date
+    value: Decimal
+    accession: str
+
+
+class Finding(msgspec.Struct, frozen=True, gc=False):
+    """A value found at one instant, before it is known how long it held."""
+
+    value: Decimal
+    unit: str
+    accession: str
+    concept: str | None
+    flags: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
@@ -18,20 +40,29 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     accession: str
     concept: str | None
     flags: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+    @staticmethod
+    def of(finding: Finding, *, known_from: datetime, known_to: datetime | None) -> "Version":
+        """The finding, held for an interval."""
+        return Version(
+            finding.value,
+            finding.unit,
+            known_from,
+            known_to,
+            finding.accession,
+            finding.concept,
+            finding.flags,
+            finding.sources,
+        )
+
+    def finding(self) -> Finding:
+        """The value without its interval."""
+        return Finding(self.value, self.unit, self.accession, self.concept, self.flags, self.sources)
 
 
 Timeline = list[Version]
 """Versions in order of knowledge, not overlapping; gaps mean that nothing was known."""
-
-
-class Finding(msgspec.Struct, frozen=True, gc=False):
-    """A value found at one instant, before it is known how long it held."""
-
-    value: Decimal
-    unit: str
-    accession: str
-    concept: str | None
-    flags: tuple[str, ...] = ()
 
 
 def trace(instants: Iterable[datetime], find: Callable[[datetime], Finding | None]) -> Timeline:
@@ -48,10 +79,10 @@ def trace(instants: Iterable[datetime], find: Callable[[datetime], Finding | Non
         if held is not None and found is not None and (found.value, found.unit) == (held.value, held.unit):
             continue
         if held is not None and since is not None:
-            timeline.append(_version(held, since, instant))
+            timeline.append(Version.of(held, known_from=since, known_to=instant))
         held, since = found, instant
     if held is not None and since is not None:
-        timeline.append(_version(held, since, None))
+        timeline.append(Version.of(held, known_from=since, known_to=None))
     return timeline
 
 
@@ -90,12 +121,6 @@ def overlay(preferred: Timeline, fallback: Timeline) -> Timeline:
 
     def find(instant: datetime) -> Finding | None:
         version = at(preferred, instant) or at(fallback, instant)
-        if version is None:
-            return None
-        return Finding(version.value, version.unit, version.accession, version.concept, version.flags)
+        return version.finding() if version else None
 
     return trace(boundaries((preferred, fallback)), find)
-
-
-def _version(finding: Finding, known_from: datetime, known_to: datetime | None) -> Version:
-    return Version(finding.value, finding.unit, known_from, known_to, finding.accession, finding.concept, finding.flags)

@@ -5,12 +5,13 @@ from functools import cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-PeriodType = Literal["annual", "quarterly", "instant"]
+PeriodType = Literal["annual", "quarterly", "ttm", "instant"]
 
 EASTERN = ZoneInfo("America/New_York")
 """The clock EDGAR's filing days are kept in."""
 
-_ANNUAL_DAYS = range(351, 382)
+LONGEST_YEAR_DAYS = 381
+_ANNUAL_DAYS = range(351, LONGEST_YEAR_DAYS + 1)
 _QUARTER_DAYS = (range(81, 102), range(111, 122))
 _QUARTER_LENGTH_DAYS = 365.25 / 4
 _FISCAL_REACH_DAYS = 25
@@ -60,6 +61,12 @@ def calendar_label(end: date, days: int) -> tuple[str | None, int]:
         return f"CY{inside.year}Q{quarter}I", (end - last_day).days
     middle = end - timedelta(days=days // 2)
     return f"CY{inside.year}Q{quarter}", (middle - (last_day - timedelta(days=45))).days
+
+
+def trailing_label(end: date) -> str:
+    """The label of the twelve months that end on a day, such as CY2024Q3TTM: that of an instant there."""
+    label, _ = calendar_label(end, 0)
+    return f"{str(label).removesuffix('I')}TTM"
 
 
 def fiscal_label(end: date, days: int, latest_fiscal_year_end: date | None) -> tuple[int, str] | None:

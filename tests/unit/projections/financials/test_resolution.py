@@ -1,12 +1,14 @@
 """Resolution against real figures; each copy is named by the filing it stands in."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 
 from projections.financials.forms import trust_tier
-from projections.financials.resolution import Copy, MetricVersion, resolve
+from projections.financials.copies import Copy, reporting_cycle
+from projections.financials.resolution import MetricVersion, resolve
 from queries.metrics.periods import duration_days, known_at
 
 
@@ -21,23 +23,43 @@ def copy(
     form: str = "10-K",
     unit: str = "USD",
     withdrawn: datetime | None = None,
+    report_end: str | None = None,
 ) -> Copy:
     tier = trust_tier(form)
     assert tier is not None
     first, last = date.fromisoformat(start) if start else None, date.fromisoformat(end)
     known = known_at(date.fromisoformat(filed), None)
     days = duration_days(first, last)
-    return Copy(f"us-gaap:{concept}", unit, first, last, days, Decimal(value), known, withdrawn, accession, tier)
+    cycle = reporting_cycle(last, date.fromisoformat(report_end) if report_end else None)
+    return Copy(
+        f"us-gaap:{concept}",
+        unit,
+        first,
+        last,
+        days,
+        Decimal(value),
+        known,
+        withdrawn,
+        accession,
+        tier,
+        cycle,
+        form.endswith("/A"),
+    )
+
+
+def resolved(copies: Iterable[Copy], *, sic: str | None = "3571", trailing: bool = False) -> list[MetricVersion]:
+    rows = resolve(copies, sic=sic, wanted=lambda day: True).values
+    return [row for row in rows if (row.period_type == "ttm") == trailing]
 
 
 def versions(copies: list[Copy], metric: str, end: str) -> list[tuple[int, str]]:
-    rows = [row for row in resolve(copies, wanted=lambda day: True) if row.metric == metric]
+    rows = [row for row in resolved(copies) if row.metric == metric]
     found = [row for row in rows if row.period_end.isoformat() == end]
     return [(int(row.value), row.accession) for row in sorted(found, key=lambda row: row.revision)]
 
 
 def latest(copies: list[Copy], metric: str, end: str) -> MetricVersion | None:
-    rows = resolve(copies, wanted=lambda day: True)
+    rows = resolved(copies)
     return next(
         (row for row in rows if row.metric == metric and row.period_end.isoformat() == end and row.known_to is None),
         None,
@@ -61,7 +83,7 @@ class TestVintages:
 
     def test_versions_meet_without_gap_at_the_end_of_the_filing_day_in_new_york(self) -> None:
         first, second = (
-            row for row in resolve(APPLE_FY2009_REVENUE, wanted=lambda day: True) if row.metric == "revenue"
+            row for row in resolved(APPLE_FY2009_REVENUE) if (row.metric, row.period_type) == ("revenue", "annual")
         )
 
         assert first.known_from == datetime(2009, 10, 28, 4, tzinfo=UTC)
@@ -70,8 +92,8 @@ class TestVintages:
         assert (first.flags, second.flags) == ((), ("restated",))
 
     def test_the_order_in_which_copies_come_does_not_matter(self) -> None:
-        forwards = resolve(APPLE_FY2009_REVENUE, wanted=lambda day: True)
-        backwards = resolve(reversed(APPLE_FY2009_REVENUE), wanted=lambda day: True)
+        forwards = resolved(APPLE_FY2009_REVENUE)
+        backwards = resolved(reversed(APPLE_FY2009_REVENUE))
 
         assert forwards == backwards
 
@@ -82,7 +104,7 @@ class TestVintages:
             "SalesRevenueNet", *APPLE_2009, 42_905_000_000, "0001193125-10-012091", "2010-01-25", withdrawn=withdrawn_at
         )
 
-        rows = resolve([original, amended], wanted=lambda day: True)
+        rows = resolved([original, amended])
         found = [(int(row.value), row.known_from) for row in rows if row.metric == "revenue"]
 
         assert found == [
@@ -141,12 +163,12 @@ class TestSelection:
         restaurants = [copy("Revenues", "2023-01-01", "2023-12-31", 40_275, "0000063908-24-000072", "2024-02-22",
                             unit="Restaurant")]  # fmt: skip
 
-        assert resolve(restaurants, wanted=lambda day: True) == []
+        assert resolved(restaurants) == []
 
     def test_six_months_are_neither_a_quarter_nor_a_year(self) -> None:
         half = [copy("NetIncomeLoss", "2018-09-30", "2019-03-30", 31_526_000_000, "0000320193-19-000066", "2019-05-01")]
 
-        assert resolve(half, wanted=lambda day: True) == []
+        assert resolved(half) == []
 
 
 YEAR_2023 = ("2022-09-25", "2023-09-30")
@@ -181,7 +203,7 @@ class TestFormulas:
             copy("NetIncomeLoss", *APPLE_2009, 8_235_000_000, "0001193125-10-012091", "2010-01-25", form="10-K/A"),
         ]
 
-        rows = resolve(APPLE_FY2009_REVENUE + income, wanted=lambda day: True)
+        rows = resolved(APPLE_FY2009_REVENUE + income)
         margins = [(row.value, row.accession) for row in rows if row.metric == "net_margin"]
 
         assert margins == [

@@ -1,0 +1,106 @@
+"""The projection `figures`: companies, filings, every copy of every fact, and the value of every metric."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import psycopg
+
+from commands.filings.events import ConceptFacts
+from commands.messages import RecordedEvent
+from commands.sql import load_statements
+from projections.copying import NULL, copy_rows, escape
+from projections.figures.batch import Batch, key_columns, read_batch
+from projections.figures.filed_facts import days_between
+from projections.figures.rows import FilingKey
+from projections.figures.values import write_splits, write_values
+from projections.financials.classification import sector_of
+from projections.financials.copies import relevant_concepts
+from projections.financials.names import display_name
+
+_SQL = load_statements("projections.figures", "fold.sql")
+
+_FILING_COLUMNS = (
+    "cik", "accession", "form", "filed_on", "accepted_at", "known_at", "withdrawn_at", "period_end", "source",
+    "fact_count", "position",
+)  # fmt: skip
+
+
+def fold(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+    """This will write the effect of a batch of one shard's events, in log order, into the tables of the search path."""
+    batch = read_batch(connection, events)
+    _write_companies(connection, batch)
+    _write_filings(connection, batch)
+    _write_facts(connection, batch)
+    _mark_reclassified(connection, batch)
+    write_values(connection, batch)
+    write_splits(connection, batch)
+
+
+def _write_companies(connection: psycopg.Connection, batch: Batch) -> None:
+    rows = [batch.companies[cik] for cik in sorted(batch.touched_companies)]
+    if rows:
+        connection.execute(
+            _SQL["upsert_companies"],
+            {
+                "cik": [row.cik for row in rows],
+                "name": [display_name(row.name_as_filed) for row in rows],
+                "name_as_filed": [row.name_as_filed for row in rows],
+                "sic": [row.sic for row in rows],
+                "sector": [sector_of(row.sic) for row in rows],
+                "country": [row.country for row in rows],
+                "tickers": [" ".join(row.tickers) for row in rows],
+                "latest_fiscal_year_end": [row.latest_fiscal_year_end for row in rows],
+            },
+        )
+    for (cik, predecessor_cik), effective_on in sorted(batch.new_links.items()):
+        connection.execute(
+            _SQL["upsert_link"], {"cik": cik, "predecessor_cik": predecessor_cik, "effective_on": effective_on}
+        )
+
+
+def _write_filings(connection: psycopg.Connection, batch: Batch) -> None:
+    if batch.new_acceptances:
+        accepted_at = [batch.new_acceptances[key] for key in sorted(batch.new_acceptances)]
+        connection.execute(
+            _SQL["upsert_acceptances"], {**key_columns(batch.new_acceptances), "accepted_at": accepted_at}
+        )
+    rows = [batch.filings[key] for key in sorted(batch.touched_filings)]
+    if rows:
+        columns = {name: [getattr(row, name) for row in rows] for name in _FILING_COLUMNS}
+        connection.execute(_SQL["upsert_filings"], columns)
+
+
+def _write_facts(connection: psycopg.Connection, batch: Batch) -> None:
+    if batch.filings_to_reread:
+        parameters = {**key_columns(batch.filings_to_reread), "concepts": relevant_concepts()}
+        for cik, end in connection.execute(_SQL["relevant_ends_of_filings"], parameters):
+            batch.touched_ends[cik].add(end)
+    replaced = batch.facts.keys() & batch.filings_before
+    if replaced:
+        connection.execute(_SQL["delete_facts_of_filings"], key_columns(replaced))
+    copy_rows(connection, _SQL["copy_facts"], _fact_rows(batch.facts))
+
+
+def _fact_rows(facts: Mapping[FilingKey, Iterable[ConceptFacts]]) -> Iterator[tuple[str, ...]]:
+    for (number, accession), concepts in sorted(facts.items()):
+        cik = str(number)
+        for concept, unit, values in concepts:
+            concept_text, unit_text = escape(concept), escape(unit)
+            for start, end, value in values:
+                days = str(days_between(start, end))
+                yield cik, concept_text, unit_text, start or NULL, end, days, accession, value
+
+
+def _mark_reclassified(connection: psycopg.Connection, batch: Batch) -> None:
+    """A company that moves takes all its history along; one that is renamed shows in the groups it leads."""
+    for cik, before in batch.companies_before.items():
+        after = batch.companies[cik]
+        if (before.groups(), before.name_as_filed, before.tickers) != (
+            after.groups(),
+            after.name_as_filed,
+            after.tickers,
+        ):
+            groups = sorted(before.groups() | after.groups())
+            connection.execute(
+                _SQL["mark_all_cells_dirty"],
+                {"cik": cik, "group_by": [by for by, _ in groups], "group_key": [key for _, key in groups]},
+            )

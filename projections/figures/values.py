@@ -1,0 +1,231 @@
+"""Metric values, the checks and the splits: what a batch changes of them, and nothing else."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import msgspec
+import psycopg
+
+from commands.sql import load_statements
+from projections.copying import NULL, copy_rows, escape
+from projections.figures.batch import Batch
+from projections.figures.filed_facts import copies_of
+from projections.figures.rows import Group
+from projections.financials.checks import BrokenCheck
+from projections.financials.copies import Copy, is_relevant, relevant_concepts, reporting_cycle
+from projections.financials.forms import trust_tier
+from projections.financials.formulas import years_looked_back
+from projections.financials.resolution import MetricVersion, Resolved, resolve
+from projections.financials.splits import SHARE_CONCEPTS, find_splits
+from projections.financials.timeline import Source
+from projections.financials.year_to_date import SAME_DAY_REACH
+from queries.metrics.periods import year_before
+
+_SQL = load_statements("projections.figures", "values.sql")
+
+Cell = tuple[str, str]
+"""A metric and the calendar period it is aggregated for."""
+
+Window = tuple[date, date]
+ValueKey = tuple[str, date, int, str, int]
+
+ALL_TIME: list[Window] = [(date.min, date.max)]
+
+_TWELVE_MONTHS_REACH = timedelta(days=400)
+"""How long after a fact's end a quarter or twelve months may end that it is part of."""
+
+
+def write_values(connection: psycopg.Connection, batch: Batch) -> None:
+    """This will bring the metric values, checks and dirty groups of every touched company up to date."""
+    dirty: set[tuple[Cell, Group]] = set()
+    rows: list[tuple[int, MetricVersion]] = []
+    checks: list[tuple[int, BrokenCheck]] = []
+    ciks = {cik for cik, ends in batch.touched_ends.items() if ends} | batch.everything_touched
+    for cik in sorted(ciks):
+        company = batch.companies[cik]
+        before: dict[ValueKey, MetricVersion] = {}
+        if cik in batch.companies_with_filings:
+            windows = ALL_TIME if cik in batch.everything_touched else affected_windows(batch.touched_ends[cik])
+            copies = _copies_in(connection, cik, looked_back(windows), relevant_concepts())
+            after = resolve(copies, sic=company.sic, wanted=partial(within, windows))
+            before = _values_in(connection, cik, windows)
+            connection.execute(_SQL["delete_checks_in_windows"], {"cik": cik, **_window_columns(windows)})
+        else:
+            after = resolve(_copies_of_batch(batch, cik), sic=company.sic, wanted=lambda end: True)
+        rows.extend((cik, row) for row in _replace_values(connection, cik, before, after))
+        checks.extend((cik, check) for check in after.checks)
+        cells = changed_cells(before.values(), after.values)
+        dirty.update((cell, group) for cell in cells for group in company.groups())
+    copy_rows(connection, _SQL["copy_values"], (_value_columns(cik, row) for cik, row in rows))
+    copy_rows(connection, _SQL["copy_checks"], (_check_columns(cik, check) for cik, check in checks))
+    copy_rows(connection, _SQL["copy_dirty_groups"], ((*cell, *group) for cell, group in sorted(dirty)))
+
+
+def write_splits(connection: psycopg.Connection, batch: Batch) -> None:
+    """This will find the splits of every company whose share counts were touched anew."""
+    rows: list[tuple[str, ...]] = []
+    for cik in sorted(batch.share_counts_touched):
+        if cik in batch.companies_with_filings:
+            copies: Iterable[Copy] = _copies_in(connection, cik, ALL_TIME, sorted(SHARE_CONCEPTS))
+            connection.execute(_SQL["delete_splits"], {"cik": cik})
+        else:
+            copies = _copies_of_batch(batch, cik)
+        rows.extend(
+            (str(cik), split.known_from.isoformat(), format(split.ratio, "f"), split.accession)
+            for split in find_splits(copies)
+        )
+    copy_rows(connection, _SQL["copy_splits"], rows)
+
+
+def _replace_values(
+    connection: psycopg.Connection, cik: int, before: dict[ValueKey, MetricVersion], after: Resolved
+) -> list[MetricVersion]:
+    """Delete the rows that hold no more and return those to be written."""
+    fresh = [row for row in after.values if before.get(_key(row)) != row]
+    if before:
+        kept = {_key(row) for row in after.values} - {_key(row) for row in fresh}
+        stale = sorted(before.keys() - kept)
+        names = ("metric", "period_end", "duration_days", "period_type", "revision")
+        columns = {name: [key[index] for key in stale] for index, name in enumerate(names)}
+        connection.execute(_SQL["delete_values"], {"cik": cik, **columns})
+    return fresh
+
+
+def _key(row: MetricVersion) -> ValueKey:
+    return row.metric, row.period_end, row.duration_days, row.period_type, row.revision
+
+
+def affected_windows(touched: Iterable[date]) -> list[Window]:
+    """The spans of days whose periods can change when facts ending on the touched days do."""
+    spans = []
+    for day in touched:
+        spans.append((day, day + _TWELVE_MONTHS_REACH))
+        for years in years_looked_back():
+            later = year_before(day, -years)
+            spans.append((later - SAME_DAY_REACH, later + _TWELVE_MONTHS_REACH + SAME_DAY_REACH))
+    return _merged(spans)
+
+
+def looked_back(windows: Iterable[Window]) -> list[Window]:
+    """The spans of days whose facts can matter for the periods that end in the windows."""
+    spans = []
+    for low, high in windows:
+        if (low, high) == ALL_TIME[0]:
+            return ALL_TIME
+        spans.append((low - _TWELVE_MONTHS_REACH, high))
+        spans.extend(
+            (year_before(low, years) - SAME_DAY_REACH - _TWELVE_MONTHS_REACH, year_before(high, years) + SAME_DAY_REACH)
+            for years in years_looked_back()
+        )
+    return _merged(spans)
+
+
+def _merged(spans: Iterable[Window]) -> list[Window]:
+    merged: list[Window] = []
+    for low, high in sorted(spans):
+        if merged and low <= merged[-1][1] + timedelta(days=1):
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return merged
+
+
+def within(windows: Iterable[Window], day: date) -> bool:
+    """Whether a day lies in one of the windows."""
+    return any(low <= day <= high for low, high in windows)
+
+
+def _copies_in(
+    connection: psycopg.Connection, cik: int, windows: Sequence[Window], concepts: Sequence[str]
+) -> list[Copy]:
+    copies = []
+    for concept, unit, start, end, days, value, known, withdrawn, accession, form, report_end in connection.execute(
+        _SQL["copies_in_windows"], {"cik": cik, **_window_columns(windows), "concepts": concepts}
+    ):
+        tier = trust_tier(form)
+        if tier is not None and is_relevant(concept, unit, days):
+            cycle = reporting_cycle(end, report_end)
+            amendment = form.endswith("/A")
+            copies.append(
+                Copy(concept, unit, start, end, days, value, known, withdrawn, accession, tier, cycle, amendment)
+            )
+    return copies
+
+
+def _copies_of_batch(batch: Batch, cik: int) -> Iterator[Copy]:
+    for key, facts in batch.facts.items():
+        if key[0] == cik:
+            yield from copies_of(batch.filings[key], facts)
+
+
+def _values_in(connection: psycopg.Connection, cik: int, windows: Sequence[Window]) -> dict[ValueKey, MetricVersion]:
+    rows = connection.execute(_SQL["values_in_windows"], {"cik": cik, **_window_columns(windows)})
+    return {_key(value): value for value in map(version_of_row, rows)}
+
+
+def version_of_row(row: Sequence[Any]) -> MetricVersion:
+    """One row of `metric_value`, its columns in the order of `MetricVersion` and `sources` as JSON text."""
+    *columns, sources, flags = row
+    found = msgspec.json.decode(sources, type=tuple[Source, ...]) if sources else ()
+    names = MetricVersion.__struct_fields__
+    return MetricVersion(**dict(zip(names, (*columns, found, tuple(flags)), strict=True)))
+
+
+def _window_columns(windows: Sequence[Window]) -> dict[str, list[date]]:
+    return {"low": [low for low, _ in windows], "high": [high for _, high in windows]}
+
+
+def _value_columns(cik: int, row: MetricVersion) -> tuple[str, ...]:
+    return (
+        str(cik),
+        row.metric,
+        row.period_type,
+        row.period or NULL,
+        row.period_start.isoformat() if row.period_start else NULL,
+        row.period_end.isoformat(),
+        str(row.duration_days),
+        str(row.calendar_offset),
+        str(row.revision),
+        row.known_from.isoformat(),
+        row.known_to.isoformat() if row.known_to else NULL,
+        format(row.value, "f"),
+        escape(row.unit),
+        row.accession,
+        escape(row.concept) if row.concept else NULL,
+        escape(msgspec.json.encode(row.sources).decode()) if row.sources else NULL,
+        "{" + ",".join(row.flags) + "}",
+    )
+
+
+def _check_columns(cik: int, check: BrokenCheck) -> tuple[str, ...]:
+    return (
+        str(cik),
+        check.accession,
+        check.check_name,
+        check.period_start.isoformat() if check.period_start else NULL,
+        check.period_end.isoformat(),
+        str(check.duration_days),
+        format(check.stated, "f"),
+        format(check.expected, "f"),
+    )
+
+
+def changed_cells(before: Iterable[MetricVersion], after: Iterable[MetricVersion]) -> set[Cell]:
+    """The aggregated cells whose latest value differs between two states of a company."""
+    return {(row[0], row[1]) for row in _latest(before) ^ _latest(after)}
+
+
+def _latest(rows: Iterable[MetricVersion]) -> set[tuple[str, str, date, int, Decimal, str, datetime]]:
+    return {
+        (row.metric, row.period, row.period_end, row.duration_days, row.value, row.unit, row.known_from)
+        for row in rows
+        if row.known_to is None and row.period is not None and is_aggregated(row.period)
+    }
+
+
+def is_aggregated(period: str) -> bool:
+    """Whether group aggregates are kept for a calendar period: years, and the instants at their ends."""
+    return len(period) == len("CY2024") or period.endswith("Q4I")

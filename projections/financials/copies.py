@@ -1,0 +1,157 @@
+"""Copies of facts, and which of them can feed a metric."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+
+import msgspec
+
+from queries.metrics.catalogue import Metric, load_catalogue
+from queries.metrics.periods import LONGEST_YEAR_DAYS, PeriodType, period_type
+
+_GRACE_DAYS = 20
+_YEAR_DAYS = 365
+
+
+class Copy(msgspec.Struct, frozen=True, gc=False):
+    """
+    One filing's copy of one fact, known from its filing's known_at until the filing is withdrawn.
+
+    `tier` says how far the form is trusted (0 first); `cycle` how many years before the end of the filing's own period
+    the fact ends; `amendment` whether the filing amends another.
+    """
+
+    concept: str
+    unit: str
+    start: date | None
+    end: date
+    days: int
+    value: Decimal
+    known_from: datetime
+    known_to: datetime | None
+    accession: str
+    tier: int
+    cycle: int
+    amendment: bool
+
+
+Vintage = tuple[int, bool]
+"""Reporting cycle and whether amended; the greater is the newer."""
+
+SpanKind = PeriodType | None
+"""None: a span that is no period of its own, such as nine months."""
+
+
+class Span(msgspec.Struct, frozen=True, order=True, gc=False):
+    """A period by its end and its length in days (0 for an instant); twelve added-up months are a kind of their own."""
+
+    end: date
+    days: int
+    trailing: bool = False
+
+    @property
+    def kind(self) -> SpanKind:
+        return "ttm" if self.trailing else period_type(self.days)
+
+
+def reporting_cycle(end: date, filing_period_end: date | None) -> int:
+    """How many years before the end of a filing's own period a fact ends, rounded down with twenty days of grace."""
+    if filing_period_end is None:
+        return 0
+    return max(0, ((filing_period_end - end).days + _GRACE_DAYS) // _YEAR_DAYS)
+
+
+@cache
+def metrics_of_concept() -> dict[str, tuple[Metric, ...]]:
+    """Which metrics read a concept."""
+    found: dict[str, list[Metric]] = defaultdict(list)
+    for metric in load_catalogue().metrics:
+        for concept in metric.concepts:
+            found[concept].append(metric)
+    return {concept: tuple(metrics) for concept, metrics in found.items()}
+
+
+@cache
+def relevant_concepts() -> list[str]:
+    """The concepts some metric reads."""
+    return sorted(metrics_of_concept())
+
+
+@cache
+def metrics_fed(concept: str, unit: str, days: int) -> tuple[Metric, ...]:
+    """The metrics a fact can feed: fitting concept, unit and length. Additive metrics also read year-to-date spans."""
+    return tuple(
+        metric
+        for metric in metrics_of_concept().get(concept, ())
+        if _length_fits(metric, days) and _unit_fits(metric.unit, unit)
+    )
+
+
+def is_relevant(concept: str, unit: str, days: int) -> bool:
+    """Whether a fact can feed any metric."""
+    return bool(metrics_fed(concept, unit, days))
+
+
+def _length_fits(metric: Metric, days: int) -> bool:
+    if metric.over == "instant":
+        return days == 0
+    if metric.additive:
+        return 0 < days <= LONGEST_YEAR_DAYS
+    return period_type(days) in {"annual", "quarterly"}
+
+
+def _unit_fits(wanted: str, unit: str) -> bool:
+    """Whether a unit is the wanted one, in whatever currency."""
+    if "USD" not in wanted:
+        return unit == wanted
+    currency, rest = unit[:3], unit[3:]
+    return len(currency) == 3 and currency.isalpha() and currency.isupper() and rest == wanted.removeprefix("USD")
+
+
+def age(copy: Copy) -> tuple[datetime, str]:
+    """The order of copies from first to last known."""
+    return copy.known_from, copy.accession
+
+
+def known_at_instant(copies: Iterable[Copy], instant: datetime) -> list[Copy]:
+    """The copies that counted at an instant."""
+    return [
+        copy for copy in copies if copy.known_from <= instant and (copy.known_to is None or instant < copy.known_to)
+    ]
+
+
+def instants_of(copies: Iterable[Copy]) -> set[datetime]:
+    """Every instant at which one of the copies begins or ceases to count."""
+    instants: set[datetime] = set()
+    for copy in copies:
+        instants.add(copy.known_from)
+        if copy.known_to is not None:
+            instants.add(copy.known_to)
+    return instants
+
+
+def most_trusted(copies: list[Copy]) -> list[Copy]:
+    """The copies of the most trusted tier of forms that has any."""
+    tier = min(copy.tier for copy in copies)
+    return [copy for copy in copies if copy.tier == tier]
+
+
+def by_vintage(copies: Iterable[Copy]) -> dict[Vintage, list[Copy]]:
+    """
+    Copies of one span parted by vintage.
+
+    An amendment that repeats what the original of its cycle says is no vintage of its own.
+    """
+    copies = list(copies)
+    originals: dict[tuple[str, str, int], Copy] = {}
+    for copy in sorted(copies, key=age):
+        if not copy.amendment:
+            originals[copy.concept, copy.unit, copy.cycle] = copy
+    parted: dict[Vintage, list[Copy]] = defaultdict(list)
+    for copy in copies:
+        original = originals.get((copy.concept, copy.unit, copy.cycle))
+        amended = copy.amendment and original is not None and original.value != copy.value
+        parted[copy.cycle, amended].append(copy)
+    return parted

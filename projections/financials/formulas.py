@@ -1,0 +1,172 @@
+"""Figures that are worked out from other figures."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
+from functools import cache
+
+import msgspec
+
+from projections.financials.copies import Span, SpanKind
+from projections.financials.rounding import rounded
+from projections.financials.timeline import Finding, Timeline, Version, at, boundaries, covers, overlay, trace
+from projections.financials.year_to_date import SAME_DAY_REACH, trailing_span
+from queries.metrics.applicability import applies
+from queries.metrics.catalogue import Metric, load_catalogue
+from queries.metrics.formula import Formula, Operand, OperandMissing, parse_formula
+from queries.metrics.periods import year_before
+
+Timelines = dict[str, dict[Span, Timeline]]
+"""The timeline of every metric for every span, by metric key."""
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """How one formula metric is worked out."""
+
+    metric: Metric
+    formula: Formula
+    undefined_if: Formula | None
+    kinds: tuple[SpanKind, ...]
+    required: tuple[Operand, ...]
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """The formulas of the catalogue in its order, so that operands come before what needs them."""
+    found = []
+    for metric in load_catalogue().metrics:
+        if metric.formula is not None:
+            formula = parse_formula(metric.formula)
+            found.append(
+                Rule(
+                    metric,
+                    formula,
+                    parse_formula(metric.undefined_if) if metric.undefined_if else None,
+                    ("instant",) if metric.over == "instant" else ("annual", "quarterly", "ttm"),
+                    tuple(operand for operand in formula.needs if not operand.optional),
+                )
+            )
+    return tuple(found)
+
+
+@cache
+def years_looked_back() -> tuple[int, ...]:
+    """How many years before its period a formula may look."""
+    return tuple(sorted({operand.years_ago for rule in rules() for operand in rule.formula.needs} - {0}))
+
+
+def add_formulas(timelines: Timelines, *, sic: str | None) -> None:
+    """This will work out every formula that applies, wherever filings have not stated the figure themselves."""
+    calendar = _Calendar(span for spans in timelines.values() for span in spans)
+    for rule in rules():
+        if not applies(rule.metric, sic):
+            continue
+        spans = timelines[rule.metric.key]
+        for span in calendar.of_kinds(rule.kinds):
+            operands = _operand_timelines(rule, span, timelines, calendar)
+            if operands is None:
+                continue
+            stated = spans.get(span, [])
+            known_since = max(operands[operand][0].known_from for operand in rule.required)
+            if covers(stated, known_since):
+                continue
+            timeline = overlay(stated, _formula_timeline(rule, operands))
+            if timeline:
+                spans[span] = timeline
+
+
+class _Calendar:
+    """The spans a company has figures for, by kind, to find the counterpart of one in an earlier year."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._by_kind: dict[SpanKind, list[Span]] = defaultdict(list)
+        for span in sorted(set(spans)):
+            self._by_kind[span.kind].append(span)
+
+    def of_kinds(self, kinds: Iterable[SpanKind]) -> Iterator[Span]:
+        for kind in kinds:
+            yield from self._by_kind[kind]
+
+    def counterpart(self, span: Span, kind: SpanKind, years: int) -> Span | None:
+        """The span of this kind that ends nearest to the same day so many years before."""
+        day = year_before(span.end, years)
+        spans = self._by_kind[kind]
+        best: Span | None = None
+        best_key: tuple[int, int] | None = None
+        for candidate in spans[bisect_left(spans, Span(day - SAME_DAY_REACH, 0)) :]:
+            if candidate.end > day + SAME_DAY_REACH:
+                break
+            key = (abs((candidate.end - day).days), abs(candidate.days - span.days))
+            if best_key is None or key < best_key:
+                best, best_key = candidate, key
+        return best
+
+
+def _operand_timelines(
+    rule: Rule, span: Span, timelines: Timelines, calendar: _Calendar
+) -> dict[Operand, Timeline] | None:
+    """The timelines of all operands that have one; None when a required one has none."""
+    found: dict[Operand, Timeline] = {}
+    for operand in rule.formula.needs:
+        timeline = _operand_timeline(operand, span, timelines, calendar)
+        if timeline:
+            found[operand] = timeline
+        elif not operand.optional:
+            return None
+    for operand in rule.undefined_if.needs if rule.undefined_if else ():
+        timeline = found.get(operand) or _operand_timeline(operand, span, timelines, calendar)
+        if not timeline:
+            return None
+        found[operand] = timeline
+    return found
+
+
+def _operand_timeline(operand: Operand, span: Span, timelines: Timelines, calendar: _Calendar) -> Timeline | None:
+    spans = timelines.get(operand.metric)
+    if not spans:
+        return None
+    wanted: Span | None = span
+    if _is_instant(operand.metric):
+        wanted = Span(span.end, 0)
+    elif operand.span == "ttm":
+        wanted = trailing_span(span.end)
+    if operand.years_ago and wanted is not None:
+        wanted = calendar.counterpart(wanted, wanted.kind, operand.years_ago)
+    return None if wanted is None else spans.get(wanted)
+
+
+@cache
+def _is_instant(key: str) -> bool:
+    return load_catalogue().by_key()[key].over == "instant"
+
+
+def _formula_timeline(rule: Rule, operands: dict[Operand, Timeline]) -> Timeline:
+    def find(instant: datetime) -> Finding | None:
+        versions = {operand: version for operand, line in operands.items() if (version := at(line, instant))}
+        unit = _common_unit(rule.metric, versions.values())
+        if unit is None:
+            return None
+        values = {operand: version.value for operand, version in versions.items()}
+        try:
+            if rule.undefined_if is not None and rule.undefined_if.compute(values.get):
+                return None
+            value = rule.formula.compute(values.get)
+        except (OperandMissing, DivisionByZero, InvalidOperation, Overflow):
+            return None
+        newest = max(versions.values(), key=lambda version: (version.known_from, version.accession))
+        flags = {flag for version in versions.values() for flag in version.flags}
+        if rule.metric.kind == "reported":
+            flags.add("derived")
+        return Finding(rounded(Decimal(value)), unit, newest.accession, None, tuple(sorted(flags)))
+
+    return trace(boundaries(operands.values()), find)
+
+
+def _common_unit(metric: Metric, versions: Iterable[Version]) -> str | None:
+    """The metric's unit in the one currency of its operands; None when they are in several."""
+    currencies = {version.unit[:3] for version in versions if version.unit[:3].isupper()}
+    if len(currencies) > 1:
+        return None
+    return metric.unit.replace("USD", currencies.pop()) if currencies else metric.unit

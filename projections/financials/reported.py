@@ -1,0 +1,97 @@
+"""The value filings themselves state for a metric and a period."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from projections.financials.copies import Copy, age, instants_of, known_at_instant, most_trusted
+from projections.financials.rounding import rounded
+from projections.financials.timeline import Finding, Timeline, Version, trace
+from queries.metrics.catalogue import Metric
+
+SCALES = frozenset(Decimal(10) ** power for power in (3, 6, -3, -6))
+
+BrokenChecks = Mapping[str, frozenset[str]]
+"""The accessions whose accounting identities fail for a span, and the metrics each failure involves."""
+
+
+def reported_timeline(metric: Metric, copies: list[Copy], broken: BrokenChecks) -> Timeline:
+    """This will trace what filings have stated, given all copies of the metric's concepts for one span."""
+    if not broken and _is_undisputed(copies):
+        earliest = min(copies, key=age)
+        finding = _finding(metric, earliest, (), broken)
+        return [Version.of(finding, known_from=earliest.known_from, known_to=None)]
+
+    def find(instant: datetime) -> Finding | None:
+        known = known_at_instant(copies, instant)
+        if not known:
+            return None
+        copy, flags = select(metric, known)
+        return _finding(metric, copy, flags, broken)
+
+    return trace(instants_of(copies), find)
+
+
+def _is_undisputed(copies: list[Copy]) -> bool:
+    first = copies[0]
+    return all(
+        copy.value == first.value
+        and copy.unit == first.unit
+        and copy.concept == first.concept
+        and copy.tier == first.tier
+        and copy.known_to is None
+        for copy in copies
+    )
+
+
+def select(metric: Metric, known: list[Copy]) -> tuple[Copy, tuple[str, ...]]:
+    """The copy that counts among those known at one instant, and what is to be said about it."""
+    known = in_one_unit(metric, most_trusted(known))
+    concept = next(preferred_concepts(metric, known))
+    peers = [copy for copy in known if copy.concept == concept]
+    newest = max(peers, key=age)
+    scaled = [copy for copy in peers if _differs_by_scale(copy.value, newest.value)]
+    opposite = [copy for copy in peers if copy.value and copy.value == -newest.value]
+    if not scaled and not opposite:
+        return newest, ()
+    disputed = [copy for copy in peers if copy.value == newest.value] + scaled + opposite
+    repeated = max(disputed, key=lambda copy: (sum(other.value == copy.value for other in disputed), age(copy)))
+    flags = (("scale_conflict",) if scaled else ()) + (("sign_conflict",) if opposite else ())
+    return repeated, flags
+
+
+def in_one_unit(metric: Metric, copies: list[Copy]) -> list[Copy]:
+    """The copies in the catalogue's unit, else in the first unit of the alphabet."""
+    units = {copy.unit for copy in copies}
+    unit = metric.unit if metric.unit in units else min(units)
+    return copies if len(units) == 1 else [copy for copy in copies if copy.unit == unit]
+
+
+def preferred_concepts(metric: Metric, copies: list[Copy]) -> Iterator[str]:
+    """The concepts of these copies in the order in which the metric would take them."""
+    found = {copy.concept for copy in copies}
+    totals: list[Copy] = []
+    if metric.selection == "largest_total":
+        totals = [copy for copy in copies if copy.concept in metric.selection_set]
+    if totals:
+        newest = max(totals, key=age).accession
+        of_newest = [copy for copy in totals if copy.accession == newest]
+        of_newest.sort(key=lambda copy: (-copy.value, metric.concepts.index(copy.concept)))
+        yield from dict.fromkeys(copy.concept for copy in of_newest)
+        found -= {copy.concept for copy in of_newest}
+    yield from sorted(found, key=metric.concepts.index)
+
+
+def _differs_by_scale(value: Decimal, other: Decimal) -> bool:
+    return bool(value and other) and abs(value / other) in SCALES
+
+
+def _finding(metric: Metric, copy: Copy, flags: tuple[str, ...], broken: BrokenChecks) -> Finding:
+    if copy.tier:
+        flags = (*flags, "current_report")
+    if metric.key in broken.get(copy.accession, ()):
+        flags = (*flags, "check_failed")
+    value = copy.value
+    if copy.concept in metric.negated_concepts:
+        value, flags = rounded(-value), (*flags, "sign_changed")
+    return Finding(value, copy.unit, copy.accession, copy.concept, tuple(sorted(flags)))

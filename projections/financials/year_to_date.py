@@ -1,0 +1,254 @@
+"""Quarters nobody filed, and twelve months, from year-to-date values of one vintage."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+
+import msgspec
+
+from projections.financials.copies import (
+    Copy,
+    Span,
+    age,
+    by_vintage,
+    instants_of,
+    known_at_instant,
+    most_trusted,
+)
+from projections.financials.reported import in_one_unit, preferred_concepts
+from projections.financials.rounding import rounded
+from projections.financials.timeline import Finding, Source, Timeline, Version, at, boundaries, trace
+from queries.metrics.catalogue import Metric
+from queries.metrics.periods import LONGEST_YEAR_DAYS, period_type, year_before
+
+NEIGHBOUR_REACH = timedelta(days=5)
+"""How far two periods that follow each other may miss or overlap."""
+
+SAME_DAY_REACH = timedelta(days=20)
+"""How far a period of an earlier year may end from the same calendar day and still be its counterpart."""
+
+SpanCopies = Mapping[Span, list[Copy]]
+_Chain = Sequence[tuple[Span, Timeline]]
+
+
+class _Difference(msgspec.Struct, frozen=True):
+    """Two spans that begin on one day and differ by a quarter."""
+
+    longer: Span
+    shorter: Span
+
+
+class _Sum(msgspec.Struct, frozen=True):
+    """The spans of last year, this year to date, and last year to the same date."""
+
+    year: Span
+    current: Span
+    prior: Span
+
+
+def start_of(span: Span) -> date:
+    """The first day of a span."""
+    return span.end - timedelta(days=span.days - 1)
+
+
+def quarter_timelines(metric: Metric, copies: SpanCopies) -> dict[Span, Timeline]:
+    """Every quarter that is the difference of two year-to-date values."""
+    differences: dict[Span, list[_Difference]] = defaultdict(list)
+    for spans in _by_start(copies).values():
+        for index, longer in enumerate(spans):
+            for shorter in spans[:index]:
+                if period_type(longer.days - shorter.days) == "quarterly":
+                    quarter = Span(longer.end, longer.days - shorter.days)
+                    differences[quarter].append(_Difference(longer, shorter))
+    timelines = {}
+    for quarter, candidates in differences.items():
+        timeline = _difference_timeline(metric, copies, candidates)
+        if timeline:
+            timelines[quarter] = timeline
+    return timelines
+
+
+def _by_start(copies: SpanCopies) -> dict[date, list[Span]]:
+    spans: dict[date, list[Span]] = defaultdict(list)
+    for span in sorted(copies):
+        if 0 < span.days <= LONGEST_YEAR_DAYS:
+            spans[start_of(span)].append(span)
+    return spans
+
+
+def _difference_timeline(metric: Metric, copies: SpanCopies, candidates: list[_Difference]) -> Timeline:
+    involved = [copy for each in candidates for span in (each.longer, each.shorter) for copy in copies[span]]
+
+    def find(instant: datetime) -> Finding | None:
+        for candidate in candidates:
+            longer = known_at_instant(copies[candidate.longer], instant)
+            shorter = known_at_instant(copies[candidate.shorter], instant)
+            if longer and shorter:
+                found = _difference(metric, most_trusted(longer), most_trusted(shorter))
+                if found is not None:
+                    return found
+        return None
+
+    return trace(instants_of(involved), find)
+
+
+def _difference(metric: Metric, longer: list[Copy], shorter: list[Copy]) -> Finding | None:
+    minuends, subtrahends = by_vintage(longer), by_vintage(shorter)
+    newest_vintage = max(minuends)
+    for vintage in sorted(minuends.keys() & subtrahends.keys(), reverse=True):
+        of_vintage = in_one_unit(metric, minuends[vintage])
+        for concept in preferred_concepts(metric, of_vintage):
+            minuend = max((copy for copy in of_vintage if copy.concept == concept), key=age)
+            fitting = [copy for copy in subtrahends[vintage] if (copy.concept, copy.unit) == (concept, minuend.unit)]
+            if fitting:
+                flags = ("from_year_to_date", "older_vintage") if vintage != newest_vintage else ("from_year_to_date",)
+                return _added(metric, ((1, minuend), (-1, max(fitting, key=age))), flags)
+    return None
+
+
+def trailing_timelines(
+    metric: Metric, copies: SpanCopies, reported: Mapping[Span, Timeline], quarters: Mapping[Span, Timeline]
+) -> dict[Span, Timeline]:
+    """
+    Twelve months at every end of a quarter or year.
+
+    `reported` holds the metric's stated years, `quarters` its quarters, stated or from year-to-date values.
+    """
+    ends = {span.end for span in (*reported, *quarters) if span.kind in {"annual", "quarterly"}}
+    years = _by_end(span for span in reported if span.kind == "annual")
+    quarters_by_end = sorted(span for span in quarters if span.kind == "quarterly")
+    sums = _sums(copies)
+    timelines = {}
+    for end in ends:
+        stated = [reported[span] for span in sorted(years.get(end, ()), key=lambda span: abs(span.days - 365))]
+        chain = _four_quarters(end, quarters_by_end)
+        of_chain = [(span, quarters[span]) for span in chain]
+        timeline = _trailing_timeline(metric, copies, stated, sums.get(end, []), of_chain)
+        if timeline:
+            timelines[trailing_span(end)] = timeline
+    return timelines
+
+
+def trailing_span(end: date) -> Span:
+    """The twelve months that end on a day."""
+    return Span(end, (end - year_before(end, 1)).days, trailing=True)
+
+
+def _by_end(spans: Iterable[Span]) -> dict[date, list[Span]]:
+    found: dict[date, list[Span]] = defaultdict(list)
+    for span in spans:
+        found[span.end].append(span)
+    return found
+
+
+def _sums(copies: SpanCopies) -> dict[date, list[_Sum]]:
+    """For each day, the ways to twelve months from a full year and two spans to date."""
+    spans = [span for span in sorted(copies) if 0 < span.days <= LONGEST_YEAR_DAYS]
+    years = [span for span in spans if span.kind == "annual"]
+    by_start = _by_start(copies)
+    sums: dict[date, list[_Sum]] = defaultdict(list)
+    for current in spans:
+        if current.kind == "annual":
+            continue
+        day_before = start_of(current) - timedelta(days=1)
+        for year in _ending_near(years, day_before, NEIGHBOUR_REACH):
+            same_day = year_before(current.end, 1)
+            priors = [span for span in by_start[start_of(year)] if abs(span.end - same_day) <= SAME_DAY_REACH]
+            sums[current.end].extend(_Sum(year, current, prior) for prior in priors if prior != year)
+    return sums
+
+
+def _ending_near(spans: list[Span], day: date, reach: timedelta) -> Iterator[Span]:
+    low = bisect_left(spans, Span(day - reach, 0))
+    for span in spans[low:]:
+        if span.end > day + reach:
+            return
+        yield span
+
+
+def _four_quarters(end: date, quarters: list[Span]) -> list[Span]:
+    """Four quarters that follow each other and end on this day; empty where there are fewer."""
+    chain: list[Span] = []
+    day, reach = end, timedelta(0)
+    for _ in range(4):
+        found = min(
+            _ending_near(quarters, day, reach),
+            key=lambda span: (abs((span.end - day).days), abs(span.days - 91), span),
+            default=None,
+        )
+        if found is None:
+            return []
+        chain.append(found)
+        day, reach = start_of(found) - timedelta(days=1), NEIGHBOUR_REACH
+    return chain
+
+
+def _trailing_timeline(
+    metric: Metric, copies: SpanCopies, stated: list[Timeline], sums: list[_Sum], chain: _Chain
+) -> Timeline:
+    involved = [copy for way in sums for span in (way.year, way.current, way.prior) for copy in copies[span]]
+    instants = boundaries((*stated, *(timeline for _, timeline in chain))) | instants_of(involved)
+
+    def find(instant: datetime) -> Finding | None:
+        for timeline in stated:
+            if version := at(timeline, instant):
+                return version.finding()
+        for way in sums:
+            if found := _year_to_date_sum(metric, copies, way, instant):
+                return found
+        return _sum_of_quarters(chain, instant)
+
+    return trace(instants, find)
+
+
+def _year_to_date_sum(metric: Metric, copies: SpanCopies, way: _Sum, instant: datetime) -> Finding | None:
+    currents, years, priors = (known_at_instant(copies[span], instant) for span in (way.current, way.year, way.prior))
+    if not (currents and years and priors):
+        return None
+    currents = in_one_unit(metric, most_trusted(currents))
+    year_vintages, prior_vintages = by_vintage(most_trusted(years)), by_vintage(most_trusted(priors))
+    for concept in preferred_concepts(metric, currents):
+        current = max((copy for copy in currents if copy.concept == concept), key=age)
+        key = concept, current.unit
+        comparative = next(
+            (copy for copy in priors if copy.accession == current.accession and (copy.concept, copy.unit) == key), None
+        )
+        for vintage in sorted(year_vintages.keys() & prior_vintages.keys(), reverse=True):
+            year = max((c for c in year_vintages[vintage] if (c.concept, c.unit) == key), key=age, default=None)
+            prior = max((c for c in prior_vintages[vintage] if (c.concept, c.unit) == key), key=age, default=None)
+            if year and prior and (comparative is None or comparative.value == prior.value):
+                return _added(metric, ((1, year), (1, current), (-1, prior)), ("from_year_to_date",))
+    return None
+
+
+def _sum_of_quarters(chain: _Chain, instant: datetime) -> Finding | None:
+    known = [(span, version) for span, timeline in chain if (version := at(timeline, instant))]
+    versions = [version for _, version in known]
+    if len(versions) != 4 or len({(version.concept, version.unit) for version in versions}) != 1:
+        return None
+    newest = max(versions, key=lambda version: (version.known_from, version.accession))
+    flags = {flag for version in versions for flag in version.flags} - {"from_year_to_date"}
+    value = rounded(sum((version.value for version in versions[1:]), versions[0].value))
+    sources = tuple(source for span, version in known for source in _sources(span, version))
+    return Finding(
+        value, newest.unit, newest.accession, newest.concept, tuple(sorted({*flags, "from_quarters"})), sources
+    )
+
+
+def _sources(span: Span, version: Version) -> tuple[Source, ...]:
+    if version.sources:
+        return version.sources
+    return (Source(1, version.concept, start_of(span), span.end, version.value, version.accession),)
+
+
+def _added(metric: Metric, terms: tuple[tuple[int, Copy], ...], flags: tuple[str, ...]) -> Finding:
+    first = terms[0][1]
+    newest = max((copy for _, copy in terms), key=age)
+    value = sum((sign * copy.value for sign, copy in terms[1:]), terms[0][0] * first.value)
+    if first.concept in metric.negated_concepts:
+        value, flags = -value, (*flags, "sign_changed")
+    sources = tuple(
+        Source(sign, copy.concept, copy.start, copy.end, copy.value, copy.accession) for sign, copy in terms
+    )
+    return Finding(rounded(value), first.unit, newest.accession, first.concept, tuple(sorted(flags)), sources)
