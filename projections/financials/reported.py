@@ -17,7 +17,7 @@ BrokenChecks = Mapping[str, frozenset[str]]
 
 def reported_timeline(metric: Metric, copies: list[Copy], broken: BrokenChecks) -> Timeline:
     """This will trace what filings have stated, given all copies of the metric's concepts for one span."""
-    if not broken and _is_undisputed(copies):
+    if not broken and is_undisputed(copies):
         earliest = min(copies, key=age)
         finding = _finding(metric, earliest, (), broken)
         return [Version.of(finding, known_from=earliest.known_from, known_to=None)]
@@ -32,7 +32,8 @@ def reported_timeline(metric: Metric, copies: list[Copy], broken: BrokenChecks) 
     return trace(instants_of(copies), find)
 
 
-def _is_undisputed(copies: list[Copy]) -> bool:
+def is_undisputed(copies: list[Copy]) -> bool:
+    """Whether all filings say the same of one concept, and none was withdrawn."""
     first = copies[0]
     return all(
         copy.value == first.value

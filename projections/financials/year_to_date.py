@@ -16,9 +16,9 @@ from projections.financials.copies import (
     known_at_instant,
     most_trusted,
 )
-from projections.financials.reported import in_one_unit, preferred_concepts
+from projections.financials.reported import in_one_unit, is_undisputed, preferred_concepts
 from projections.financials.rounding import rounded
-from projections.financials.timeline import Finding, Source, Timeline, Version, at, boundaries, trace
+from projections.financials.timeline import Finding, Source, Timeline, Version, at, boundaries, covers, trace
 from queries.metrics.catalogue import Metric
 from queries.metrics.periods import LONGEST_YEAR_DAYS, period_type, year_before
 
@@ -45,6 +45,9 @@ class _Sum(msgspec.Struct, frozen=True):
     year: Span
     current: Span
     prior: Span
+
+    def spans(self) -> tuple[Span, Span, Span]:
+        return self.year, self.current, self.prior
 
 
 def start_of(span: Span) -> date:
@@ -90,7 +93,10 @@ def _difference_timeline(metric: Metric, copies: SpanCopies, candidates: list[_D
                     return found
         return None
 
-    return trace(instants_of(involved), find)
+    settled = len(candidates) == 1 and all(
+        is_undisputed(copies[span]) for span in (candidates[0].longer, candidates[0].shorter)
+    )
+    return trace(instants_of(involved), find, is_final=lambda found: settled)
 
 
 def _difference(metric: Metric, longer: list[Copy], shorter: list[Copy]) -> Finding | None:
@@ -187,8 +193,10 @@ def _four_quarters(end: date, quarters: list[Span]) -> list[Span]:
 def _trailing_timeline(
     metric: Metric, copies: SpanCopies, stated: list[Timeline], sums: list[_Sum], chain: _Chain
 ) -> Timeline:
-    involved = [copy for way in sums for span in (way.year, way.current, way.prior) for copy in copies[span]]
+    involved = [copy for way in sums for span in way.spans() for copy in copies[span]]
     instants = boundaries((*stated, *(timeline for _, timeline in chain))) | instants_of(involved)
+    if len(stated) == 1 and covers(stated[0], min(instants)):
+        return stated[0]
 
     def find(instant: datetime) -> Finding | None:
         for timeline in stated:
@@ -199,7 +207,8 @@ def _trailing_timeline(
                 return found
         return _sum_of_quarters(chain, instant)
 
-    return trace(instants, find)
+    settled = not stated and len(sums) == 1 and all(is_undisputed(copies[span]) for span in sums[0].spans())
+    return trace(instants, find, is_final=lambda found: settled and "from_quarters" not in found.flags)
 
 
 def _year_to_date_sum(metric: Metric, copies: SpanCopies, way: _Sum, instant: datetime) -> Finding | None:
