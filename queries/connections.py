@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 POOL_CONNECTIONS = 8
 POOL_WAIT_SECONDS = 5.0
+WATCH_SECONDS = 0.02
+"""How often the position is looked at while somebody waits for one."""
 STATEMENT_TIMEOUT_MS = 5_000
 REDIS_TIMEOUT_SECONDS = 0.25
 REDIS_REST_SECONDS = 1.0
@@ -136,6 +138,9 @@ class ReadSources:
         self._redis_rests_until = 0.0
         self.redis_epoch: str | None = None
         self.pool_wait_seconds = POOL_WAIT_SECONDS
+        self._awaited: list[tuple[int, asyncio.Future[None]]] = []
+        self._watching: asyncio.Task[None] | None = None
+        self._seen_position = 0
 
     async def open(self) -> None:
         """This will make the pools without waiting for the servers; a server that is away is found out by use."""
@@ -163,6 +168,8 @@ class ReadSources:
 
     async def close(self) -> None:
         """This will give every connection back."""
+        if self._watching is not None:
+            self._watching.cancel()
         if self._pool is not None:
             await self._pool.close()
         if self._redis is not None:
@@ -215,24 +222,47 @@ class ReadSources:
         Raises:
             QueryError: the bound passed first.
         """
-        deadline = time.monotonic() + self.settings.min_position_wait_ms / 1000
-        pause = 0.01
-        while True:
-            async with self.snapshot() as snapshot:
-                reached = snapshot.freshness.position
-            if reached >= position:
-                return
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise QueryError(
-                    code="position_not_reached",
-                    message=f"the figures stand at position {reached}, not yet at {position}",
-                    fix="Ask again after the time in Retry-After, or without min_position.",
-                    position=reached,
-                    retry_after_seconds=1,
-                )
-            await asyncio.sleep(min(pause, remaining))
-            pause = min(pause * 1.5, 0.1)
+        if await self._position() >= position:
+            return
+        arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._awaited.append((position, arrival))
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
+        try:
+            async with asyncio.timeout(self.settings.min_position_wait_ms / 1000):
+                await arrival
+        except TimeoutError:
+            raise QueryError(
+                code="position_not_reached",
+                message=f"the figures stand at position {self._seen_position}, not yet at {position}",
+                fix="Ask again after the time in Retry-After, or without min_position.",
+                position=self._seen_position,
+                retry_after_seconds=1,
+            ) from None
+
+    async def _position(self) -> int:
+        async with self.snapshot() as snapshot:
+            self._seen_position = snapshot.freshness.position
+        return self._seen_position
+
+    async def _watch(self) -> None:
+        """Looks at the position for everybody who waits, until nobody does."""
+        try:
+            while self._awaited:
+                await asyncio.sleep(WATCH_SECONDS)
+                self._awaited = [waiting for waiting in self._awaited if not waiting[1].done()]
+                try:
+                    reached = await self._position()
+                except QueryError as error:
+                    for _, arrival in self._awaited:
+                        if not arrival.done():
+                            arrival.set_exception(error)
+                    continue
+                for position, arrival in self._awaited:
+                    if position <= reached and not arrival.done():
+                        arrival.set_result(None)
+        finally:
+            self._watching = None
 
 
 async def _open_snapshot(connection: psycopg.AsyncConnection[Any]) -> Snapshot:

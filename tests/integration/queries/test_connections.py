@@ -3,12 +3,15 @@
 import dataclasses
 
 import anyio
+import anyio.lowlevel
+import psycopg
 import pytest
 import redis.asyncio as redis_asyncio
 from redis import Redis
 from redis.exceptions import RedisError
 
 from queries.connections import KeyReader, ReadSources
+from tests.fixtures.figures import set_freshness
 
 
 class TestKeyReader:
@@ -78,6 +81,34 @@ class TestReadSources:
         await sources.close()
 
         assert (first, resting, rested) == (None, None, [None])
+
+
+class TestPositions:
+    async def test_are_waited_for_by_many_at_the_cost_of_one(self, figures: psycopg.Connection) -> None:
+        from django.conf import settings
+
+        sources = ReadSources(settings.FACTFOLD)
+        await sources.open()
+        arrived: list[int] = []
+
+        async def wait(position: int) -> None:
+            await sources.reach(position)
+            arrived.append(position)
+
+        async with anyio.create_task_group() as group:
+            for position in [40, *[41] * 30, 42]:
+                group.start_soon(wait, position)
+            with anyio.fail_after(10):
+                while len(sources._awaited) < 31:
+                    await anyio.lowlevel.checkpoint()
+            set_freshness(figures, position=41)
+            with anyio.fail_after(10):
+                while len(arrived) < 31:
+                    await anyio.lowlevel.checkpoint()
+            set_freshness(figures, position=42)
+        await sources.close()
+
+        assert arrived == [40, *[41] * 30, 42]
 
 
 def _client(url: str) -> redis_asyncio.Redis:
