@@ -16,8 +16,9 @@ _PROGRAMS = Path(sys.executable).parent
 def run_tests(arguments: Sequence[str]) -> int:
     """This will run pytest on two or more workers; options given here come after the project's own and win."""
     workers = max(2, min(4, os.cpu_count() or 2))
-    parallel = ["-n", str(workers), "--dist", "loadgroup"]
-    return subprocess.run([sys.executable, "-m", "pytest", *parallel, *arguments], cwd=ROOT, check=False).returncode
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", str(workers), *arguments], cwd=ROOT, check=False
+    ).returncode
 
 
 def run_lint() -> int:

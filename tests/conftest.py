@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -24,6 +25,7 @@ from redis import Redis
 from config.embedded.postgres import EmbeddedPostgres
 from config.embedded.valkey import EmbeddedValkey
 from tests.fixtures.clean_database import clean_database
+from tests.fixtures.scheduling import InstallationsTogether
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = "factfold_template"
@@ -121,6 +123,11 @@ def pytest_configure_node(node: object) -> None:
         "factfold_folder": str(servers.folder),
         "factfold_postgres": servers.url("postgres"),
     }
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return InstallationsTogether(config, log)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -16,9 +16,7 @@ import pytest
 from tests.fixtures.running_installation import RunningInstallation, answer_of, manage
 from tests.fixtures.waiting import wait_until
 
-# One installation serves all of them, so they run in one worker, in this order.
-pytestmark = pytest.mark.xdist_group("up")
-
+# One installation serves all of them, so they run in one worker (tests/fixtures/scheduling.py), in this order.
 LAST_FIVE = {"metrics": "revenue", "period_type": "annual", "last": "5"}
 
 
