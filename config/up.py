@@ -195,7 +195,7 @@ def _migrate(shards: int) -> None:
     except Error as error:
         raise UpFailed(
             f"The database could not be prepared: {str(error).strip()}\n"
-            "Check that DATABASE_URL names a PostgreSQL 15 or newer that takes connections, "
+            "Check that DATABASE_URL names a PostgreSQL 18 that takes connections, "
             "and a user who may create schemas."
         ) from error
     finally:
