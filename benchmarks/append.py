@@ -121,7 +121,7 @@ def sequence(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         start()
         stopping = stop_asked()
-        while not stopping.wait(0.005) or sequence_pending(connection):
+        while not stopping.wait(0.01) or sequence_pending(connection):
             sequence_pending(connection)
     print("{}", flush=True)
 

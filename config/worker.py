@@ -111,7 +111,7 @@ def loops(settings: Settings) -> Sequence[Loop]:
     redis = Redis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=5)
     return [
         # A few milliseconds of events are placed at once: under load each commit serves many.
-        Loop("sequencer", sequence_pending, idle=Pauses(2, 20), busy=Pauses(5, 5)),
+        Loop("sequencer", sequence_pending, idle=Pauses(2, 20), busy=Pauses(10, 10)),
         # The first bell after quiet is rung at once; under load one bell stands for many events.
         Loop("publisher", partial(publish_pending, doorbell=doorbell), idle=Pauses(2, 20), busy=Pauses(20, 320)),
         Loop("sweeper", partial(sweep, redis=redis), idle=Pauses(500, 1000), busy=Pauses(200, 200)),
