@@ -53,7 +53,7 @@ def test_any_question_is_answered_or_refused(figures: psycopg.Connection, redis:
         running = running_read_api()
         client = asgi_client(runner.run(running.__aenter__()))
 
-        @settings(max_examples=300, deadline=None)
+        @settings(max_examples=150, deadline=None)
         @given(data=st.data())
         def ask(data: st.DataObject) -> None:
             operation = data.draw(st.sampled_from(OPERATIONS), label="operation")
