@@ -31,6 +31,10 @@ class Rule(msgspec.Struct, frozen=True):
     kinds: tuple[SpanKind, ...]
     required: tuple[Operand, ...]
 
+    def looks_back(self) -> set[str]:
+        """The metrics whose earlier years it needs."""
+        return {operand.metric for operand in self.formula.needs if operand.years_ago}
+
 
 @cache
 def rules() -> tuple[Rule, ...]:
@@ -59,13 +63,16 @@ def years_looked_back() -> tuple[int, ...]:
 
 def add_formulas(timelines: Timelines, *, sic: str | None) -> None:
     """This will work out every formula that applies, wherever filings have not stated the figure themselves."""
-    calendar = _Calendar(span for spans in timelines.values() for span in spans)
+    every = _Calendar(span for spans in timelines.values() for span in spans)
+    of_metric: dict[str, _Calendar] = {}
     for rule in rules():
         if not applies(rule.metric, sic):
             continue
         spans = timelines[rule.metric.key]
-        for span in calendar.of_kinds(rule.kinds):
-            operands = _operand_timelines(rule, span, timelines, calendar)
+        for operand in rule.looks_back():
+            of_metric.setdefault(operand, _Calendar(timelines.get(operand, ())))
+        for span in every.of_kinds(rule.kinds):
+            operands = _operand_timelines(rule, span, timelines, of_metric)
             if operands is None:
                 continue
             stated = spans.get(span, [])
@@ -78,7 +85,7 @@ def add_formulas(timelines: Timelines, *, sic: str | None) -> None:
 
 
 class _Calendar:
-    """The spans a company has figures for, by kind, to find the counterpart of one in an earlier year."""
+    """The spans there are figures for, by kind, to find the counterpart of one in an earlier year."""
 
     def __init__(self, spans: Iterable[Span]) -> None:
         self._by_kind: dict[SpanKind, list[Span]] = defaultdict(list)
@@ -89,10 +96,10 @@ class _Calendar:
         for kind in kinds:
             yield from self._by_kind[kind]
 
-    def counterpart(self, span: Span, kind: SpanKind, years: int) -> Span | None:
-        """The span of this kind that ends nearest to the same day so many years before."""
+    def counterpart(self, span: Span, years: int) -> Span | None:
+        """The span of the same kind that ends nearest to the same day so many years before."""
         day = year_before(span.end, years)
-        spans = self._by_kind[kind]
+        spans = self._by_kind[span.kind]
         best: Span | None = None
         best_key: tuple[int, int] | None = None
         for candidate in spans[bisect_left(spans, Span(day - SAME_DAY_REACH, 0)) :]:
@@ -105,25 +112,27 @@ class _Calendar:
 
 
 def _operand_timelines(
-    rule: Rule, span: Span, timelines: Timelines, calendar: _Calendar
+    rule: Rule, span: Span, timelines: Timelines, calendars: dict[str, _Calendar]
 ) -> dict[Operand, Timeline] | None:
     """The timelines of all operands that have one; None when a required one has none."""
     found: dict[Operand, Timeline] = {}
     for operand in rule.formula.needs:
-        timeline = _operand_timeline(operand, span, timelines, calendar)
+        timeline = _operand_timeline(operand, span, timelines, calendars)
         if timeline:
             found[operand] = timeline
         elif not operand.optional:
             return None
     for operand in rule.undefined_if.needs if rule.undefined_if else ():
-        timeline = found.get(operand) or _operand_timeline(operand, span, timelines, calendar)
+        timeline = found.get(operand) or _operand_timeline(operand, span, timelines, calendars)
         if not timeline:
             return None
         found[operand] = timeline
     return found
 
 
-def _operand_timeline(operand: Operand, span: Span, timelines: Timelines, calendar: _Calendar) -> Timeline | None:
+def _operand_timeline(
+    operand: Operand, span: Span, timelines: Timelines, calendars: dict[str, _Calendar]
+) -> Timeline | None:
     spans = timelines.get(operand.metric)
     if not spans:
         return None
@@ -133,7 +142,7 @@ def _operand_timeline(operand: Operand, span: Span, timelines: Timelines, calend
     elif operand.span == "ttm":
         wanted = trailing_span(span.end)
     if operand.years_ago and wanted is not None:
-        wanted = calendar.counterpart(wanted, wanted.kind, operand.years_ago)
+        wanted = calendars[operand.metric].counterpart(wanted, operand.years_ago)
     return None if wanted is None else spans.get(wanted)
 
 

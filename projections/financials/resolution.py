@@ -6,7 +6,7 @@ docs/figures.md.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 
@@ -80,23 +80,31 @@ def _from_facts(copies: Iterable[Copy], broken: Iterable[BrokenCheck], sic: str 
     checks = broken_by_span(broken)
     timelines: Timelines = defaultdict(dict)
     for key, of_span in candidates.items():
-        metric = metrics[key]
-        spans = {
-            span: reported_timeline(metric, found, checks.get(span, {}))
+        timelines[key] = {
+            span: reported_timeline(metrics[key], found, checks.get(span, {}))
             for span, found in of_span.items()
             if span.kind is not None
         }
-        timelines[key] = _with_quarters_and_twelve_months(metric, of_span, spans) if metric.additive else spans
+    _add_quarters_and_twelve_months(timelines, candidates, [metric for metric in metrics.values() if metric.additive])
     return timelines
 
 
-def _with_quarters_and_twelve_months(
-    metric: Metric, copies: dict[Span, list[Copy]], stated: dict[Span, Timeline]
-) -> dict[Span, Timeline]:
-    quarters = {span: timeline for span, timeline in stated.items() if span.kind == "quarterly"}
-    for span, worked_out in quarter_timelines(metric, copies).items():
-        quarters[span] = overlay(quarters.get(span, []), worked_out)
-    return {**stated, **quarters, **trailing_timelines(metric, copies, stated, quarters)}
+def _add_quarters_and_twelve_months(
+    timelines: Timelines, copies: Mapping[str, dict[Span, list[Copy]]], additive: Sequence[Metric]
+) -> None:
+    quarters: dict[str, dict[Span, Timeline]] = {}
+    for metric in additive:
+        stated = timelines[metric.key]
+        of_metric = {span: timeline for span, timeline in stated.items() if span.kind == "quarterly"}
+        for span, worked_out in quarter_timelines(metric, copies[metric.key]).items():
+            of_metric[span] = overlay(of_metric.get(span, []), worked_out)
+        quarters[metric.key] = of_metric
+    every = [*timelines.values(), *quarters.values()]
+    ends = {span.end for spans in every for span in spans if span.kind in {"annual", "quarterly"}}
+    for metric in additive:
+        stated, of_metric = timelines[metric.key], quarters[metric.key]
+        trailing = trailing_timelines(metric, copies[metric.key], stated, of_metric, ends=ends)
+        timelines[metric.key] = {**stated, **of_metric, **trailing}
 
 
 def _rows(timelines: Timelines, wanted: Callable[[date], bool]) -> Iterator[MetricVersion]:

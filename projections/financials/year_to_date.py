@@ -28,6 +28,8 @@ NEIGHBOUR_REACH = timedelta(days=5)
 SAME_DAY_REACH = timedelta(days=20)
 """How far a period of an earlier year may end from the same calendar day and still be its counterpart."""
 
+_TYPICAL_QUARTER_DAYS = 91
+
 SpanCopies = Mapping[Span, list[Copy]]
 _Chain = Sequence[tuple[Span, Timeline]]
 
@@ -114,23 +116,26 @@ def _difference(metric: Metric, longer: list[Copy], shorter: list[Copy]) -> Find
 
 
 def trailing_timelines(
-    metric: Metric, copies: SpanCopies, reported: Mapping[Span, Timeline], quarters: Mapping[Span, Timeline]
+    metric: Metric,
+    copies: SpanCopies,
+    reported: Mapping[Span, Timeline],
+    quarters: Mapping[Span, Timeline],
+    *,
+    ends: Iterable[date],
 ) -> dict[Span, Timeline]:
     """
-    Twelve months at every end of a quarter or year.
+    Twelve months at each of these ends.
 
     `reported` holds the metric's stated years, `quarters` its quarters, stated or from year-to-date values.
     """
-    ends = {span.end for span in (*reported, *quarters) if span.kind in {"annual", "quarterly"}}
     years = _by_end(span for span in reported if span.kind == "annual")
     quarters_by_end = sorted(span for span in quarters if span.kind == "quarterly")
     sums = _sums(copies)
     timelines = {}
     for end in ends:
         stated = [reported[span] for span in sorted(years.get(end, ()), key=lambda span: abs(span.days - 365))]
-        chain = _four_quarters(end, quarters_by_end)
-        of_chain = [(span, quarters[span]) for span in chain]
-        timeline = _trailing_timeline(metric, copies, stated, sums.get(end, []), of_chain)
+        chains = [[(span, quarters[span]) for span in chain] for chain in _chains(end, quarters_by_end)]
+        timeline = _trailing_timeline(metric, copies, stated, sums.get(end, []), chains)
         if timeline:
             timelines[trailing_span(end)] = timeline
     return timelines
@@ -173,28 +178,30 @@ def _ending_near(spans: list[Span], day: date, reach: timedelta) -> Iterator[Spa
         yield span
 
 
-def _four_quarters(end: date, quarters: list[Span]) -> list[Span]:
-    """Four quarters that follow each other and end on this day; empty where there are fewer."""
-    chain: list[Span] = []
-    day, reach = end, timedelta(0)
-    for _ in range(4):
-        found = min(
-            _ending_near(quarters, day, reach),
-            key=lambda span: (abs((span.end - day).days), abs(span.days - 91), span),
-            default=None,
-        )
-        if found is None:
-            return []
-        chain.append(found)
-        day, reach = start_of(found) - timedelta(days=1), NEIGHBOUR_REACH
-    return chain
+def _chains(end: date, quarters: list[Span]) -> Iterator[tuple[Span, ...]]:
+    """Every way to four quarters that follow each other and end on this day, the closest fit first."""
+    yield from _chains_back(end, timedelta(0), quarters, 4)
+
+
+def _chains_back(day: date, reach: timedelta, quarters: list[Span], count: int) -> Iterator[tuple[Span, ...]]:
+    if count == 0:
+        yield ()
+        return
+    found = sorted(
+        _ending_near(quarters, day, reach),
+        key=lambda span: (abs((span.end - day).days), abs(span.days - _TYPICAL_QUARTER_DAYS), span),
+    )
+    for span in found:
+        for rest in _chains_back(start_of(span) - timedelta(days=1), NEIGHBOUR_REACH, quarters, count - 1):
+            yield (span, *rest)
 
 
 def _trailing_timeline(
-    metric: Metric, copies: SpanCopies, stated: list[Timeline], sums: list[_Sum], chain: _Chain
+    metric: Metric, copies: SpanCopies, stated: list[Timeline], sums: list[_Sum], chains: Sequence[_Chain]
 ) -> Timeline:
     involved = [copy for way in sums for span in way.spans() for copy in copies[span]]
-    instants = boundaries((*stated, *(timeline for _, timeline in chain))) | instants_of(involved)
+    of_chains = [timeline for chain in chains for _, timeline in chain]
+    instants = boundaries((*stated, *of_chains)) | instants_of(involved)
     if len(stated) == 1 and covers(stated[0], min(instants)):
         return stated[0]
 
@@ -205,7 +212,7 @@ def _trailing_timeline(
         for way in sums:
             if found := _year_to_date_sum(metric, copies, way, instant):
                 return found
-        return _sum_of_quarters(chain, instant)
+        return next((found for chain in chains if (found := _sum_of_quarters(chain, instant))), None)
 
     settled = not stated and len(sums) == 1 and all(is_undisputed(copies[span]) for span in sums[0].spans())
     return trace(instants, find, is_final=lambda found: settled and "from_quarters" not in found.flags)
