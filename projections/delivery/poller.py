@@ -1,23 +1,32 @@
 """The door for SQS without Lambda: a process that asks the queue."""
 
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from commands.cloud_events import MalformedBell, decode_bell
 from projections.delivery.answering import answer, wanted_by
 
+_AGAIN_AFTER_SECONDS = 2.0
+
 logger = logging.getLogger(__name__)
 
 
-def poll(client: Any, *, queue_url: str, stopping: Callable[[], bool], wait_seconds: int = 10) -> None:
+def poll(client: Any, *, queue_url: str, stopping: threading.Event, wait_seconds: int = 10) -> None:
     """
-    This will answer the queue's bells until `stopping` says so, which is asked after every request.
+    This will answer the queue's bells until `stopping` is set, which is looked at after every request.
 
-    A bell whose shard did not come far enough stays in the queue and is heard again after its visibility timeout.
+    A queue out of reach is waited for; meanwhile the sweeper does the work. A bell whose shard did not come far enough stays in the queue and is heard again after its visibility timeout.
     """
-    while not stopping():
-        poll_once(client, queue_url=queue_url, wait_seconds=wait_seconds)
+    while not stopping.is_set():
+        try:
+            poll_once(client, queue_url=queue_url, wait_seconds=wait_seconds)
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("SQS is out of reach, trying again: %s", error)
+            stopping.wait(_AGAIN_AFTER_SECONDS)
 
 
 def poll_once(client: Any, *, queue_url: str, wait_seconds: int) -> int:

@@ -29,4 +29,4 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, ask_to_stop)
         signal.signal(signal.SIGINT, ask_to_stop)
         client = sqs_client(region=settings.FACTFOLD.aws_region, endpoint_url=settings.FACTFOLD.aws_endpoint_url)
-        poll(client, queue_url=queue_url, stopping=stopping.is_set)
+        poll(client, queue_url=queue_url, stopping=stopping)

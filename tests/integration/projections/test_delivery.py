@@ -1,6 +1,7 @@
 """Three doors to the projections: Celery, Lambda, and asking SQS."""
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from commands.event_log.read import shard_heads
 from commands.event_log.sequence import sequence_pending
 from commands.publishing import Bell, publish_pending
 from projections.delivery.lambda_handler import handler
-from projections.delivery.poller import poll_once
+from projections.delivery.poller import poll, poll_once
 from tests.fixtures.emulated_aws import EmulatedAws, running_emulator
 from tests.fixtures.filings import NOW, RegisterCompanyFactory, ReportFilingFactory
 from tests.fixtures.waiting import wait_until
@@ -174,6 +175,21 @@ class TestPoller:
 
         assert reached(waiting) == heads(waiting)
         assert emulator.messages_left(queue_url) == 0
+
+    def test_waits_for_a_queue_out_of_reach(self, emulator: EmulatedAws, caplog: pytest.LogCaptureFixture) -> None:
+        stopping = threading.Event()
+        missing = f"{emulator.url}/000000000000/no-such-queue"
+        polling = threading.Thread(
+            target=poll, args=[emulator.sqs], kwargs={"queue_url": missing, "stopping": stopping}
+        )
+        polling.start()
+        wait_until(lambda: "out of reach" in caplog.text)
+        still_there = polling.is_alive()
+
+        stopping.set()
+        polling.join()
+
+        assert still_there
 
     def test_leaves_what_it_did_not_reach_and_what_is_no_bell(
         self, waiting: psycopg.Connection, emulator: EmulatedAws
