@@ -19,7 +19,8 @@ def poll(client: Any, *, queue_url: str, stopping: threading.Event, wait_seconds
     """
     This will answer the queue's bells until `stopping` is set, which is looked at after every request.
 
-    A queue out of reach is waited for; meanwhile the sweeper does the work. A bell whose shard did not come far enough stays in the queue and is heard again after its visibility timeout.
+    A queue out of reach is waited for; meanwhile the sweeper does the work. A bell whose shard did not come far enough
+    stays in the queue and is heard again after its visibility timeout.
     """
     while not stopping.is_set():
         try:
