@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from projections.financials.forms import trust_tier
 from projections.financials.copies import Copy, reporting_cycle
+from projections.financials.forms import trust_tier
 from projections.financials.resolution import MetricVersion, resolve
 from queries.metrics.periods import duration_days, known_at
 

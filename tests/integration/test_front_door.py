@@ -1,0 +1,59 @@
+"""Each request reaches the part of the house that answers it."""
+
+from collections.abc import AsyncIterator, MutableMapping
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+
+from config.asgi import FrontDoor
+
+type Message = MutableMapping[str, Any]
+
+
+@pytest.fixture
+async def client(database_url: str, redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    door = FrontDoor(settings.FACTFOLD, django=get_asgi_application())
+    to_door, inbox = anyio.create_memory_object_stream[Message](2)
+    outbox, from_door = anyio.create_memory_object_stream[Message](2)
+    async with anyio.create_task_group() as running:
+        running.start_soon(door, {"type": "lifespan"}, inbox.receive, outbox.send)
+        await to_door.send({"type": "lifespan.startup"})
+        assert await from_door.receive() == {"type": "lifespan.startup.complete"}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://127.0.0.1") as client:
+            yield client
+        await to_door.send({"type": "lifespan.shutdown"})
+        assert await from_door.receive() == {"type": "lifespan.shutdown.complete"}
+    for stream in (to_door, inbox, outbox, from_door):
+        stream.close()
+
+
+class TestFrontDoor:
+    @pytest.mark.parametrize(
+        ("method", "path", "status"),
+        [
+            ("GET", "/livez", 200),
+            ("GET", "/readyz", 200),
+            ("GET", "/v1/status", 200),
+            ("GET", "/v1/commands/event-999", 404),
+            ("PUT", "/v1/commands", 405),
+            ("GET", "/mcp", 405),
+            ("GET", "/nowhere", 404),
+        ],
+    )
+    async def test_finds_an_answer_for_every_address(
+        self, client: httpx.AsyncClient, method: str, path: str, status: int
+    ) -> None:
+        response = await client.request(method, path)
+
+        assert response.status_code == status
+
+    async def test_answers_for_what_is_nowhere_with_problem_details(self, client: httpx.AsyncClient) -> None:
+        response = await client.get("/nowhere", headers={"x-request-id": "mine"})
+
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["code"] == "not_found"
+        assert response.json()["request_id"] == "mine"
