@@ -9,7 +9,7 @@ from commands.filings.events import ConceptFacts, FilingReported
 from projections.figures.rows import FilingRow
 from projections.financials.copies import Copy, is_relevant, metrics_of_concept, reporting_cycle
 from projections.financials.forms import ANNUAL_REPORTS, trust_tier
-from queries.metrics.periods import duration_days, period_type
+from queries.metrics.periods import duration_days, is_reporting_length, period_type
 
 
 @lru_cache(maxsize=65_536)
@@ -26,7 +26,7 @@ def day(text: str) -> date:
 
 def period_ends(filing: FilingReported) -> tuple[date | None, date | None]:
     """
-    The newest end of a quarter or year the filing states, and the newest end of a year if it is an annual report.
+    The newest end of what may be the filing's own period, and the newest end of a year if it is an annual report.
 
     Ends after the filing day are plans, not reports, and left out.
     """
@@ -37,7 +37,7 @@ def period_ends(filing: FilingReported) -> tuple[date | None, date | None]:
         for start, end, _ in values
         if start is not None and end <= filed_on
     }
-    any_ends = [end for end, days in spans if period_type(days) is not None]
+    any_ends = [end for end, days in spans if is_reporting_length(days)]
     year_ends = [end for end, days in spans if period_type(days) == "annual"]
     is_annual = filing.form in ANNUAL_REPORTS
     return (

@@ -13,6 +13,7 @@ EASTERN = ZoneInfo("America/New_York")
 LONGEST_YEAR_DAYS = 381
 _ANNUAL_DAYS = range(351, LONGEST_YEAR_DAYS + 1)
 _QUARTER_DAYS = (range(81, 102), range(111, 122))
+_YEAR_TO_DATE_DAYS = (range(160, 196), range(245, 296))
 _QUARTER_LENGTH_DAYS = 365.25 / 4
 _FISCAL_REACH_DAYS = 25
 _FIRST_DAYS_OF_JANUARY = timedelta(days=6)
@@ -36,6 +37,11 @@ def period_type(days: int) -> PeriodType | None:
     if any(days in window for window in _QUARTER_DAYS):
         return "quarterly"
     return None
+
+
+def is_reporting_length(days: int) -> bool:
+    """Whether a filing's own period may be so long: a quarter, a half year, nine months or a year."""
+    return period_type(days) in {"quarterly", "annual"} or any(days in window for window in _YEAR_TO_DATE_DAYS)
 
 
 @cache

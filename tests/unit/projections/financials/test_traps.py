@@ -1,0 +1,615 @@
+"""
+The traps of SEC XBRL data, each with figures that were really filed.
+
+Rules: docs/figures.md. Amounts are in the unit filed; accessions name the filing each figure stands in.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from commands.filings.events import ConceptFacts, FilingReported
+from projections.figures.filed_facts import copies_of, period_ends
+from projections.figures.rows import FilingRow
+from projections.financials.copies import Copy
+from projections.financials.names import display_name
+from projections.financials.resolution import MetricVersion, Resolved, resolve
+from projections.financials.splits import find_splits
+from queries.metrics.periods import calendar_label, duration_days, fiscal_label
+from tests.factories import duration, instant
+
+MILLION = 1_000_000
+
+
+class Filing(msgspec.Struct, frozen=True, kw_only=True):
+    accession: str
+    filed: str
+    facts: tuple[ConceptFacts, ...]
+    form: str = "10-K"
+    accepted_at: datetime | None = None
+
+
+def copies(*filings: Filing) -> list[Copy]:
+    found: list[Copy] = []
+    for filing in filings:
+        event = FilingReported(
+            cik=1,
+            accession=filing.accession,
+            form=filing.form,
+            filed_on=date.fromisoformat(filing.filed),
+            accepted_at=filing.accepted_at,
+            source="companyfacts",
+            facts=filing.facts,
+        )
+        row = FilingRow(
+            cik=1,
+            accession=event.accession,
+            form=event.form,
+            filed_on=event.filed_on,
+            accepted_at=event.accepted_at,
+            period_end=period_ends(event)[0],
+            source=event.source,
+            fact_count=len(event.facts),
+            position=1,
+        )
+        found.extend(copies_of(row, event.facts))
+    return found
+
+
+def resolved(*filings: Filing, sic: str | None = "3571") -> Resolved:
+    return resolve(copies(*filings), sic=sic, wanted=lambda day: True)
+
+
+def latest(rows: Iterable[MetricVersion], metric: str, period: str) -> MetricVersion | None:
+    return next((row for row in rows if (row.metric, row.period) == (metric, period) and row.known_to is None), None)
+
+
+def value(rows: Iterable[MetricVersion], metric: str, period: str) -> Decimal | None:
+    found = latest(rows, metric, period)
+    return found.value if found else None
+
+
+def flow(concept: str, start: str, end: str, millions: int) -> ConceptFacts:
+    return duration(f"us-gaap:{concept}", start, end, str(millions * MILLION))
+
+
+def balance(concept: str, end: str, millions: int) -> ConceptFacts:
+    return instant(f"us-gaap:{concept}", end, str(millions * MILLION))
+
+
+REVENUE = "RevenueFromContractWithCustomerExcludingAssessedTax"
+CASH_FLOW = "NetCashProvidedByUsedInOperatingActivities"
+
+
+def test_1_four_revenues_of_one_10q_are_two_quarters_and_two_half_years() -> None:
+    apple = Filing(
+        accession="0000320193-19-000066",
+        filed="2019-05-01",
+        form="10-Q",
+        facts=(
+            flow(REVENUE, "2017-10-01", "2018-03-31", 149_430),
+            flow(REVENUE, "2017-12-31", "2018-03-31", 61_137),
+            flow(REVENUE, "2018-09-30", "2019-03-30", 142_325),
+            flow(REVENUE, "2018-12-30", "2019-03-30", 58_015),
+        ),
+    )
+
+    rows = [row for row in resolved(apple).values if row.metric == "revenue" and "from_year_to_date" not in row.flags]
+
+    assert {(row.period, int(row.value) // MILLION) for row in rows} == {("CY2018Q1", 61_137), ("CY2019Q1", 58_015)}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "fiscal_year"),
+    [("2025-01-27", "2026-01-25", 2026), ("2025-02-03", "2026-02-01", 2026)],  # NVIDIA says 2026, Home Depot 2025
+)
+def test_2_peers_are_aligned_by_dates_whatever_they_call_their_year(start: str, end: str, fiscal_year: int) -> None:
+    last = date.fromisoformat(end)
+    days = duration_days(date.fromisoformat(start), last)
+
+    assert calendar_label(last, days)[0] == "CY2025"
+    assert fiscal_label(last, days, last) == (fiscal_year, "FY")
+
+
+def test_3_a_fact_repeated_in_three_annual_reports_is_one_version_of_the_first() -> None:
+    income = flow("NetIncomeLoss", "2016-09-25", "2017-09-30", 48_351)
+    apple = [
+        Filing(accession="0000320193-17-000070", filed="2017-11-03", facts=(income,)),
+        Filing(accession="0000320193-18-000145", filed="2018-11-05", facts=(income,)),
+        Filing(accession="0000320193-19-000119", filed="2019-10-31", facts=(income,)),
+    ]
+
+    rows = [row for row in resolved(*apple).values if (row.metric, row.period) == ("net_income", "CY2017")]
+
+    assert [(row.accession, row.known_to) for row in rows] == [("0000320193-17-000070", None)]
+
+
+def sales_2013(accession: str, filed: str, millions: int, form: str = "10-K") -> Filing:
+    facts = (flow("SalesRevenueNet", "2012-07-01", "2013-06-30", millions),)
+    return Filing(accession=accession, filed=filed, form=form, facts=facts)
+
+
+PROCTER_AND_GAMBLE = (
+    sales_2013("0000080424-13-000063", "2013-08-08", 84_167),
+    sales_2013("0000080424-13-000094", "2013-10-28", 84_167, "8-K"),
+    sales_2013("0000080424-14-000057", "2014-08-08", 82_581),
+    sales_2013("0000080424-15-000070", "2015-08-07", 80_116),
+    sales_2013("0000080424-15-000101", "2015-10-26", 73_910, "8-K"),
+)
+
+
+def test_4_each_recast_is_a_version_of_its_own() -> None:
+    rows = [row for row in resolved(*PROCTER_AND_GAMBLE).values if (row.metric, row.period) == ("revenue", "CY2013")]
+
+    assert [int(row.value) // MILLION for row in rows] == [84_167, 82_581, 80_116]
+
+
+APPLE_2009 = ("2008-09-28", "2009-09-26")
+APPLE_2009_ORIGINAL = Filing(
+    accession="0001193125-09-214859",
+    filed="2009-10-27",
+    facts=(flow("SalesRevenueNet", *APPLE_2009, 36_537), flow("NetIncomeLoss", *APPLE_2009, 5_704)),
+)
+APPLE_2009_AMENDED = Filing(
+    accession="0001193125-10-012091",
+    filed="2010-01-25",
+    form="10-K/A",
+    facts=(flow("SalesRevenueNet", *APPLE_2009, 42_905), flow("NetIncomeLoss", *APPLE_2009, 8_235)),
+)
+
+
+def test_5_an_amendment_can_change_everything() -> None:
+    rows = resolved(APPLE_2009_ORIGINAL, APPLE_2009_AMENDED).values
+
+    assert value(rows, "revenue", "CY2009") == 42_905 * MILLION
+    assert value(rows, "net_income", "CY2009") == 8_235 * MILLION
+
+
+def test_6_what_was_first_reported_does_not_know_what_came_later() -> None:
+    rows = resolved(APPLE_2009_ORIGINAL, APPLE_2009_AMENDED).values
+
+    first = next(row for row in rows if (row.metric, row.period, row.revision) == ("revenue", "CY2009", 0))
+
+    assert (int(first.value), first.known_to) == (36_537 * MILLION, datetime(2010, 1, 26, 5, tzinfo=UTC))
+
+
+def test_7_a_proxy_statement_rounds_and_does_not_count() -> None:
+    year = ("2025-02-03", "2026-02-01")
+    home_depot = [
+        Filing(accession="0001628280-26-019436", filed="2026-03-18", facts=(flow("NetIncomeLoss", *year, 14_156),)),
+        Filing(
+            accession="0000354950-26-000090",
+            filed="2026-04-07",
+            form="DEF 14A",
+            facts=(flow("NetIncomeLoss", *year, 14_160),),
+        ),
+    ]
+
+    assert value(resolved(*home_depot).values, "net_income", "CY2025") == 14_156 * MILLION
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "frame"),
+    [
+        ("2012-07-01", "2013-06-30", "CY2013"),
+        ("2012-06-01", "2013-05-31", "CY2012"),
+        ("2022-11-21", "2023-02-12", "CY2022Q4"),
+        ("2019-02-18", "2019-05-12", "CY2019Q1"),
+        (None, "2016-11-15", "CY2016Q4I"),
+    ],
+)
+def test_8_frames_are_worked_out_from_the_dates(start: str | None, end: str, frame: str) -> None:
+    first, last = date.fromisoformat(start) if start else None, date.fromisoformat(end)
+
+    assert calendar_label(last, duration_days(first, last))[0] == frame
+
+
+def test_9_a_later_filing_takes_no_label_from_an_earlier_period() -> None:
+    before = Filing(
+        accession="0000320193-19-000066",
+        filed="2019-05-01",
+        form="10-Q",
+        facts=(flow(REVENUE, "2018-12-30", "2019-03-30", 58_015),),
+    )
+    after = Filing(
+        accession="0000320193-20-000052",
+        filed="2020-05-01",
+        form="10-Q",
+        facts=(
+            flow(REVENUE, "2018-12-30", "2019-03-30", 58_015),
+            flow(REVENUE, "2019-12-29", "2020-03-28", 58_313),
+        ),
+    )
+
+    labels = {row.period for row in resolved(before, after).values if row.metric == "revenue"}
+
+    assert labels == {"CY2019Q1", "CY2020Q1"}
+
+
+def test_10_quarters_of_twelve_weeks_are_quarters() -> None:
+    costco = Filing(
+        accession="0000909832-25-000015",
+        filed="2025-03-13",
+        form="10-Q",
+        facts=(
+            flow("NetIncomeLoss", "2024-11-25", "2025-02-16", 1_788),
+            flow("NetIncomeLoss", "2024-09-02", "2025-02-16", 3_586),
+        ),
+    )
+
+    found = [row for row in resolved(costco).values if row.metric == "net_income"]
+
+    assert {(row.period_type, int(row.value) // MILLION) for row in found} == {("quarterly", 1_788)}
+
+
+APPLE_CASH_2019 = (
+    Filing(
+        accession="0000320193-19-000010",
+        filed="2019-01-30",
+        form="10-Q",
+        facts=(flow(CASH_FLOW, "2018-09-30", "2018-12-29", 26_690),),
+    ),
+    Filing(
+        accession="0000320193-19-000066",
+        filed="2019-05-01",
+        form="10-Q",
+        facts=(flow(CASH_FLOW, "2018-09-30", "2019-03-30", 37_845),),
+    ),
+    Filing(
+        accession="0000320193-19-000076",
+        filed="2019-07-31",
+        form="10-Q",
+        facts=(flow(CASH_FLOW, "2018-09-30", "2019-06-29", 49_481),),
+    ),
+    Filing(
+        accession="0000320193-19-000119",
+        filed="2019-10-31",
+        facts=(flow(CASH_FLOW, "2018-09-30", "2019-09-28", 69_391),),
+    ),
+)
+
+
+def test_11_quarters_nobody_filed_are_differences_of_year_to_date_values() -> None:
+    rows = resolved(*APPLE_CASH_2019).values
+
+    assert {
+        row.period: int(row.value) // MILLION
+        for row in rows
+        if row.metric == "operating_cash_flow" and row.period_type == "quarterly"
+    } == {"CY2018Q4": 26_690, "CY2019Q1": 11_155, "CY2019Q2": 11_636, "CY2019Q3": 19_910}
+    fourth = latest(rows, "operating_cash_flow", "CY2019Q3")
+    assert fourth is not None
+    assert fourth.flags == ("from_year_to_date",)
+    assert [(source.sign, source.accession) for source in fourth.sources] == [
+        (1, "0000320193-19-000119"),
+        (-1, "0000320193-19-000076"),
+    ]
+
+
+def test_12_a_restated_year_is_not_reduced_by_the_original_nine_months() -> None:
+    nine_months = Filing(
+        accession="0001193125-09-153165",
+        filed="2009-07-22",
+        form="10-Q",
+        facts=(flow("SalesRevenueNet", "2008-09-28", "2009-06-27", 26_667),),
+    )
+    restated_nine_months = Filing(
+        accession="0001193125-10-162840",
+        filed="2010-07-21",
+        form="10-Q",
+        facts=(
+            flow("SalesRevenueNet", "2008-09-28", "2009-06-27", 30_698),
+            flow("SalesRevenueNet", "2009-09-27", "2010-06-26", 44_882),
+        ),
+    )
+    next_year = Filing(
+        accession="0001193125-10-238044",
+        filed="2010-10-27",
+        facts=(
+            flow("SalesRevenueNet", *APPLE_2009, 42_905),
+            flow("SalesRevenueNet", "2009-09-27", "2010-09-25", 65_225),
+        ),
+    )
+
+    rows = resolved(nine_months, APPLE_2009_ORIGINAL, APPLE_2009_AMENDED, restated_nine_months, next_year).values
+    fourth = [row for row in rows if (row.metric, row.period) == ("revenue", "CY2009Q3")]
+
+    # 36,537 - 26,667, and once both are known on the new basis 42,905 - 30,698: what the 10-K of 2010 itself states.
+    assert [int(row.value) // MILLION for row in fourth] == [9_870, 12_207]
+    assert 42_905 - 26_667 not in {int(row.value) // MILLION for row in fourth}
+
+
+def test_13_a_year_reported_under_a_new_concept_is_the_same_revenue() -> None:
+    year = ("2017-10-01", "2018-09-29")
+    apple = [
+        Filing(accession="0000320193-18-000145", filed="2018-11-05", facts=(flow("Revenues", *year, 265_595),)),
+        Filing(accession="0000320193-19-000119", filed="2019-10-31", facts=(flow(REVENUE, *year, 265_595),)),
+    ]
+
+    rows = [row for row in resolved(*apple).values if (row.metric, row.period) == ("revenue", "CY2018")]
+
+    assert [(int(row.value) // MILLION, row.accession) for row in rows] == [(265_595, "0000320193-18-000145")]
+
+
+def test_14_a_slice_under_a_plausible_concept_is_not_the_total() -> None:
+    year = ("2012-07-01", "2013-06-30")
+    procter_and_gamble = Filing(
+        accession="0000080424-14-000057",
+        filed="2014-08-08",
+        facts=(flow("Revenues", *year, 29_200), flow("SalesRevenueNet", *year, 82_581)),
+    )
+
+    assert value(resolved(procter_and_gamble).values, "revenue", "CY2013") == 82_581 * MILLION
+
+
+def test_15_net_income_is_the_parents() -> None:
+    year = ("2021-08-30", "2022-08-28")
+    costco = Filing(
+        accession="0000909832-22-000021",
+        filed="2022-10-05",
+        facts=(flow("NetIncomeLoss", *year, 5_844), flow("ProfitLoss", *year, 5_915)),
+    )
+
+    rows = resolved(costco).values
+
+    assert value(rows, "net_income", "CY2022") == 5_844 * MILLION
+    assert value(rows, "net_income_incl_nci", "CY2022") == 5_915 * MILLION
+
+
+def test_16_a_total_nobody_tagged_is_derived_and_says_so() -> None:
+    kimberly_clark = Filing(
+        accession="0000055785-20-000016",
+        filed="2020-02-13",
+        facts=(
+            balance("LiabilitiesAndStockholdersEquity", "2019-12-31", 15_283),
+            balance("StockholdersEquityIncludingPortionAttributableToNoncontrollingInterest", "2019-12-31", 194),
+        ),
+    )
+
+    found = latest(resolved(kimberly_clark).values, "liabilities", "CY2019Q4I")
+
+    assert found is not None
+    assert (int(found.value) // MILLION, found.flags, found.concept) == (15_089, ("derived",), None)
+
+
+def test_17_shares_of_a_company_with_several_classes_come_from_the_balance_sheet() -> None:
+    shares = instant("us-gaap:CommonStockSharesOutstanding", "2023-12-31", "12460000000", unit="shares")
+    alphabet = Filing(accession="0001652044-24-000022", filed="2024-01-31", facts=(shares,))
+
+    assert value(resolved(alphabet).values, "shares_outstanding", "CY2023Q4I") == 12_460 * MILLION
+
+
+def weighted_shares(accession: str, filed: str, *facts: tuple[str, str, int]) -> Filing:
+    concept = "us-gaap:WeightedAverageNumberOfDilutedSharesOutstanding"
+    return Filing(
+        accession=accession,
+        filed=filed,
+        facts=tuple(duration(concept, start, end, str(count), unit="shares") for start, end, count in facts),
+    )
+
+
+def test_18_splits_show_in_restated_share_counts() -> None:
+    year_2012, year_2018 = ("2011-09-25", "2012-09-29"), ("2017-10-01", "2018-09-29")
+    apple = [
+        weighted_shares("0001193125-12-444068", "2012-10-31", (*year_2012, 945_355_000)),
+        weighted_shares("0001193125-13-416534", "2013-10-30", (*year_2012, 945_355_000)),
+        weighted_shares("0001193125-14-383437", "2014-10-27", (*year_2012, 6_617_483_000)),
+        weighted_shares("0000320193-18-000145", "2018-11-05", (*year_2018, 5_000_109_000)),
+        weighted_shares("0000320193-20-000096", "2020-10-30", (*year_2018, 20_000_435_000)),
+    ]
+
+    splits = find_splits(copies(*apple))
+
+    assert [(int(split.ratio), split.accession) for split in splits] == [
+        (7, "0001193125-14-383437"),
+        (4, "0000320193-20-000096"),
+    ]
+
+
+def test_19_a_thousand_or_a_million_too_small_is_outvoted_and_flagged() -> None:
+    def cash(accession: str, filed: str, value: str, form: str = "10-Q") -> Filing:
+        facts = (instant("us-gaap:Assets", "2009-12-31", value),)
+        return Filing(accession=accession, filed=filed, form=form, facts=facts)
+
+    kimberly_clark = [
+        cash("0001193125-10-038621", "2010-02-24", "19209000000", "10-K"),
+        cash("0000055785-10-000019", "2010-05-07", "19209"),
+        cash("0001193125-10-182676", "2010-08-09", "19209000000"),
+    ]
+
+    found = resolved(*kimberly_clark).values
+    between = next(row for row in found if row.metric == "total_assets" and row.revision == 0)
+
+    assert value(found, "total_assets", "CY2009Q4I") == 19_209 * MILLION
+    assert "scale_conflict" in latest_flags(found, "total_assets", "CY2009Q4I")
+    assert between.accession == "0001193125-10-038621"
+
+
+def latest_flags(rows: Iterable[MetricVersion], metric: str, period: str) -> tuple[str, ...]:
+    found = latest(rows, metric, period)
+    assert found is not None
+    return found.flags
+
+
+def test_20_a_sign_turned_round_once_is_outvoted_and_flagged() -> None:
+    def equity(accession: str, filed: str, value: int) -> Filing:
+        facts = (instant("us-gaap:StockholdersEquity", "2018-03-31", str(value)),)
+        return Filing(accession=accession, filed=filed, form="10-Q", facts=facts)
+
+    mcdonalds = [
+        equity("0000063908-18-000025", "2018-05-08", -4_718_800_000),
+        equity("0000063908-19-000039", "2019-05-08", -4_718_800_000),
+        equity("0000063908-19-000062", "2019-08-06", 4_718_800_000),
+    ]
+
+    found = latest(resolved(*mcdonalds).values, "equity", "CY2018Q1I")
+
+    assert found is not None
+    assert found.value == -4_718_800_000
+
+
+def test_21_a_count_of_restaurants_feeds_no_metric() -> None:
+    restaurants = instant("us-gaap:NumberOfRestaurants", "2023-12-31", "41822", unit="Restaurant")
+    mcdonalds = Filing(accession="0000063908-24-000072", filed="2024-02-22", facts=(restaurants,))
+
+    assert copies(mcdonalds) == []
+
+
+def test_22_a_period_that_ends_after_the_filing_day_is_not_the_filings_own() -> None:
+    event = FilingReported(
+        cik=1,
+        accession="0000320193-19-000119",
+        form="10-K",
+        filed_on=date(2019, 10, 31),
+        accepted_at=None,
+        source="companyfacts",
+        facts=(
+            flow("NetIncomeLoss", "2018-09-30", "2019-09-28", 55_256),
+            flow("PaymentsForRepurchaseOfCommonStock", "2019-09-29", "2020-09-26", 1),
+        ),
+    )
+
+    assert period_ends(event) == (date(2019, 9, 28), date(2019, 9, 28))
+
+
+def test_23_what_a_filing_calls_its_period_is_not_even_recorded() -> None:
+    fields = {*FilingReported.__struct_fields__, *Copy.__struct_fields__}
+
+    assert fields.isdisjoint({"fy", "fp", "frame", "fiscal_year", "fiscal_period"})
+
+
+def test_24_a_filing_is_known_when_it_was_accepted_not_on_its_filing_day() -> None:
+    accepted = datetime(2023, 11, 2, 22, 8, 27, tzinfo=UTC)
+    apple = Filing(
+        accession="0000320193-23-000106",
+        filed="2023-11-03",
+        accepted_at=accepted,
+        facts=(flow(REVENUE, "2022-09-25", "2023-09-30", 383_285),),
+    )
+
+    found = latest(resolved(apple).values, "revenue", "CY2023")
+
+    assert found is not None
+    assert found.known_from == accepted
+
+
+def test_25_names_are_shown_without_their_odd_characters() -> None:
+    assert display_name("McDONALD’S CORPORATION") == "McDONALD'S CORPORATION"
+    assert display_name("HOME DEPOT,\u00a0INC.") == "HOME DEPOT, INC."
+
+
+def test_26_an_ifrs_filer_keeps_its_currency() -> None:
+    # Shape as filed on 20-F; no IFRS filer is among the files at hand.
+    filer = Filing(
+        accession="0001000000-24-000001",
+        filed="2024-03-01",
+        form="20-F",
+        facts=(
+            duration("ifrs-full:Revenue", "2023-01-01", "2023-12-31", "1000", unit="EUR"),
+            duration("ifrs-full:ProfitLossAttributableToOwnersOfParent", "2023-01-01", "2023-12-31", "100", unit="EUR"),
+        ),
+    )
+
+    rows = resolved(filer).values
+
+    revenue, margin = latest(rows, "revenue", "CY2023"), latest(rows, "net_margin", "CY2023")
+    assert revenue is not None
+    assert margin is not None
+    assert (revenue.unit, margin.unit, margin.value) == ("EUR", "pure", Decimal("0.1"))
+
+
+def test_27_values_are_exact_decimals() -> None:
+    earnings = duration("us-gaap:EarningsPerShareDiluted", "2011-09-25", "2012-09-29", "44.15", unit="USD/shares")
+    apple = Filing(accession="0001193125-12-444068", filed="2012-10-31", facts=(earnings,))
+
+    assert value(resolved(apple).values, "eps_diluted", "CY2012") == Decimal("44.15")
+
+
+class TestTwelveMonths:
+    def test_are_the_year_plus_this_year_to_date_less_last_year_to_the_same_date(self) -> None:
+        last_year = Filing(
+            accession="0000320193-24-000123",
+            filed="2024-11-01",
+            facts=(flow("NetIncomeLoss", "2023-10-01", "2024-09-28", 93_736),),
+        )
+        first_quarter_before = Filing(
+            accession="0000320193-24-000006",
+            filed="2024-02-02",
+            form="10-Q",
+            facts=(flow("NetIncomeLoss", "2023-10-01", "2023-12-30", 33_916),),
+        )
+        first_quarter = Filing(
+            accession="0000320193-25-000008",
+            filed="2025-01-31",
+            form="10-Q",
+            facts=(
+                flow("NetIncomeLoss", "2024-09-29", "2024-12-28", 36_330),
+                flow("NetIncomeLoss", "2023-10-01", "2023-12-30", 33_916),
+            ),
+        )
+
+        rows = resolved(last_year, first_quarter_before, first_quarter).values
+
+        assert value(rows, "net_income", "CY2024Q4TTM") == (93_736 + 36_330 - 33_916) * MILLION
+        assert value(rows, "net_income", "CY2024Q3TTM") == 93_736 * MILLION
+
+    def test_are_not_made_where_the_comparative_was_recast(self) -> None:
+        def income(accession: str, filed: str, form: str, *spans: tuple[str, str, int]) -> Filing:
+            facts = tuple(flow("NetIncomeLoss", *span) for span in spans)
+            return Filing(accession=accession, filed=filed, form=form, facts=facts)
+
+        last_year = income("0001000000-24-000001", "2024-02-01", "10-K", ("2023-01-01", "2023-12-31", 100))
+        before = income("0001000000-23-000001", "2023-05-01", "10-Q", ("2023-01-01", "2023-03-31", 20))
+        recast = income(
+            "0001000000-24-000002",
+            "2024-05-01",
+            "10-Q",
+            ("2024-01-01", "2024-03-31", 30),
+            ("2023-01-01", "2023-03-31", 15),
+        )
+
+        rows = resolved(last_year, before, recast).values
+
+        assert latest(rows, "net_income", "CY2024Q1TTM") is None
+
+
+class TestChecks:
+    def test_a_balance_that_does_not_balance_is_flagged_with_both_sides(self) -> None:
+        filing = Filing(
+            accession="0001000000-24-000001",
+            filed="2024-02-01",
+            facts=(
+                balance("Assets", "2023-12-31", 100),
+                balance("LiabilitiesAndStockholdersEquity", "2023-12-31", 90),
+            ),
+        )
+
+        found = resolved(filing)
+
+        (check,) = found.checks
+        assert (check.check_name, int(check.stated), int(check.expected)) == ("balance", 100 * MILLION, 90 * MILLION)
+        assert latest_flags(found.values, "total_assets", "CY2023Q4I") == ("check_failed",)
+
+    def test_a_missing_side_is_no_failure(self) -> None:
+        filing = Filing(
+            accession="0001000000-24-000001", filed="2024-02-01", facts=(balance("Assets", "2023-12-31", 100),)
+        )
+
+        assert resolved(filing).checks == []
+
+
+def test_a_bank_has_no_cost_of_revenue() -> None:
+    year = ("2023-01-01", "2023-12-31")
+    filing = Filing(
+        accession="0001000000-24-000001",
+        filed="2024-02-01",
+        facts=(flow("Revenues", *year, 100), flow("CostOfRevenue", *year, 60)),
+    )
+
+    bank = {row.metric for row in resolved(filing, sic="6021").values}
+    maker = {row.metric for row in resolved(filing, sic="3571").values}
+
+    assert maker - bank == {"cost_of_revenue", "gross_profit", "gross_margin"}
