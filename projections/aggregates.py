@@ -102,6 +102,13 @@ def is_stale(connection: psycopg.Connection) -> bool:
     return bool(dirty or position != told)
 
 
+def is_being_refreshed(connection: psycopg.Connection) -> bool:
+    """Whether another worker is at it, who will look for newer events after it has let go."""
+    with connection.transaction():
+        (alone,) = _one(connection, _SQL["try_lock"], {"key": _REFRESH_LOCK})
+    return not alone
+
+
 def _refresh(connection: psycopg.Connection, version: int, now: datetime) -> Refresh | None:
     parameters = {"version": version}
     (position,) = _one(connection, _SQL["snapshot_position"], parameters)

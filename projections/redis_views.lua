@@ -1,16 +1,46 @@
--- Writes a set of fragments that belong together, unless what is held is as new or newer.
--- KEYS: seq, meta, then one key a fragment.  ARGV: seq, meta, then one value a fragment ('' removes it).
-local held = tonumber(redis.call('GET', KEYS[1]) or '-1')
-if held >= tonumber(ARGV[1]) then
+-- name: begin_epoch
+-- Gives a number no epoch has had: above the counter, and above the clock in case FLUSHALL took the counter.
+-- KEYS: the counter.
+local now = redis.call('TIME')
+local number = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, now[1] * 1000 + math.floor(now[2] / 1000))
+local text = string.format('%.0f', number)
+redis.call('SET', KEYS[1], text)
+return text
+
+-- name: fill_epoch
+-- Writes some fragments of an epoch nobody reads yet, and counts them.
+-- KEYS: the count, then one key a fragment.  ARGV: one value a fragment.
+for i = 2, #KEYS do
+  redis.call('SET', KEYS[i], ARGV[i - 1])
+end
+return redis.call('INCRBY', KEYS[1], #KEYS - 1)
+
+-- name: switch_epoch
+-- Points to a filled epoch, unless another was pointed to meanwhile or some of its fragments were lost.
+-- KEYS: pointer, count, seq, meta.  ARGV: the pointer found at first ('' for none), epoch, fragments, seq, meta.
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] or (redis.call('GET', KEYS[2]) or '0') ~= ARGV[3] then
   return 0
 end
-for i = 3, #KEYS do
-  if ARGV[i] == '' then
+redis.call('UNLINK', KEYS[2])
+redis.call('SET', KEYS[3], ARGV[4])
+redis.call('SET', KEYS[4], ARGV[5])
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+
+-- name: change_in_place
+-- Writes what changed after refresh `base`, unless this is another epoch, or what is held is older than that or new.
+-- KEYS: pointer, seq, meta, then one key a fragment.  ARGV: epoch, base, seq, meta, then one value a fragment ('' removes).
+local held = tonumber(redis.call('GET', KEYS[2]) or '-1')
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or held < tonumber(ARGV[2]) or held >= tonumber(ARGV[3]) then
+  return 0
+end
+for i = 4, #KEYS do
+  if ARGV[i + 1] == '' then
     redis.call('UNLINK', KEYS[i])
   else
-    redis.call('SET', KEYS[i], ARGV[i])
+    redis.call('SET', KEYS[i], ARGV[i + 1])
   end
 end
-redis.call('SET', KEYS[1], ARGV[1])
-redis.call('SET', KEYS[2], ARGV[2])
+redis.call('SET', KEYS[2], ARGV[3])
+redis.call('SET', KEYS[3], ARGV[4])
 return 1

@@ -1,18 +1,24 @@
 """
 The group aggregates in Redis, as ready-to-send bytes.
 
-A projection of `group_aggregate` with a version of its own, `seq`: absolute values behind one compare-and-set, so
-that a slow writer never takes Redis back. Whatever happens to Redis, the tables fill it again under a new epoch.
+A projection of `group_aggregate` with a version of its own, `seq`. Whatever happens to Redis, the tables fill it again.
 
-Keys, all in one slot: `{ff}:epoch` (the live one), `{ff}:epochs` (how many were begun), and for the epoch E
-`{ff}:E:seq`, `{ff}:E:meta`, `{ff}:E:agg:METRIC:GROUP_BY:PERIOD`.
+Keys, all in one slot: `{ff}:epoch` (the live one), `{ff}:epochs` (the last one begun), and for the epoch E
+`{ff}:E:seq`, `{ff}:E:meta`, `{ff}:E:agg:METRIC:GROUP_BY:PERIOD`, and while it is filled `{ff}:E:count`.
+
+# Note [Redis never goes back]
+Redis is asked how far it is *before* the snapshot of the tables is taken: the tables are then at least as far, unless
+they were themselves restored to an earlier state. What changed after refresh `base` is written only where at least
+`base` is held, in the epoch that was asked: a fail-over that lost its tail falls short of `base`, and FLUSHALL leaves
+no epoch. A new epoch has a number no epoch had before, so that a slow writer of an old one writes into the void; it
+is pointed to only while the pointer is still the one found at first and every fragment counted is there.
+`tests/models/test_redis_views.py` tries all interleavings, and those of each rule left out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import resources
 from itertools import batched, groupby
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import psycopg
@@ -25,7 +31,7 @@ from projections.catalog import PROJECTIONS
 from queries.read_models.aggregate_fragment import render_fragment
 
 _SQL = load_statements("projections", "redis_views.sql")
-_WRITE = resources.files("projections").joinpath("redis_views.lua").read_text("utf-8")
+_LUA = load_statements("projections", "redis_views.lua")
 
 PREFIX = "{ff}"
 EPOCH_KEY = f"{PREFIX}:epoch"
@@ -36,6 +42,7 @@ MAX_CHANGES_IN_PLACE = 2_000
 
 _LOCK = 0x72_65_64_69_73
 _PIECE = 500
+_TRIES = 5
 
 
 def fragment_key(epoch: int, metric: str, group_by: str, period: str) -> str:
@@ -53,69 +60,115 @@ def meta_key(epoch: int) -> str:
     return f"{PREFIX}:{epoch}:meta"
 
 
+def count_key(epoch: int) -> str:
+    """The key of how many fragments of an epoch have been written, while it is being filled."""
+    return f"{PREFIX}:{epoch}:count"
+
+
+class _Held(NamedTuple):
+    """What Redis says it holds: the live epoch, the refresh that epoch has reached, and what it tells of freshness."""
+
+    epoch: int | None
+    seq: int | None
+    meta: str | None
+
+
+class _Step(NamedTuple):
+    """How many fragments were written, and whether to look again."""
+
+    written: int
+    again: bool
+
+
 def follow(connection: psycopg.Connection, redis: Redis) -> int:
     """
     This will bring Redis to the state of the aggregate tables and count the fragments written.
 
     Returns 0 when nothing is new. A Redis that lost data, or is ahead of the tables, is loaded anew by one worker
-    at a time; changes in place need no lock, the compare-and-set refuses the older of two writers.
+    at a time; changes in place need no lock. See Note [Redis never goes back].
     """
     schema = PROJECTIONS["figures"].schema
-    connection.isolation_level = IsolationLevel.REPEATABLE_READ
-    try:
-        with connection.transaction():
-            connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(schema)))
-            return _follow(connection, redis)
-    finally:
-        connection.isolation_level = None
+    written = 0
+    for _ in range(_TRIES):
+        held = _ask(redis)
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        try:
+            with connection.transaction():
+                connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(schema)))
+                step = _follow(connection, redis, held)
+        finally:
+            connection.isolation_level = None
+        written += step.written
+        if not step.again:
+            break
+    return written
 
 
-def _follow(connection: psycopg.Connection, redis: Redis) -> int:
+def _ask(redis: Redis) -> _Held:
+    epoch = _number(redis.get(EPOCH_KEY))
+    if epoch is None:
+        return _Held(None, None, None)
+    seq, meta = cast("list[bytes | None]", redis.mget(seq_key(epoch), meta_key(epoch)))
+    return _Held(epoch, _number(seq), None if meta is None else meta.decode())
+
+
+def _follow(connection: psycopg.Connection, redis: Redis, held: _Held) -> _Step:
     with connection.cursor(row_factory=dict_row) as cursor:
         freshness = cursor.execute(_SQL["freshness"]).fetchone()
         if freshness is None:
             raise LookupError("the figures' freshness row is missing; run migrate")
-        epoch = _number(redis.get(EPOCH_KEY))
-        held = None if epoch is None else _number(redis.get(seq_key(epoch)))
-        if epoch is None or held is None or held > freshness["seq"]:
-            return _load_epoch(cursor, redis, freshness)
-        if held == freshness["seq"]:
-            return 0
-        changes = cursor.execute(_SQL["count_changes"], {"after": held}).fetchone()
+        if held.epoch is None or held.seq is None or held.seq > freshness["seq"]:
+            return _load_epoch(cursor, redis, freshness, held)
+        if held.seq == freshness["seq"]:
+            # The tables may have been restored and have come to the same number another way.
+            if held.meta != freshness_text(freshness):
+                return _load_epoch(cursor, redis, freshness, held)
+            return _Step(0, again=False)
+        changes = cursor.execute(_SQL["count_changes"], {"after": held.seq}).fetchone()
         if changes is not None and changes["count"] > MAX_CHANGES_IN_PLACE:
-            return _load_epoch(cursor, redis, freshness)
-        fragments = dict(_fragments(epoch, cursor.execute(_SQL["changed_rows"], {"after": held})))
-        _write(redis, epoch, freshness, fragments)
-        return len(fragments)
+            return _load_epoch(cursor, redis, freshness, held)
+        fragments = dict(_fragments(held.epoch, cursor.execute(_SQL["changed_rows"], {"after": held.seq})))
+        return _change_in_place(redis, freshness, fragments, epoch=held.epoch, base=held.seq)
 
 
-def _load_epoch(cursor: psycopg.Cursor[DictRow], redis: Redis, freshness: Mapping[str, Any]) -> int:
-    """Fill a new epoch out of readers' sight, then point to it."""
+def _load_epoch(cursor: psycopg.Cursor[DictRow], redis: Redis, freshness: Mapping[str, Any], held: _Held) -> _Step:
+    """Fill a new epoch out of readers' sight, then point to it; whoever was turned away meanwhile is looked after."""
     lock = cursor.execute(_SQL["try_lock"], {"key": _LOCK}).fetchone()
     if lock is None or not lock["locked"]:
-        return 0
-    epoch = int(redis.incr(EPOCHS_KEY))
+        return _Step(0, again=False)
+    epoch = int(_run(redis, "begin_epoch", (EPOCHS_KEY,), ()))
     count = 0
     for piece in batched(_fragments(epoch, cursor.execute(_SQL["all_rows"])), _PIECE):
-        redis.mset(dict(piece))
+        keys, values = zip(*piece, strict=True)
+        _run(redis, "fill_epoch", (count_key(epoch), *keys), values)
         count += len(piece)
-    _write(redis, epoch, freshness, {})
-    redis.set(EPOCH_KEY, str(epoch))
-    _drop_other_epochs(redis, epoch)
-    return count
-
-
-def _write(redis: Redis, epoch: int, freshness: Mapping[str, Any], fragments: Mapping[str, bytes]) -> None:
-    redis.eval(
-        _WRITE,
-        2 + len(fragments),
-        seq_key(epoch),
-        meta_key(epoch),
-        *fragments,
-        freshness["seq"],
-        freshness_text(freshness),
-        *fragments.values(),
+    switched = _run(
+        redis,
+        "switch_epoch",
+        (EPOCH_KEY, count_key(epoch), seq_key(epoch), meta_key(epoch)),
+        ("" if held.epoch is None else held.epoch, epoch, count, freshness["seq"], freshness_text(freshness)),
     )
+    if switched:
+        _drop_epochs(redis, lambda number: number < epoch)
+    else:
+        _drop_epochs(redis, lambda number: number == epoch)
+    return _Step(count, again=True)
+
+
+def _change_in_place(
+    redis: Redis, freshness: Mapping[str, Any], fragments: Mapping[str, bytes], *, epoch: int, base: int
+) -> _Step:
+    written = _run(
+        redis,
+        "change_in_place",
+        (EPOCH_KEY, seq_key(epoch), meta_key(epoch), *fragments),
+        (epoch, base, freshness["seq"], freshness_text(freshness), *fragments.values()),
+    )
+    return _Step(len(fragments), again=False) if written else _Step(0, again=True)
+
+
+def _run(redis: Redis, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    return redis.eval(_LUA[name].decode(), len(keys), *keys, *arguments)
 
 
 def freshness_text(freshness: Mapping[str, Any]) -> str:
@@ -136,11 +189,14 @@ def _fragments(epoch: int, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[
         yield fragment_key(epoch, metric, group_by, period), render_fragment(groups) if groups else b""
 
 
-def _drop_other_epochs(redis: Redis, epoch: int) -> None:
-    kept = f"{PREFIX}:{epoch}:".encode()
-    old = (key for key in redis.scan_iter(f"{PREFIX}:*:*", count=1_000) if not key.startswith(kept))
-    for piece in batched(old, _PIECE):
+def _drop_epochs(redis: Redis, unwanted: Callable[[int], bool]) -> None:
+    keys = (key for key in redis.scan_iter(f"{PREFIX}:*:*", count=1_000) if unwanted(_epoch_of(key)))
+    for piece in batched(keys, _PIECE):
         redis.unlink(*piece)
+
+
+def _epoch_of(key: bytes) -> int:
+    return int(key.split(b":", 2)[1])
 
 
 def _number(raw: Any) -> int | None:

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from commands.event_log.sequence import sequence_pending
 from commands.sql import load_statements
-from projections.aggregates import is_stale, refresh
+from projections.aggregates import is_being_refreshed, is_stale, refresh
 from projections.catalog import PROJECTIONS
 from projections.projector import catch_up
 from projections.redis_views import follow
@@ -46,15 +46,15 @@ def refresh_figures(connection: psycopg.Connection, redis: Redis, *, clock: Cloc
     This will bring aggregates and Redis to what the shards have folded; a Redis that does not answer is left for later.
 
     Whoever finds another worker refreshing leaves: that worker looks again after it has let go, as in
-    Note [no lost wake-up].
+    Note [no lost wake-up]. It does so also where there was nothing to refresh: others were turned away all the same.
     """
     while True:
-        done = refresh(connection, now=clock())
+        refresh(connection, now=clock())
         try:
             follow(connection, redis)
         except RedisError:
             return
-        if done is None or not is_stale(connection):
+        if not is_stale(connection) or is_being_refreshed(connection):
             return
 
 
