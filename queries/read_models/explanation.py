@@ -38,6 +38,26 @@ class OperandRow(msgspec.Struct, frozen=True, kw_only=True):
     flags: Annotated[list[str], column("Remarks on quality and derivation.", example=[])]
 
 
+class SourceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact that was added to others, or taken from them, to make a value."""
+
+    sign: Annotated[int, column("1 where it was added, -1 where it was taken away.", example=1)]
+    concept: Annotated[str | None, column("XBRL concept of the fact.", example="us-gaap:NetIncomeLoss")]
+    period_start: Annotated[
+        date | None, column("First day the fact covers; null for an instant.", example="2022-09-25")
+    ]
+    period_end: Annotated[date, column("Last day the fact covers.", example="2023-07-01")]
+    value: Annotated[Decimal, column("Value of the fact.", example=74039000000)]
+    accession: Annotated[str, column("Filing it stands in.", example="0000320193-23-000077")]
+    url: Annotated[
+        str,
+        column(
+            "The filing's documents at the SEC.",
+            example="https://www.sec.gov/Archives/edgar/data/320193/000032019323000077/",
+        ),
+    ]
+
+
 class RevisionRow(msgspec.Struct, frozen=True, kw_only=True):
     """A value the metric had for this period during some time."""
 
@@ -102,6 +122,10 @@ class ExplanationRow(msgspec.Struct, frozen=True, kw_only=True):
         str | None, column("Formula a derived value was worked out by; null for a reported one.", example=None)
     ]
     operands: Annotated[list[OperandRow], column("What went into the formula.", example=[])]
+    sources: Annotated[
+        list[SourceRow],
+        column("The facts a value was added up from, such as a quarter taken out of a year; else empty.", example=[]),
+    ]
     revisions: Annotated[
         list[RevisionRow], column("Every value of this period in the order they became known.", example=[])
     ]
@@ -130,6 +154,7 @@ EXPLANATION = ReadModel(
             "unit",
             "accession",
             "concept",
+            "sources",
             "flags",
         ),
         "filing": ("cik", "accession", "form", "filed_on"),

@@ -18,7 +18,10 @@ class SeriesRow(msgspec.Struct, frozen=True, kw_only=True):
     unit: Annotated[str, column("Unit of the value: USD, USD/shares, shares, pure or days.", example="USD")]
     period: Annotated[
         str | None,
-        column("Calendar period the value stands for: CY2023, CY2023Q3, CY2023Q3I (an instant).", example="CY2023"),
+        column(
+            "Calendar period the value stands for: CY2023, CY2023Q3, CY2023Q3TTM, CY2023Q3I (an instant).",
+            example="CY2023",
+        ),
     ]
     period_start: Annotated[
         date | None, column("First day of the company's own period; null for an instant.", example="2022-09-25")

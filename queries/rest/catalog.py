@@ -6,7 +6,7 @@ from queries.read_models.aggregate import AGGREGATE
 from queries.read_models.company import COMPANY
 from queries.read_models.data_status import DATA_STATUS
 from queries.read_models.declaration import ReadModel, columns_of
-from queries.read_models.explanation import EXPLANATION, OperandRow, RevisionRow
+from queries.read_models.explanation import EXPLANATION, OperandRow, RevisionRow, SourceRow
 from queries.read_models.filing import FILING
 from queries.read_models.metric import METRIC
 from queries.read_models.search_hit import SEARCH_HIT
@@ -207,6 +207,7 @@ OPERATIONS: tuple[Operation, ...] = (
         example=_example(
             EXPLANATION,
             revisions=[{column.name: column.example for column in columns_of(RevisionRow)}],
+            sources=[{column.name: column.example for column in columns_of(SourceRow)}],
             operands=[{column.name: column.example for column in columns_of(OperandRow)}],
         ),
         errors=(404, 409),

@@ -1,4 +1,4 @@
-"""Periods in the words of a reader: CY2023, CY2023Q3, CY2023Q3I, FY2023, FY2023Q2, or the day a period ends."""
+"""Periods in a reader's words: CY2023, CY2023Q3, CY2023Q3I, CY2023Q3TTM, FY2023, FY2023Q2, or the day one ends."""
 
 import re
 from datetime import date
@@ -6,23 +6,25 @@ from typing import Literal
 
 import msgspec
 
-PERIOD_PATTERN = r"^(CY\d{4}(Q[1-4]I?)?|FY\d{4}(Q[1-4])?|\d{4}-\d{2}-\d{2})$"
+PERIOD_PATTERN = r"^(CY\d{4}(Q[1-4](I|TTM)?)?|FY\d{4}(Q[1-4])?|\d{4}-\d{2}-\d{2})$"
 """What readers are told a period looks like; lower case is read as well."""
 
-_FORM = re.compile(r"(?P<kind>CY|FY)(?P<year>\d{4})(?:Q(?P<quarter>[1-4])(?P<instant>I)?)?", re.IGNORECASE)
+_FORM = re.compile(r"(?P<kind>CY|FY)(?P<year>\d{4})(?:Q(?P<quarter>[1-4])(?P<suffix>I|TTM)?)?", re.IGNORECASE)
 
 
 class AskedPeriod(msgspec.Struct, frozen=True, kw_only=True):
     """
     A period as it was asked for.
 
-    `calendar` and `fiscal` ones have a year and perhaps a quarter; an `end` names the day a company's own period ends.
+    `calendar` and `fiscal` ones have a year and perhaps a quarter, `trailing` ones are the twelve months up to its end;
+    an `end` names the day a company's own period ends.
     """
 
     kind: Literal["calendar", "fiscal", "end"]
     year: int
     quarter: int | None = None
     instant: bool = False
+    trailing: bool = False
     end: date | None = None
 
     @property
@@ -32,7 +34,8 @@ class AskedPeriod(msgspec.Struct, frozen=True, kw_only=True):
             return self.end.isoformat()
         prefix = "CY" if self.kind == "calendar" else "FY"
         quarter = f"Q{self.quarter}" if self.quarter else ""
-        return f"{prefix}{self.year}{quarter}{'I' if self.instant else ''}"
+        suffix = "I" if self.instant else "TTM" if self.trailing else ""
+        return f"{prefix}{self.year}{quarter}{suffix}"
 
 
 def read_period(text: str) -> AskedPeriod:
@@ -46,12 +49,14 @@ def read_period(text: str) -> AskedPeriod:
     if match:
         quarter = match["quarter"]
         kind: Literal["calendar", "fiscal"] = "calendar" if match["kind"].upper() == "CY" else "fiscal"
-        if not (kind == "fiscal" and match["instant"]):
+        suffix = (match["suffix"] or "").upper()
+        if not (kind == "fiscal" and suffix):
             return AskedPeriod(
                 kind=kind,
                 year=int(match["year"]),
                 quarter=int(quarter) if quarter else None,
-                instant=bool(match["instant"]),
+                instant=suffix == "I",
+                trailing=suffix == "TTM",
             )
     try:
         end = date.fromisoformat(text.strip())

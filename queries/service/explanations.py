@@ -10,10 +10,10 @@ import msgspec
 from queries.connections import ReadSources, Snapshot
 from queries.errors import QueryError
 from queries.metrics.catalogue import Metric, formula_of, load_catalogue
-from queries.metrics.formula import Operand
+from queries.metrics.formula import Formula, Operand
 from queries.metrics.periods import fiscal_label, year_before
 from queries.read_models.aggregate_fragment import plain
-from queries.read_models.explanation import EXPLANATION, ExplanationRow, OperandRow, RevisionRow
+from queries.read_models.explanation import EXPLANATION, ExplanationRow, OperandRow, RevisionRow, SourceRow
 from queries.read_models.filing import document_url
 from queries.service.arguments import AsOf, Query, argument
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
@@ -35,7 +35,8 @@ class ExplainQuery(Query, frozen=True, kw_only=True):
     period: Annotated[
         AskedPeriod,
         argument(
-            "A calendar period (CY2023, CY2023Q3, CY2023Q3I), a fiscal one (FY2023, FY2023Q2), or the day it ends.",
+            "A calendar period (CY2023, CY2023Q3, CY2023Q3I, CY2023Q3TTM), a fiscal one (FY2023, FY2023Q2), or the day "
+            "it ends.",
             example="CY2023",
             pattern=PERIOD_PATTERN,
             read=read_period,
@@ -59,13 +60,24 @@ class _Version(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     accession: str
     concept: str | None
+    sources: str | None
     flags: list[str]
     form: str | None
     filed_on: date | None
 
     @property
-    def span(self) -> tuple[date, int]:
-        return self.period_end, self.duration_days
+    def span(self) -> tuple[date, int, str]:
+        return self.period_end, self.duration_days, self.period_type
+
+    @property
+    def formula(self) -> Formula | None:
+        """The formula the value was worked out by; None where it was read from facts."""
+        return None if self.concept or self.sources else formula_of(self.metric)
+
+    def fiscal(self, company: Company) -> tuple[int, str] | None:
+        """The company's own name for the period; twelve months go by the day they end on."""
+        days = 0 if self.period_type == "ttm" else self.duration_days
+        return fiscal_label(self.period_end, days, company.latest_fiscal_year_end)
 
     def stands_at(self, instant: datetime | None) -> bool:
         if instant is None:
@@ -87,7 +99,7 @@ async def explain_value(sources: ReadSources, query: ExplainQuery) -> Result:
         company = await find_company(snapshot, query.company)
         versions = await _versions(snapshot, cik=company.cik, metrics=(metric.key,))
         version = _chosen(versions, company=company, metric=metric, period=period, as_of=query.as_of)
-        formula = None if version.concept else formula_of(metric.key)
+        formula = version.formula
         operands: list[OperandRow] = []
         if formula is not None:
             needed = sorted(formula.operands())
@@ -145,17 +157,16 @@ def _chosen(
 
 
 def _is_meant(version: _Version, *, period: AskedPeriod, company: Company) -> bool:
-    if period.end is not None:
-        return version.period_end == period.end
     if period.kind == "calendar":
         return version.period == period.label
-    fiscal = fiscal_label(version.period_end, version.duration_days, company.latest_fiscal_year_end)
     if version.period_type == "ttm":
         return False
+    if period.end is not None:
+        return version.period_end == period.end
     wanted = f"Q{period.quarter}" if period.quarter else "FY"
     if version.duration_days == 0 and wanted == "Q4":
         wanted = "FY"
-    return fiscal == (period.year, wanted)
+    return version.fiscal(company) == (period.year, wanted)
 
 
 def _unknown_value(
@@ -188,20 +199,19 @@ def _near(label: str, period: AskedPeriod) -> tuple[int, int, str]:
 
 def _operand(operand: Operand, *, result: _Version, versions: Iterable[_Version], company: Company) -> OperandRow:
     metric = load_catalogue().by_key()[operand.metric]
-    days = 0 if metric.over == "instant" else result.duration_days
+    over = metric.over
+    kind = "instant" if over == "instant" else "ttm" if operand.span == "ttm" else result.period_type
     day = year_before(result.period_end, operand.years_ago)
     alike = [
         version
         for version in versions
         if version.metric == operand.metric
         and version.stands_at(result.known_from)
-        and (version.duration_days == 0) == (days == 0)
-        and (version.period_type == result.period_type or days == 0)
+        and version.period_type == kind
+        and (version.duration_days == 0) == (over == "instant")
     ]
-    if operand.years_ago:
-        near = [version for version in alike if abs(version.period_end - day) <= _COUNTERPART_REACH]
-    else:
-        near = [version for version in alike if version.span == (result.period_end, days)]
+    reach = _COUNTERPART_REACH if operand.years_ago else timedelta(0)
+    near = [version for version in alike if abs(version.period_end - day) <= reach]
     role = f"years_ago:{operand.years_ago}" if operand.years_ago else "ttm" if operand.span == "ttm" else "value"
     if not near:
         return OperandRow(
@@ -221,8 +231,8 @@ def _operand(operand: Operand, *, result: _Version, versions: Iterable[_Version]
             url=None,
             flags=["counted_as_zero" if operand.optional else "not_reported"],
         )
-    version = min(near, key=lambda v: (abs(v.period_end - day), abs(v.duration_days - days)))
-    formula = None if version.concept else formula_of(metric.key)
+    version = min(near, key=lambda v: (abs(v.period_end - day), abs(v.duration_days - result.duration_days)))
+    formula = version.formula
     return OperandRow(
         metric=metric.key,
         role=role,
@@ -242,6 +252,32 @@ def _operand(operand: Operand, *, result: _Version, versions: Iterable[_Version]
     )
 
 
+class _Source(msgspec.Struct, frozen=True, kw_only=True):
+    sign: int
+    concept: str | None
+    start: date | None
+    end: date
+    value: Decimal
+    accession: str
+
+
+def _sources(company: Company, version: _Version) -> list[SourceRow]:
+    if version.sources is None:
+        return []
+    return [
+        SourceRow(
+            sign=source.sign,
+            concept=source.concept,
+            period_start=source.start,
+            period_end=source.end,
+            value=plain(source.value),
+            accession=source.accession,
+            url=document_url(cik=company.cik, accession=source.accession),
+        )
+        for source in msgspec.json.decode(version.sources, type=list[_Source])
+    ]
+
+
 def _row(
     company: Company,
     metric: Metric,
@@ -251,7 +287,7 @@ def _row(
     operands: list[OperandRow],
     history: Sequence[_Version],
 ) -> ExplanationRow:
-    fiscal = fiscal_label(version.period_end, version.duration_days, company.latest_fiscal_year_end)
+    fiscal = version.fiscal(company)
     return ExplanationRow(
         company=company.display,
         cik=company.cik,
@@ -274,6 +310,7 @@ def _row(
         url=document_url(cik=company.cik, accession=version.accession),
         formula=formula,
         operands=operands,
+        sources=_sources(company, version),
         revisions=[
             RevisionRow(
                 revision=past.revision,

@@ -22,15 +22,15 @@ from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
 
 _SQL = load_statements("series.sql")
-_LABEL = re.compile(r"CY(\d{4})(?:Q([1-4])I?)?")
+_LABEL = re.compile(r"CY(\d{4})(?:Q([1-4])(?:I|TTM)?)?")
 _DEFAULT_PERIODS = 10
-_TYPICAL_DAYS = {"annual": 365, "quarterly": 91}
+_TYPICAL_DAYS = {"annual": 365, "quarterly": 91, "ttm": 91}
 
 MAX_COMPANIES = 20
 MAX_METRICS = 12
 MAX_PERIODS = 60
 
-PeriodTypes = Literal["annual", "quarterly", "instant"]
+PeriodTypes = Literal["annual", "quarterly", "ttm", "instant"]
 View = Literal["latest", "first", "as_of"]
 
 Metrics = Annotated[
@@ -50,7 +50,7 @@ class PeriodsAsked(Query, frozen=True, kw_only=True, rename={"from_": "from"}):
     period_type: Annotated[
         PeriodTypes,
         argument(
-            "annual or quarterly periods; balances are those at the ends of these periods. "
+            "annual, quarterly, or ttm (twelve months up to each quarter's end); balances are those at these ends. "
             "instant: balances at every quarter end.",
             example="annual",
         ),
@@ -293,7 +293,7 @@ def _compare(value: _Value, bound: AskedPeriod, *, company: Company) -> int:
     if bound.end is not None:
         return (value.period_end > bound.end) - (value.period_end < bound.end)
     if bound.kind == "fiscal":
-        fiscal = fiscal_label(value.period_end, value.duration_days, company.latest_fiscal_year_end)
+        fiscal = _fiscal(value, company)
         at = (fiscal[0], 4 if fiscal[1] == "FY" else int(fiscal[1][1])) if fiscal else (value.period_end.year, 4)
     else:
         match = _LABEL.fullmatch(value.period or "")
@@ -310,7 +310,7 @@ def _stands_before(value: _Value, held: _Value) -> bool:
 
 
 def _row(company: Company, value: _Value) -> SeriesRow:
-    fiscal = fiscal_label(value.period_end, value.duration_days, company.latest_fiscal_year_end)
+    fiscal = _fiscal(value, company)
     return SeriesRow(
         company=company.display,
         cik=company.cik,
@@ -328,6 +328,12 @@ def _row(company: Company, value: _Value) -> SeriesRow:
     )
 
 
+def _fiscal(value: _Value, company: Company) -> tuple[int, str] | None:
+    # Twelve months that end in the midst of a fiscal year go by the day they end on.
+    days = 0 if value.period_type == "ttm" else value.duration_days
+    return fiscal_label(value.period_end, days, company.latest_fiscal_year_end)
+
+
 def _absent(
     company: Company, metric: Metric, *, slot: _Slot, beside: Sequence[_Value], period_type: PeriodTypes
 ) -> SeriesRow:
@@ -335,15 +341,16 @@ def _absent(
     instant = metric.over == "instant"
     alike = next((value for value in beside if (value.duration_days == 0) == instant), None)
     end = (alike or beside[0]).period_end
-    days = 0 if instant else alike.duration_days if alike else _TYPICAL_DAYS[period_type]
+    days = 0 if instant or period_type == "ttm" else alike.duration_days if alike else _TYPICAL_DAYS[period_type]
     fiscal = fiscal_label(end, days, company.latest_fiscal_year_end)
     year, quarter = slot
+    label = f"CY{year}Q{quarter}{'TTM' if period_type == 'ttm' else ''}" if quarter else f"CY{year}"
     return SeriesRow(
         company=company.display,
         cik=company.cik,
         metric=metric.key,
         unit=metric.unit,
-        period=calendar_label(end, 0)[0] if instant else f"CY{year}Q{quarter}" if quarter else f"CY{year}",
+        period=calendar_label(end, 0)[0] if instant else label,
         period_start=alike.period_start if alike else None,
         period_end=end,
         fiscal_year=fiscal[0] if fiscal else None,

@@ -3,9 +3,10 @@
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
-from tests.fixtures.figures import RESTATER
+from tests.fixtures.figures import RESTATER, write_twelve_months
 
 
 async def explained(client: httpx.AsyncClient, **asked: Any) -> dict[str, Any]:
@@ -41,6 +42,21 @@ class TestExplanation:
             (1000, "2023-02-10T21:00:00Z", "2024-02-09T21:00:00Z"),
             (900, "2024-02-09T21:00:00Z", None),
         ]
+
+    async def test_of_twelve_months_names_the_facts_they_were_added_up_from(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection
+    ) -> None:
+        write_twelve_months(figures)
+
+        row = await explained(client, company="AAPL", metric="revenue", period="CY2023Q2TTM")
+
+        assert sum(fact["sign"] * fact["value"] for fact in row["sources"]) == row["value"] == 383933000000
+        assert [fact["accession"] for fact in row["sources"]] == [
+            "0000320193-22-000108",
+            "0000320193-23-000077",
+            "0000320193-22-000070",
+        ]
+        assert (row["formula"], row["operands"]) == (None, [])
 
     async def test_as_of_a_day_knows_nothing_later(self, client: httpx.AsyncClient) -> None:
         row = await explained(client, company=RESTATER, metric="revenue", period="CY2022", as_of="2023-12-31")

@@ -6,7 +6,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.fixtures.figures import RESTATER
+from tests.fixtures.figures import RESTATER, write_twelve_months
 
 
 async def values(client: httpx.AsyncClient, company: object, **asked: Any) -> list[tuple[Any, ...]]:
@@ -132,6 +132,17 @@ class TestOtherPeriods:
         found = await values(client, RESTATER, metrics="revenue", period_type="quarterly")
 
         assert found == [("revenue", "CY2022Q4", 260)]
+
+    async def test_twelve_months_stand_with_the_quarter_they_end_with(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection
+    ) -> None:
+        write_twelve_months(figures)
+
+        answer = await client.get("/v1/companies/AAPL/series", params={"metrics": "revenue", "period_type": "ttm"})
+
+        (row,) = answer.json()["data"]
+        assert (row["period"], row["fiscal_year"], row["fiscal_period"]) == ("CY2023Q2TTM", 2023, "Q3")
+        assert row["value"] == 383933000000
 
     async def test_instants_leave_durations_out_and_say_so(self, client: httpx.AsyncClient) -> None:
         answer = await client.get(

@@ -11,6 +11,7 @@ from queries.service.asked_period import AskedPeriod, read_period
         ("CY2023", AskedPeriod(kind="calendar", year=2023)),
         ("cy2023q3", AskedPeriod(kind="calendar", year=2023, quarter=3)),
         (" CY2023Q3I ", AskedPeriod(kind="calendar", year=2023, quarter=3, instant=True)),
+        ("CY2023Q3TTM", AskedPeriod(kind="calendar", year=2023, quarter=3, trailing=True)),
         ("FY2023", AskedPeriod(kind="fiscal", year=2023)),
         ("FY2023Q2", AskedPeriod(kind="fiscal", year=2023, quarter=2)),
     ],
