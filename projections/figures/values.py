@@ -1,6 +1,6 @@
 """Metric values, the checks and the splits: what a batch changes of them, and nothing else."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -72,7 +72,7 @@ def write_splits(connection: psycopg.Connection, batch: Batch) -> None:
             copies: Iterable[Copy] = _copies_in(connection, cik, ALL_TIME, sorted(SHARE_CONCEPTS))
             connection.execute(_SQL["delete_splits"], {"cik": cik})
         else:
-            copies = _copies_of_batch(batch, cik)
+            copies = _copies_of_batch(batch, cik, concepts=SHARE_CONCEPTS)
         rows.extend(
             (str(cik), split.known_from.isoformat(), format(split.ratio, "f"), split.accession)
             for split in find_splits(copies)
@@ -155,10 +155,11 @@ def _copies_in(
     return copies
 
 
-def _copies_of_batch(batch: Batch, cik: int) -> Iterator[Copy]:
+def _copies_of_batch(batch: Batch, cik: int, *, concepts: Collection[str] | None = None) -> Iterator[Copy]:
     for key, facts in batch.facts.items():
         if key[0] == cik:
-            yield from copies_of(batch.filings[key], facts)
+            wanted = facts if concepts is None else [each for each in facts if each[0] in concepts]
+            yield from copies_of(batch.filings[key], wanted)
 
 
 def _values_in(connection: psycopg.Connection, cik: int, windows: Sequence[Window]) -> dict[ValueKey, MetricVersion]:

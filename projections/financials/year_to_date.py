@@ -18,7 +18,7 @@ from projections.financials.copies import (
 )
 from projections.financials.reported import in_one_unit, is_undisputed, preferred_concepts
 from projections.financials.rounding import rounded
-from projections.financials.timeline import Finding, Source, Timeline, Version, at, boundaries, covers, trace
+from projections.financials.timeline import Finding, Source, Timeline, Version, at, boundaries, covers, overlay, trace
 from queries.metrics.catalogue import Metric
 from queries.metrics.periods import LONGEST_YEAR_DAYS, period_type, year_before
 
@@ -129,13 +129,17 @@ def trailing_timelines(
     `reported` holds the metric's stated years, `quarters` its quarters, stated or from year-to-date values.
     """
     years = _by_end(span for span in reported if span.kind == "annual")
-    quarters_by_end = sorted(span for span in quarters if span.kind == "quarterly")
+    quarters_by_end = _by_end(quarters)
+    ordered = sorted(quarters)
     sums = _sums(copies)
     timelines = {}
     for end in ends:
         stated = [reported[span] for span in sorted(years.get(end, ()), key=lambda span: abs(span.days - 365))]
-        chains = [[(span, quarters[span]) for span in chain] for chain in _chains(end, quarters_by_end)]
-        timeline = _trailing_timeline(metric, copies, stated, sums.get(end, []), chains)
+        timeline = _added_up(metric, copies, stated, sums.get(end, []))
+        last_quarters = [quarters[span] for span in quarters_by_end.get(end, ())]
+        if last_quarters and not covers(timeline, min(quarter[0].known_from for quarter in last_quarters)):
+            chains = [[(span, quarters[span]) for span in chain] for chain in _chains(end, ordered)]
+            timeline = overlay(timeline, _from_quarters(chains))
         if timeline:
             timelines[trailing_span(end)] = timeline
     return timelines
@@ -196,12 +200,10 @@ def _chains_back(day: date, reach: timedelta, quarters: list[Span], count: int) 
             yield (span, *rest)
 
 
-def _trailing_timeline(
-    metric: Metric, copies: SpanCopies, stated: list[Timeline], sums: list[_Sum], chains: Sequence[_Chain]
-) -> Timeline:
+def _added_up(metric: Metric, copies: SpanCopies, stated: list[Timeline], sums: list[_Sum]) -> Timeline:
+    """Twelve months that are a stated year, or made of one and two spans to date."""
     involved = [copy for way in sums for span in way.spans() for copy in copies[span]]
-    of_chains = [timeline for chain in chains for _, timeline in chain]
-    instants = boundaries((*stated, *of_chains)) | instants_of(involved)
+    instants = boundaries(stated) | instants_of(involved)
     if len(stated) == 1 and covers(stated[0], min(instants)):
         return stated[0]
 
@@ -209,13 +211,17 @@ def _trailing_timeline(
         for timeline in stated:
             if version := at(timeline, instant):
                 return version.finding()
-        for way in sums:
-            if found := _year_to_date_sum(metric, copies, way, instant):
-                return found
-        return next((found for chain in chains if (found := _sum_of_quarters(chain, instant))), None)
+        return next((found for way in sums if (found := _year_to_date_sum(metric, copies, way, instant))), None)
 
     settled = not stated and len(sums) == 1 and all(is_undisputed(copies[span]) for span in sums[0].spans())
-    return trace(instants, find, is_final=lambda found: settled and "from_quarters" not in found.flags)
+    return trace(instants, find, is_final=lambda found: settled)
+
+
+def _from_quarters(chains: Sequence[_Chain]) -> Timeline:
+    def find(instant: datetime) -> Finding | None:
+        return next((found for chain in chains if (found := _sum_of_quarters(chain, instant))), None)
+
+    return trace(boundaries(timeline for chain in chains for _, timeline in chain), find)
 
 
 def _year_to_date_sum(metric: Metric, copies: SpanCopies, way: _Sum, instant: datetime) -> Finding | None:
