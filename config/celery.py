@@ -3,13 +3,14 @@
 import os
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.signals import worker_process_init, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
 
 from config.ready import announce_ready
+from projections.memory import expect_many_plain_objects
 
 app = Celery("factfold", broker=settings.FACTFOLD.redis_url)
 # For every thread: without this `current_app` is known only to the thread that made it.
@@ -26,6 +27,12 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"global_keyprefix": "{ff-celery}:", "socket_keepalive": True},
 )
+
+
+@worker_process_init.connect
+def spare_the_collector(**_: object) -> None:
+    """This will make each process of the worker ready for batches of many facts."""
+    expect_many_plain_objects()
 
 
 @worker_ready.connect

@@ -19,6 +19,7 @@ from commands.event_log.sequence import sequence_pending
 from commands.publishing import DoorbellUnreachable, publish_pending
 from config.env import Settings
 from config.ready import announce_ready
+from projections.memory import expect_many_plain_objects
 from projections.sweeper import sweep
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class Loop:
 
 def run_worker(settings: Settings) -> None:
     """This will run all loops until SIGTERM or Ctrl-C; the step under way is finished first."""
+    expect_many_plain_objects()
     stopping = threading.Event()
     failures: list[str] = []
 

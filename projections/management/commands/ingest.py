@@ -1,6 +1,5 @@
 """`manage.py ingest`: from files to events."""
 
-import gc
 import signal
 import sys
 import time
@@ -33,6 +32,8 @@ SOURCES: dict[str, Callable[[Iterable[Path]], Reading]] = {
 ALL_IN, SOME_SKIPPED, NOTHING_USABLE, INTERRUPTED = 0, 1, 2, 130
 _MOST_REPORTED = 200
 
+from projections.memory import expect_many_plain_objects
+
 
 class Command(BaseCommand):
     # Django's own checks would load the whole read side, at the price of a few thousand filings.
@@ -49,9 +50,7 @@ class Command(BaseCommand):
         parser.add_argument("--wait", action="store_true", help="return only when the figures can be read")
 
     def handle(self, *args: object, **options: Any) -> None:
-        # Facts are millions of small objects without cycles: looking for cycles as often as usual costs a fifth more.
-        gc.freeze()
-        gc.set_threshold(200_000, 20, 50)
+        expect_many_plain_objects()
         tally = Tally()
         started = time.monotonic()
         before = signal.signal(signal.SIGTERM, _interrupt)
