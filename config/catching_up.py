@@ -12,27 +12,34 @@ from projections.redis_views import EPOCH_KEY, seq_key
 
 
 class Progress(NamedTuple):
-    """`position`: of the newest committed event, counting those not yet sequenced; `readable`: what readers see."""
+    """
+    `position`: of the newest committed event, counting those not yet sequenced; `folded`: how many events are in the
+    tables; `done`: readers see all of them, in aggregates and Redis too.
+    """
 
     position: int
-    readable: int
+    folded: int
     done: bool
 
 
 def read_progress(database_url: str, redis_url: str) -> Progress:
     """This will compare the log with the tables, and the tables with Redis."""
+    figures = PROJECTIONS["figures"]
     with psycopg.connect(database_url, autocommit=True) as connection:
         query = sql.SQL(
             """
             select (select coalesce(max(position), 0) from events.log) + (select count(*) from events.pending),
+                   (select sum(shard_seq) from projections.checkpoint where name = %(name)s and version = %(version)s),
                    position, seq
             from {}.freshness
             """
         )
-        row = connection.execute(query.format(sql.Identifier(PROJECTIONS["figures"].schema))).fetchone()
-    committed, readable, refreshes = row or (0, 0, 0)
+        row = connection.execute(
+            query.format(sql.Identifier(figures.schema)), {"name": figures.name, "version": figures.version}
+        ).fetchone()
+    committed, folded, readable, refreshes = row or (0, 0, 0, 0)
     done = committed == readable and (refreshes == 0 or _redis_follows(redis_url, refreshes))
-    return Progress(committed, readable, done)
+    return Progress(committed, int(folded or 0), done)
 
 
 def _redis_follows(redis_url: str, refreshes: int) -> bool:

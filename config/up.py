@@ -265,18 +265,22 @@ def _wait_for_figures(supervisor: Supervisor, database_url: str, redis_url: str)
     begun = time.monotonic()
     told: Progress | None = None
     while True:
-        progress = read_progress(database_url, redis_url)
+        supervisor.restart_dead()
+        try:
+            progress = read_progress(database_url, redis_url)
+        except psycopg.OperationalError:
+            # The server died and is being started again, or a given one is away for a moment.
+            progress = told or Progress(0, 0, done=False)
         if progress.done:
             if progress.position:
                 say(f"figures: up to date at position {progress.position} ({time.monotonic() - begun:.1f} s)")
             return
-        if told is None or progress.readable - told.readable >= max(1, progress.position // 10):
-            say(f"figures: {progress.readable} of {progress.position} events readable ...")
+        if told is None or progress.folded - told.folded >= max(1, progress.position // 10):
+            say(f"figures: {progress.folded} of {progress.position} events folded ...")
             told = progress
         if time.monotonic() - begun > _FIGURES_PATIENCE_SECONDS:
             say("figures: still being worked out; `manage.py status` tells how far they are")
             return
-        supervisor.restart_dead()
         time.sleep(_WATCH_SECONDS)
 
 
