@@ -1,0 +1,525 @@
+"""
+The rules of docs/figures.md a second time: plain, slow and without a database, to be compared with the read tables.
+
+Written from the document alone. One call answers for one instant, from the copies known then and nothing else.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
+
+from queries.metrics.catalogue import Metric, load_catalogue
+from tests.oracle.copies import Copy
+
+DAY = timedelta(days=1)
+PERIODIC = {"10-K", "10-Q", "10-KT", "10-QT", "20-F", "40-F", "6-K"}
+GRACE_DAYS = 20
+SEAM_DAYS = 5
+LONGEST_YEAR_DAYS = 381
+TWELVE_DECIMALS = Decimal(1).scaleb(-12)
+
+Span = tuple[date | None, date]
+Key = tuple[str, str, date | None, date]
+"""Metric, period type (annual, quarterly, ttm, instant), start (None for an instant), end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A value in its unit; `concept` is None where a formula made it. `span` is the period it covers."""
+
+    value: Decimal
+    unit: str
+    concept: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Vintage:
+    """The reporting cycle of a copy and whether it is an amendment that changed a value; the larger is the newer."""
+
+    cycle: int
+    amended: bool
+
+    def age(self) -> tuple[int, bool]:
+        return self.cycle, self.amended
+
+
+class NoValue(Exception):
+    """A formula has no result."""
+
+
+def company_values(copies: Iterable[Copy], *, sic: str | None, as_of: datetime) -> dict[Key, tuple[Decimal, str]]:
+    """This will give the value and unit of every metric for every period, as known at an instant."""
+    company = _Company(copies, sic=sic, as_of=as_of)
+    answers: dict[Key, tuple[Decimal, str]] = {}
+    for metric in load_catalogue().metrics:
+        for period_type in ("instant",) if metric.over == "instant" else ("annual", "quarterly", "ttm"):
+            for figure in company.figures(metric.key, period_type):
+                start, end = figure.span
+                answers[metric.key, period_type, start, end] = figure.value, figure.unit
+    return answers
+
+
+def period_class(start: date | None, end: date) -> str:
+    """This will say by its length alone what a span is: instant, quarterly, annual or other."""
+    if start is None:
+        return "instant"
+    days = (end - start).days + 1
+    if 81 <= days <= 101 or 111 <= days <= 121:
+        return "quarterly"
+    return "annual" if 351 <= days <= 381 else "other"
+
+
+def same_day_years_before(day: date, years: int) -> date:
+    """This will give the same day so many years earlier, the 28th for a 29 February."""
+    if (day.month, day.day) == (2, 29):
+        day -= DAY
+    return day.replace(year=day.year - years)
+
+
+class _Company:
+    def __init__(self, copies: Iterable[Copy], *, sic: str | None, as_of: datetime) -> None:
+        self.metrics = load_catalogue().by_key()
+        self.kinds = _kinds_of_company(sic)
+        self.by_concept: dict[str, dict[Span, list[Copy]]] = {}
+        self.own_end: dict[str, date] = {}
+        for copy in sorted(copies, key=_newest_last):
+            if copy.known_at > as_of or (copy.withdrawn_at is not None and copy.withdrawn_at <= as_of):
+                continue
+            self.by_concept.setdefault(copy.concept, {}).setdefault((copy.start, copy.end), []).append(copy)
+            if period_class(copy.start, copy.end) in ("quarterly", "annual") and copy.end <= copy.filed_on:
+                self.own_end[copy.accession] = max(copy.end, self.own_end.get(copy.accession, copy.end))
+        self._candidates: dict[str, dict[Span, list[Copy]]] = {}
+        self._known: dict[tuple[str, str, Span], Figure | None] = {}
+        self._twelve: dict[tuple[str, date], Figure | None] = {}
+        self._quarters: dict[str, dict[Span, Figure]] = {}
+        self._all: dict[tuple[str, str], list[Figure]] = {}
+        self.ends = {
+            end
+            for metric in self.metrics.values()
+            if metric.over == "duration"
+            for kind in ("annual", "quarterly")
+            for _, end in self.spans(metric.key, kind)
+        }
+
+    # Which periods there are
+
+    def figures(self, key: str, period_type: str) -> list[Figure]:
+        """This will give every figure of a metric over periods of one type."""
+        if (key, period_type) not in self._all:
+            if period_type == "ttm":
+                found = [self.twelve_months(key, end) for end in sorted(self.ends)]
+            else:
+                found = [self.figure(key, period_type, span) for span in sorted(self.spans(key, period_type), key=str)]
+            self._all[key, period_type] = [figure for figure in found if figure is not None]
+        return self._all[key, period_type]
+
+    def spans(self, key: str, period_type: str, seen: frozenset[str] = frozenset()) -> set[Span]:
+        """This will give the periods for which a metric or, where it has a formula, its operands have anything."""
+        metric = self.metrics[key]
+        found = {span for span in self.candidates(metric) if period_class(*span) == period_type}
+        if period_type == "quarterly":
+            found |= set(self.quarters_from_year_to_date(metric))
+        if metric.formula is not None:
+            for operand in _operands(metric.formula) - seen - {key}:
+                if self.metrics[operand].over == metric.over:
+                    found |= self.spans(operand, period_type, seen | {key})
+        return found
+
+    def candidates(self, metric: Metric) -> dict[Span, list[Copy]]:
+        """This will give by period the copies that rules 1 and 2 leave, the newest last."""
+        if metric.key not in self._candidates:
+            by_span: dict[Span, list[Copy]] = {}
+            for concept in metric.concepts:
+                for span, copies in self.by_concept.get(concept, {}).items():
+                    if (span[0] is None) == (metric.over == "instant"):
+                        fitting = [copy for copy in copies if _fits(copy.unit, metric.unit)]
+                        by_span.setdefault(span, []).extend(fitting)
+            trusted = {span: _one_unit_a_filing(_most_trusted(copies), metric) for span, copies in by_span.items()}
+            self._candidates[metric.key] = {
+                span: sorted(copies, key=_newest_last) for span, copies in trusted.items() if copies
+            }
+        return self._candidates[metric.key]
+
+    # One figure
+
+    def figure(self, key: str, period_type: str, span: Span) -> Figure | None:
+        """This will give a metric over one annual, quarterly or instant period: reported, from year to date, worked out."""
+        place = (key, period_type, span)
+        if place not in self._known:
+            self._known[place] = None  # whoever asks again on the way is its own operand
+            self._known[place] = self._figure(self.metrics[key], period_type, span)
+        return self._known[place]
+
+    def _figure(self, metric: Metric, period_type: str, span: Span) -> Figure | None:
+        if self.not_applicable(metric):
+            return None
+        copies = self.candidates(metric).get(span)
+        if copies:
+            return _reported(metric, copies)
+        if period_type == "quarterly" and span in self.quarters_from_year_to_date(metric):
+            return self.quarters_from_year_to_date(metric)[span]
+        return self.worked_out(metric, period_type, span)
+
+    def not_applicable(self, metric: Metric) -> bool:
+        return any(kind in metric.not_for for kind in self.kinds)
+
+    # Quarters from year to date
+
+    def quarters_from_year_to_date(self, metric: Metric) -> dict[Span, Figure]:
+        """This will give every quarter that is the difference of two spans that begin on the same day."""
+        if metric.key not in self._quarters:
+            self._quarters[metric.key] = self._quarters_from_year_to_date(metric) if metric.additive else {}
+        return self._quarters[metric.key]
+
+    def _quarters_from_year_to_date(self, metric: Metric) -> dict[Span, Figure]:
+        found: dict[Span, list[tuple[tuple[int, bool], datetime, Figure]]] = {}
+        candidates = self.candidates(metric)
+        for long in candidates:
+            for short in candidates:
+                assert long[0] is not None  # additive metrics are over durations
+                if long[0] != short[0] or short[1] >= long[1] or (long[1] - long[0]).days + 1 > LONGEST_YEAR_DAYS:
+                    continue
+                quarter = (short[1] + DAY, long[1])
+                if period_class(*quarter) == "quarterly":
+                    difference = self._difference(metric, candidates[long], candidates[short], quarter)
+                    if difference is not None:
+                        found.setdefault(quarter, []).append(difference)
+        return {quarter: max(ways, key=lambda way: way[:2])[2] for quarter, ways in found.items()}
+
+    def _difference(
+        self, metric: Metric, long: list[Copy], short: list[Copy], quarter: Span
+    ) -> tuple[tuple[int, bool], datetime, Figure] | None:
+        for vintage in sorted({self.vintage(copy) for copy in long}, key=Vintage.age, reverse=True):
+            of_vintage = [copy for copy in long if self.vintage(copy) == vintage]
+            for minuend in _in_order_of_choice(metric, of_vintage):
+                counterparts = [
+                    copy
+                    for copy in short
+                    if self.vintage(copy) == vintage and (copy.concept, copy.unit) == (minuend.concept, minuend.unit)
+                ]
+                if counterparts:
+                    subtrahend = counterparts[-1]
+                    value = _signed(metric, minuend.concept, minuend.value - subtrahend.value)
+                    figure = Figure(value, minuend.unit, minuend.concept, quarter)
+                    return vintage.age(), max(minuend.known_at, subtrahend.known_at), figure
+        return None
+
+    def vintage(self, copy: Copy) -> Vintage:
+        """This will say in which reporting cycle a copy stands, and whether it amends a value of that cycle."""
+        cycle = self.cycle(copy)
+        if not copy.form.endswith("/A"):
+            return Vintage(cycle, False)
+        originals = [
+            other
+            for other in self.by_concept[copy.concept][copy.start, copy.end]
+            if other.unit == copy.unit
+            and not other.form.endswith("/A")
+            and _newest_last(other) < _newest_last(copy)
+            and self.cycle(other) == cycle
+        ]
+        return Vintage(cycle, bool(originals) and originals[-1].value != copy.value)
+
+    def cycle(self, copy: Copy) -> int:
+        own_end = self.own_end.get(copy.accession, copy.filed_on)
+        years = 0
+        while copy.end <= same_day_years_before(own_end, years + 1) + GRACE_DAYS * DAY:
+            years += 1
+        return years
+
+    # Twelve months
+
+    def twelve_months(self, key: str, end: date) -> Figure | None:
+        """This will give a metric over the twelve months that end on a day."""
+        if (key, end) not in self._twelve:
+            self._twelve[key, end] = None
+            self._twelve[key, end] = self._twelve_months(self.metrics[key], end)
+        return self._twelve[key, end]
+
+    def _twelve_months(self, metric: Metric, end: date) -> Figure | None:
+        if metric.over == "instant" or self.not_applicable(metric):
+            return None
+        if metric.kind == "reported":
+            if not metric.additive:
+                return None
+            figure = (
+                self._year(metric, end) or self._year_rolled_forward(metric, end) or self._four_quarters(metric, end)
+            )
+            if figure is not None:
+                return figure
+        return self.worked_out(metric, "ttm", (None, end))
+
+    def _year(self, metric: Metric, end: date) -> Figure | None:
+        years = [figure for figure in self.figures(metric.key, "annual") if figure.span[1] == end]
+        return min(years, key=lambda year: abs(_days(year.span) - 365), default=None)
+
+    def _year_rolled_forward(self, metric: Metric, end: date) -> Figure | None:
+        candidates = self.candidates(metric)
+        for to_date in sorted((span for span in candidates if span[1] == end), key=_days, reverse=True):
+            assert to_date[0] is not None  # additive metrics are over durations
+            for year in sorted(candidates, key=_days):
+                if period_class(*year) != "annual" or abs((to_date[0] - DAY - year[1]).days) > SEAM_DAYS:
+                    continue
+                for prior in sorted(candidates, key=_days):
+                    distance = abs((prior[1] - same_day_years_before(end, 1)).days)
+                    if prior[0] == year[0] and prior[1] < year[1] and distance <= GRACE_DAYS:
+                        figure = self._rolled(metric, to_date, year, prior)
+                        if figure is not None:
+                            return figure
+        return None
+
+    def _rolled(self, metric: Metric, to_date: Span, year: Span, prior: Span) -> Figure | None:
+        candidates = self.candidates(metric)
+        newest = next(_in_order_of_choice(metric, candidates[to_date]))
+        alike = (newest.concept, newest.unit)
+        years = [copy for copy in candidates[year] if (copy.concept, copy.unit) == alike]
+        priors = [copy for copy in candidates[prior] if (copy.concept, copy.unit) == alike]
+        said = [copy.value for copy in priors if copy.accession == newest.accession]
+        vintages = {self.vintage(copy) for copy in years} & {self.vintage(copy) for copy in priors}
+        for vintage in sorted(vintages, key=Vintage.age, reverse=True):
+            whole = [copy for copy in years if self.vintage(copy) == vintage][-1]
+            part = [copy for copy in priors if self.vintage(copy) == vintage][-1]
+            if not said or said[0] == part.value:
+                value = _signed(metric, newest.concept, whole.value + newest.value - part.value)
+                return Figure(value, newest.unit, newest.concept, (prior[1] + DAY, to_date[1]))
+        return None
+
+    def _four_quarters(self, metric: Metric, end: date) -> Figure | None:
+        quarters = self.figures(metric.key, "quarterly")
+        for last in quarters:
+            if last.span[1] == end:
+                for chain in _chains(last, quarters, length=4):
+                    start = chain[-1].span[0]
+                    return Figure(
+                        sum((each.value for each in chain), Decimal(0)), last.unit, last.concept, (start, end)
+                    )
+        return None
+
+    # Formulas
+
+    def worked_out(self, metric: Metric, period_type: str, span: Span) -> Figure | None:
+        """This will work a metric's formula out; over twelve months the span's start is that of its operands."""
+        if metric.formula is None:
+            return None
+        asked = _Evaluation(self, period_type, span)
+        try:
+            with localcontext(prec=60):
+                if metric.undefined_if is not None and asked.of(metric.undefined_if):
+                    return None
+                value = asked.of(metric.formula)
+        except (NoValue, ZeroDivisionError, InvalidOperation):
+            return None
+        if len(asked.currencies) > 1:
+            return None
+        unit = metric.unit.replace("USD", *asked.currencies) if asked.currencies else metric.unit
+        with localcontext(prec=60):
+            rounded = value.quantize(TWELVE_DECIMALS, ROUND_HALF_EVEN)
+        return Figure(rounded, unit, None, (asked.start, span[1]))
+
+
+class _Evaluation:
+    """One formula over one period. Remembers the currencies of the operands it met."""
+
+    def __init__(self, company: _Company, period_type: str, span: Span) -> None:
+        self.company = company
+        self.period_type = period_type
+        self.start, self.end = span
+        self.currencies: set[str] = set()
+
+    def of(self, formula: str) -> Decimal:
+        return self.evaluate(ast.parse(formula, mode="eval").body)
+
+    def evaluate(self, node: ast.expr) -> Decimal:
+        match node:
+            case ast.Constant(value=int() | float() as number):
+                return Decimal(str(number))
+            case ast.Name(id=key):
+                return self.required(key)
+            case ast.UnaryOp(op=ast.USub(), operand=inner):
+                return -self.evaluate(inner)
+            case ast.BinOp(left=left, op=op, right=right):
+                return _arithmetic(op, self.evaluate(left), self.evaluate(right))
+            case ast.Compare(left=left, ops=[op], comparators=[right]):
+                return Decimal(_holds(op, self.evaluate(left), self.evaluate(right)))
+            case ast.Call(func=ast.Name(id="or_zero"), args=[ast.Name(id=key)]):
+                figure = self.operand(key)
+                return Decimal(0) if figure is None else self.required(key)
+            case ast.Call(func=ast.Name(id="ttm"), args=[ast.Name(id=key)]):
+                return self.required(key, twelve_months=True)
+            case ast.Call(func=ast.Name(id="prior_year"), args=[ast.Name(id=key)]):
+                return self.required(key, years_ago=1)
+            case ast.Call(func=ast.Name(id="years_ago"), args=[ast.Name(id=key), ast.Constant(value=int() as years)]):
+                return self.required(key, years_ago=years)
+            case ast.Call(func=ast.Name(id="average"), args=[ast.Name(id=key)]):
+                return (self.required(key) + self.required(key, years_ago=1)) / 2
+            case ast.Call(func=ast.Name(id="abs"), args=[inner]):
+                return abs(self.evaluate(inner))
+            case ast.Call(func=ast.Name(id="clamp"), args=[inner, low, high]):
+                return min(max(self.evaluate(inner), self.evaluate(low)), self.evaluate(high))
+        raise ValueError(f"not in the language of formulas: {ast.dump(node)}")
+
+    def required(self, key: str, *, years_ago: int = 0, twelve_months: bool = False) -> Decimal:
+        figure = self.operand(key, years_ago=years_ago, twelve_months=twelve_months)
+        if figure is None:
+            raise NoValue(key)
+        if currency := _currency(figure.unit):
+            self.currencies.add(currency)
+        return figure.value
+
+    def operand(self, key: str, *, years_ago: int = 0, twelve_months: bool = False) -> Figure | None:
+        instant = self.company.metrics[key].over == "instant"
+        period_type = "instant" if instant else "ttm" if twelve_months else self.period_type
+        if years_ago:
+            return self.nearest(key, period_type, same_day_years_before(self.end, years_ago))
+        if period_type == "instant":
+            return self.company.figure(key, "instant", (None, self.end))
+        if period_type == "ttm":
+            figure = self.company.twelve_months(key, self.end)
+            if figure is not None and self.period_type == "ttm" and self.start is None:
+                self.start = figure.span[0]
+            return figure
+        return self.company.figure(key, period_type, (self.start, self.end))
+
+    def nearest(self, key: str, period_type: str, day: date) -> Figure | None:
+        near = [
+            figure
+            for figure in self.company.figures(key, period_type)
+            if abs((figure.span[1] - day).days) <= GRACE_DAYS
+        ]
+        length = _days((self.start, self.end))
+        return min(
+            near,
+            key=lambda figure: (abs((figure.span[1] - day).days), abs(_days(figure.span) - length)),
+            default=None,
+        )
+
+
+def _newest_last(copy: Copy) -> tuple[datetime, str]:
+    return copy.known_at, copy.accession
+
+
+def _days(span: Span) -> int:
+    return 0 if span[0] is None else (span[1] - span[0]).days + 1
+
+
+def _kinds_of_company(sic: str | None) -> set[str]:
+    code = int(sic) if sic else 0
+    kinds = set()
+    if 6020 <= code <= 6199 or code == 6712:
+        kinds.add("bank")
+    if 6300 <= code <= 6499:
+        kinds.add("insurer")
+    return kinds
+
+
+def _fits(unit: str, wanted: str) -> bool:
+    if "USD" not in wanted:
+        return unit == wanted
+    return re.fullmatch(wanted.replace("USD", "[A-Z]{3}"), unit) is not None
+
+
+def _currency(unit: str) -> str | None:
+    found = re.fullmatch("([A-Z]{3})(/shares)?", unit)
+    return found[1] if found else None
+
+
+def _most_trusted(copies: list[Copy]) -> list[Copy]:
+    periodic = [copy for copy in copies if copy.form.removesuffix("/A") in PERIODIC]
+    return periodic or [copy for copy in copies if copy.form.removesuffix("/A") == "8-K"]
+
+
+def _one_unit_a_filing(copies: list[Copy], metric: Metric) -> list[Copy]:
+    units: dict[str, set[str]] = {}
+    for copy in copies:
+        units.setdefault(copy.accession, set()).add(copy.unit)
+    chosen = {accession: metric.unit if metric.unit in has else min(has) for accession, has in units.items()}
+    return [copy for copy in copies if copy.unit == chosen[copy.accession]]
+
+
+def _in_order_of_choice(metric: Metric, copies: list[Copy]) -> Iterator[Copy]:
+    """The newest copy of each concept, in the order in which rules 3 and 4 choose the concept."""
+    order = list(metric.concepts)
+    if metric.selection == "largest_total":
+        totals = [copy for copy in copies if copy.concept in metric.selection_set]
+        if totals:
+            of_newest = [copy for copy in totals if copy.accession == totals[-1].accession]
+            of_newest.sort(key=lambda copy: (-copy.value, order.index(copy.concept)))
+            first = [copy.concept for copy in of_newest]
+            order = first + [concept for concept in order if concept not in first]
+    for concept in order:
+        of_concept = [copy for copy in copies if copy.concept == concept]
+        if of_concept:
+            yield of_concept[-1]
+
+
+def _reported(metric: Metric, copies: list[Copy]) -> Figure:
+    chosen = next(_in_order_of_choice(metric, copies))
+    alike = [copy for copy in copies if (copy.concept, copy.unit) == (chosen.concept, chosen.unit)]
+    values = [copy.value for copy in alike]
+    value = chosen.value
+    if _conflict(set(values)):
+        most = max(values.count(each) for each in values)
+        value = [each for each in values if values.count(each) == most][-1]
+    return Figure(_signed(metric, chosen.concept, value), chosen.unit, chosen.concept, (chosen.start, chosen.end))
+
+
+def _conflict(values: set[Decimal]) -> bool:
+    return any(value != 0 and value * factor in values for value in values for factor in (-1, 1_000, 1_000_000))
+
+
+def _signed(metric: Metric, concept: str, value: Decimal) -> Decimal:
+    return -value if concept in metric.negated_concepts else value
+
+
+def _chains(last: Figure, quarters: list[Figure], *, length: int) -> Iterator[list[Figure]]:
+    """Every way back from a quarter over so many of one concept and unit, without gap or overlap beyond the seam."""
+    if length == 1:
+        yield [last]
+        return
+    assert last.span[0] is not None  # a quarter has a start
+    before = last.span[0] - DAY
+    near = [
+        quarter
+        for quarter in quarters
+        if abs((quarter.span[1] - before).days) <= SEAM_DAYS
+        and (quarter.concept, quarter.unit) == (last.concept, last.unit)
+    ]
+    for quarter in sorted(near, key=lambda quarter: abs((quarter.span[1] - before).days)):
+        for chain in _chains(quarter, quarters, length=length - 1):
+            yield [last, *chain]
+
+
+def _operands(formula: str) -> set[str]:
+    names = {node.id for node in ast.walk(ast.parse(formula, mode="eval")) if isinstance(node, ast.Name)}
+    return names - {"or_zero", "ttm", "prior_year", "years_ago", "average", "abs", "clamp"}
+
+
+def _arithmetic(op: ast.operator, left: Decimal, right: Decimal) -> Decimal:
+    match op:
+        case ast.Add():
+            return left + right
+        case ast.Sub():
+            return left - right
+        case ast.Mult():
+            return left * right
+        case ast.Div():
+            return left / right
+        case ast.Pow():
+            return left**right
+    raise ValueError(f"no such operator in the language of formulas: {op}")
+
+
+def _holds(op: ast.cmpop, left: Decimal, right: Decimal) -> bool:
+    match op:
+        case ast.LtE():
+            return left <= right
+        case ast.Lt():
+            return left < right
+        case ast.GtE():
+            return left >= right
+        case ast.Gt():
+            return left > right
+    raise ValueError(f"no such comparison in the language of formulas: {op}")
