@@ -25,6 +25,7 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--only", type=int, nargs="*", help="only these CIKs")
+    parser.add_argument("--types", nargs="*", help="only these period types")
     parser.add_argument("--report", type=Path, help="write what differs to this file")
     parser.add_argument("--shown", type=int, default=3, help="differences shown in full for each metric and company")
     options = parser.parse_args()
@@ -42,8 +43,10 @@ def compare(options: argparse.Namespace, folder: Path) -> int:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATABASE_URL": servers.url(servers.database),
         "REDIS_URL": servers.valkey.url(),
+        "FACTFOLD_ANONYMOUS": "true",
         "FACTFOLD_DOORBELL": "celery",
     }
+    os.environ.pop("FACTFOLD_DATA", None)
     try:
         import django
 
@@ -77,6 +80,8 @@ def _compare(options: argparse.Namespace, *, database_url: str, redis_url: str) 
             instants = [LATEST, *interesting_instants(subject.copies, count=count, seed=options.seed)]
             for as_of in instants:
                 found, figures = differences(versions, subject.copies, cik=cik, sic=subject.company.sic, as_of=as_of)
+                if options.types:
+                    found = [difference for difference in found if difference.key[1] in options.types]
                 compared += figures
                 of_company += len(found)
                 for difference in found:

@@ -147,7 +147,7 @@ class _Company:
     # One figure
 
     def figure(self, key: str, period_type: str, span: Span) -> Figure | None:
-        """This will give a metric over one annual, quarterly or instant period: reported, from year to date, worked out."""
+        """This will give a metric over one annual, quarterly or instant period, as filed or worked out."""
         place = (key, period_type, span)
         if place not in self._known:
             self._known[place] = None  # whoever asks again on the way is its own operand
@@ -314,7 +314,7 @@ class _Company:
             return None
         if len(asked.currencies) > 1:
             return None
-        unit = metric.unit.replace("USD", *asked.currencies) if asked.currencies else metric.unit
+        unit = metric.unit.replace("USD", next(iter(asked.currencies), "USD"))
         with localcontext(prec=60):
             rounded = value.quantize(TWELVE_DECIMALS, ROUND_HALF_EVEN)
         return Figure(rounded, unit, None, (asked.start, span[1]))
