@@ -249,8 +249,8 @@ class _Company:
                 self._year(metric, end) or self._year_rolled_forward(metric, end) or self._four_quarters(metric, end)
             )
             if figure is not None:
-                return figure
-        return self.worked_out(metric, "ttm", (None, end))
+                return Figure(figure.value, figure.unit, figure.concept, _twelve_months_to(end))
+        return self.worked_out(metric, "ttm", _twelve_months_to(end))
 
     def _year(self, metric: Metric, end: date) -> Figure | None:
         years = [figure for figure in self.figures(metric.key, "annual") if figure.span[1] == end]
@@ -284,7 +284,7 @@ class _Company:
             part = [copy for copy in priors if self.vintage(copy) == vintage][-1]
             if not said or said[0] == part.value:
                 value = _signed(metric, newest.concept, whole.value + newest.value - part.value)
-                return Figure(value, newest.unit, newest.concept, (prior[1] + DAY, to_date[1]))
+                return Figure(value, newest.unit, newest.concept, to_date)
         return None
 
     def _four_quarters(self, metric: Metric, end: date) -> Figure | None:
@@ -301,7 +301,7 @@ class _Company:
     # Formulas
 
     def worked_out(self, metric: Metric, period_type: str, span: Span) -> Figure | None:
-        """This will work a metric's formula out; over twelve months the span's start is that of its operands."""
+        """This will work a metric's formula out."""
         if metric.formula is None:
             return None
         asked = _Evaluation(self, period_type, span)
@@ -317,7 +317,7 @@ class _Company:
         unit = metric.unit.replace("USD", next(iter(asked.currencies), "USD"))
         with localcontext(prec=60):
             rounded = value.quantize(TWELVE_DECIMALS, ROUND_HALF_EVEN)
-        return Figure(rounded, unit, None, (asked.start, span[1]))
+        return Figure(rounded, unit, None, span)
 
 
 class _Evaluation:
@@ -377,10 +377,7 @@ class _Evaluation:
         if period_type == "instant":
             return self.company.figure(key, "instant", (None, self.end))
         if period_type == "ttm":
-            figure = self.company.twelve_months(key, self.end)
-            if figure is not None and self.period_type == "ttm" and self.start is None:
-                self.start = figure.span[0]
-            return figure
+            return self.company.twelve_months(key, self.end)
         return self.company.figure(key, period_type, (self.start, self.end))
 
     def nearest(self, key: str, period_type: str, day: date) -> Figure | None:
@@ -399,6 +396,10 @@ class _Evaluation:
 
 def _newest_last(copy: Copy) -> tuple[datetime, str]:
     return copy.known_at, copy.accession
+
+
+def _twelve_months_to(end: date) -> Span:
+    return same_day_years_before(end, 1) + DAY, end
 
 
 def _days(span: Span) -> int:
