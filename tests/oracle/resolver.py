@@ -273,18 +273,18 @@ class _Company:
 
     def _rolled(self, metric: Metric, to_date: Span, year: Span, prior: Span) -> Figure | None:
         candidates = self.candidates(metric)
-        newest = next(_in_order_of_choice(metric, candidates[to_date]))
-        alike = (newest.concept, newest.unit)
-        years = [copy for copy in candidates[year] if (copy.concept, copy.unit) == alike]
-        priors = [copy for copy in candidates[prior] if (copy.concept, copy.unit) == alike]
-        said = [copy.value for copy in priors if copy.accession == newest.accession]
-        vintages = {self.vintage(copy) for copy in years} & {self.vintage(copy) for copy in priors}
-        for vintage in sorted(vintages, key=Vintage.age, reverse=True):
-            whole = [copy for copy in years if self.vintage(copy) == vintage][-1]
-            part = [copy for copy in priors if self.vintage(copy) == vintage][-1]
-            if not said or said[0] == part.value:
-                value = _signed(metric, newest.concept, whole.value + newest.value - part.value)
-                return Figure(value, newest.unit, newest.concept, to_date)
+        for newest in _in_order_of_choice(metric, candidates[to_date]):
+            alike = (newest.concept, newest.unit)
+            years = [copy for copy in candidates[year] if (copy.concept, copy.unit) == alike]
+            priors = [copy for copy in candidates[prior] if (copy.concept, copy.unit) == alike]
+            said = [copy.value for copy in priors if copy.accession == newest.accession]
+            vintages = {self.vintage(copy) for copy in years} & {self.vintage(copy) for copy in priors}
+            for vintage in sorted(vintages, key=Vintage.age, reverse=True):
+                whole = [copy for copy in years if self.vintage(copy) == vintage][-1]
+                part = [copy for copy in priors if self.vintage(copy) == vintage][-1]
+                if not said or said[0] == part.value:
+                    value = _signed(metric, newest.concept, whole.value + newest.value - part.value)
+                    return Figure(value, newest.unit, newest.concept, to_date)
         return None
 
     def _four_quarters(self, metric: Metric, end: date) -> Figure | None:
