@@ -288,14 +288,11 @@ class _Company:
         return None
 
     def _four_quarters(self, metric: Metric, end: date) -> Figure | None:
-        quarters = self.figures(metric.key, "quarterly")
+        quarters = [figure for figure in self.figures(metric.key, "quarterly") if figure.concept is not None]
         for last in quarters:
             if last.span[1] == end:
                 for chain in _chains(last, quarters, length=4):
-                    start = chain[-1].span[0]
-                    return Figure(
-                        sum((each.value for each in chain), Decimal(0)), last.unit, last.concept, (start, end)
-                    )
+                    return Figure(sum((each.value for each in chain), Decimal(0)), last.unit, last.concept, last.span)
         return None
 
     # Formulas
