@@ -124,7 +124,10 @@ class _Company:
         if period_type == "quarterly":
             found |= set(self.quarters_from_year_to_date(metric))
         if metric.formula is not None:
-            for operand in _operands(metric.formula) - seen - {key}:
+            operands = [name for name in _operands(metric.formula) if self.metrics[name].over == metric.over]
+            if all(f"ttm({name})" in metric.formula for name in operands):
+                operands = [name for name, other in self.metrics.items() if other.kind == "reported"]
+            for operand in {*operands} - seen - {key}:
                 if self.metrics[operand].over == metric.over:
                     found |= self.spans(operand, period_type, seen | {key})
         return found
@@ -258,33 +261,42 @@ class _Company:
 
     def _year_rolled_forward(self, metric: Metric, end: date) -> Figure | None:
         candidates = self.candidates(metric)
-        for to_date in sorted((span for span in candidates if span[1] == end), key=_days, reverse=True):
-            assert to_date[0] is not None  # additive metrics are over durations
-            for year in sorted(candidates, key=_days):
-                if period_class(*year) != "annual" or abs((to_date[0] - DAY - year[1]).days) > SEAM_DAYS:
-                    continue
-                for prior in sorted(candidates, key=_days):
+        to_date = [
+            copy for span, copies in candidates.items() if self._years_before(metric, span, end) for copy in copies
+        ]
+        for newest in _in_order_of_choice(metric, sorted(to_date, key=_newest_last)):
+            for year in self._years_before(metric, (newest.start, end), end):
+                for prior in candidates:
                     distance = abs((prior[1] - same_day_years_before(end, 1)).days)
                     if prior[0] == year[0] and prior[1] < year[1] and distance <= GRACE_DAYS:
-                        figure = self._rolled(metric, to_date, year, prior)
+                        figure = self._rolled(metric, newest, candidates[year], candidates[prior])
                         if figure is not None:
                             return figure
         return None
 
-    def _rolled(self, metric: Metric, to_date: Span, year: Span, prior: Span) -> Figure | None:
-        candidates = self.candidates(metric)
-        for newest in _in_order_of_choice(metric, candidates[to_date]):
-            alike = (newest.concept, newest.unit)
-            years = [copy for copy in candidates[year] if (copy.concept, copy.unit) == alike]
-            priors = [copy for copy in candidates[prior] if (copy.concept, copy.unit) == alike]
-            said = [copy.value for copy in priors if copy.accession == newest.accession]
-            vintages = {self.vintage(copy) for copy in years} & {self.vintage(copy) for copy in priors}
-            for vintage in sorted(vintages, key=Vintage.age, reverse=True):
-                whole = [copy for copy in years if self.vintage(copy) == vintage][-1]
-                part = [copy for copy in priors if self.vintage(copy) == vintage][-1]
-                if not said or said[0] == part.value:
-                    value = _signed(metric, newest.concept, whole.value + newest.value - part.value)
-                    return Figure(value, newest.unit, newest.concept, to_date)
+    def _years_before(self, metric: Metric, to_date: Span, end: date) -> list[Span]:
+        """The full years after which a span to date may begin."""
+        start = to_date[0]
+        if to_date[1] != end or start is None:
+            return []
+        return [
+            span
+            for span in self.candidates(metric)
+            if period_class(*span) == "annual" and abs((start - DAY - span[1]).days) <= SEAM_DAYS
+        ]
+
+    def _rolled(self, metric: Metric, newest: Copy, years: list[Copy], priors: list[Copy]) -> Figure | None:
+        alike = (newest.concept, newest.unit)
+        years = [copy for copy in years if (copy.concept, copy.unit) == alike]
+        priors = [copy for copy in priors if (copy.concept, copy.unit) == alike]
+        said = [copy.value for copy in priors if copy.accession == newest.accession]
+        vintages = {self.vintage(copy) for copy in years} & {self.vintage(copy) for copy in priors}
+        for vintage in sorted(vintages, key=Vintage.age, reverse=True):
+            whole = [copy for copy in years if self.vintage(copy) == vintage][-1]
+            part = [copy for copy in priors if self.vintage(copy) == vintage][-1]
+            if not said or said[0] == part.value:
+                value = _signed(metric, newest.concept, whole.value + newest.value - part.value)
+                return Figure(value, newest.unit, newest.concept, (newest.start, newest.end))
         return None
 
     def _four_quarters(self, metric: Metric, end: date) -> Figure | None:
