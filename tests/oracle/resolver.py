@@ -90,7 +90,7 @@ class _Company:
             if copy.known_at > as_of or (copy.withdrawn_at is not None and copy.withdrawn_at <= as_of):
                 continue
             self.by_concept.setdefault(copy.concept, {}).setdefault((copy.start, copy.end), []).append(copy)
-            if period_class(copy.start, copy.end) in ("quarterly", "annual") and copy.end <= copy.filed_on:
+            if _may_be_own_period(copy) and copy.end <= copy.filed_on:
                 self.own_end[copy.accession] = max(copy.end, self.own_end.get(copy.accession, copy.end))
         self._candidates: dict[str, dict[Span, list[Copy]]] = {}
         self._known: dict[tuple[str, str, Span], Figure | None] = {}
@@ -401,6 +401,11 @@ class _Evaluation:
             key=lambda figure: (abs((figure.span[1] - day).days), abs(_days(figure.span) - length)),
             default=None,
         )
+
+
+def _may_be_own_period(copy: Copy) -> bool:
+    days = _days((copy.start, copy.end))
+    return period_class(copy.start, copy.end) in ("quarterly", "annual") or 160 <= days <= 195 or 245 <= days <= 295
 
 
 def _newest_last(copy: Copy) -> tuple[datetime, str]:
