@@ -22,14 +22,16 @@ def reported_timeline(metric: Metric, copies: list[Copy], broken: BrokenChecks) 
         finding = _finding(metric, earliest, (), broken)
         return [Version.of(finding, known_from=earliest.known_from, known_to=None)]
 
-    def find(instant: datetime) -> Finding | None:
-        known = known_at_instant(copies, instant)
-        if not known:
-            return None
-        copy, flags = select(metric, known)
-        return _finding(metric, copy, flags, broken)
+    return trace(instants_of(copies), lambda instant: reported_at(metric, copies, broken, instant))
 
-    return trace(instants_of(copies), find)
+
+def reported_at(metric: Metric, copies: list[Copy], broken: BrokenChecks, instant: datetime) -> Finding | None:
+    """What filings stated at an instant, given all copies of the metric's concepts for one span."""
+    known = known_at_instant(copies, instant)
+    if not known:
+        return None
+    copy, flags = select(metric, known)
+    return _finding(metric, copy, flags, broken)
 
 
 def is_undisputed(copies: list[Copy]) -> bool:

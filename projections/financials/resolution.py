@@ -15,10 +15,10 @@ import msgspec
 from projections.financials.checks import BrokenCheck, broken_by_span, find_broken
 from projections.financials.copies import Copy, Span, metrics_fed
 from projections.financials.formulas import Timelines, add_formulas
-from projections.financials.reported import reported_timeline
+from projections.financials.reported import BrokenChecks, reported_timeline
 from projections.financials.rounding import WORKING_DIGITS
-from projections.financials.timeline import Source, Timeline, overlay
-from projections.financials.year_to_date import quarter_timelines, trailing_timelines
+from projections.financials.timeline import Source
+from projections.financials.year_to_date import Quarter, quarters_of, trailing_timelines
 from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric
 from queries.metrics.periods import PeriodType, calendar_label, trailing_label
@@ -85,26 +85,26 @@ def _from_facts(copies: Iterable[Copy], broken: Iterable[BrokenCheck], sic: str 
             for span, found in of_span.items()
             if span.kind is not None
         }
-    _add_quarters_and_twelve_months(timelines, candidates, [metric for metric in metrics.values() if metric.additive])
+    additive = [metric for metric in metrics.values() if metric.additive]
+    _add_quarters_and_twelve_months(timelines, candidates, additive, checks)
     return timelines
 
 
 def _add_quarters_and_twelve_months(
-    timelines: Timelines, copies: Mapping[str, dict[Span, list[Copy]]], additive: Sequence[Metric]
+    timelines: Timelines,
+    copies: Mapping[str, dict[Span, list[Copy]]],
+    additive: Sequence[Metric],
+    broken: Mapping[Span, BrokenChecks],
 ) -> None:
-    quarters: dict[str, dict[Span, Timeline]] = {}
+    quarters: dict[str, dict[Span, Quarter]] = {}
     for metric in additive:
-        stated = timelines[metric.key]
-        of_metric = {span: timeline for span, timeline in stated.items() if span.kind == "quarterly"}
-        for span, worked_out in quarter_timelines(metric, copies[metric.key]).items():
-            of_metric[span] = overlay(of_metric.get(span, []), worked_out)
-        quarters[metric.key] = of_metric
-    every = [*timelines.values(), *quarters.values()]
-    ends = {span.end for spans in every for span in spans if span.kind in {"annual", "quarterly"}}
+        found = quarters_of(metric, copies[metric.key], timelines[metric.key], broken)
+        quarters[metric.key] = found
+        timelines[metric.key].update((span, quarter.timeline) for span, quarter in found.items())
+    ends = {span.end for spans in timelines.values() for span in spans if span.kind in {"annual", "quarterly"}}
     for metric in additive:
-        stated, of_metric = timelines[metric.key], quarters[metric.key]
-        trailing = trailing_timelines(metric, copies[metric.key], stated, of_metric, ends=ends)
-        timelines[metric.key] = {**stated, **of_metric, **trailing}
+        spans = timelines[metric.key]
+        spans.update(trailing_timelines(metric, copies[metric.key], spans, quarters[metric.key], ends=ends))
 
 
 def _rows(timelines: Timelines, wanted: Callable[[date], bool]) -> Iterator[MetricVersion]:

@@ -2,8 +2,9 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import msgspec
 
@@ -16,7 +17,7 @@ from projections.financials.copies import (
     known_at_instant,
     most_trusted,
 )
-from projections.financials.reported import in_one_unit, is_undisputed, preferred_concepts
+from projections.financials.reported import BrokenChecks, in_one_unit, is_undisputed, preferred_concepts, reported_at
 from projections.financials.rounding import rounded
 from projections.financials.timeline import Finding, Source, Timeline, Version, at, boundaries, covers, overlay, trace
 from queries.metrics.catalogue import Metric
@@ -31,7 +32,7 @@ SAME_DAY_REACH = timedelta(days=20)
 _TYPICAL_QUARTER_DAYS = 91
 
 SpanCopies = Mapping[Span, list[Copy]]
-_Chain = Sequence[tuple[Span, Timeline]]
+_Chain = Sequence["Quarter"]
 
 
 class _Difference(msgspec.Struct, frozen=True):
@@ -57,8 +58,49 @@ def start_of(span: Span) -> date:
     return span.end - timedelta(days=span.days - 1)
 
 
-def quarter_timelines(metric: Metric, copies: SpanCopies) -> dict[Span, Timeline]:
-    """Every quarter that is the difference of two year-to-date values."""
+class Quarter(msgspec.Struct, frozen=True):
+    """
+    A quarter of one metric, stated or from year-to-date values.
+
+    `timeline` joins equal values; `at` tells what the copies known at an instant give, and by which concept.
+    """
+
+    span: Span
+    timeline: Timeline
+    at: Callable[[datetime], Finding | None]
+    instants: frozenset[datetime]
+
+
+def quarters_of(
+    metric: Metric, copies: SpanCopies, stated: Mapping[Span, Timeline], broken: Mapping[Span, BrokenChecks]
+) -> dict[Span, Quarter]:
+    """Every quarter that filings state, or that is the difference of two year-to-date values."""
+    differences = _differences(copies)
+    quarters: dict[Span, Quarter] = {}
+    for span in {*differences, *(span for span in stated if span.kind == "quarterly")}:
+        own = copies.get(span, []) if span in stated else []
+        candidates = differences.get(span, [])
+        find = partial(_quarter_at, metric, copies, own, broken.get(span, {}), candidates)
+        worked_out = _difference_timeline(metric, copies, candidates)
+        timeline = overlay(stated.get(span, []), worked_out)
+        if timeline:
+            involved = [*own, *_copies_of(copies, candidates)]
+            quarters[span] = Quarter(span, timeline, find, frozenset(instants_of(involved)))
+    return quarters
+
+
+def _quarter_at(
+    metric: Metric,
+    copies: SpanCopies,
+    own: list[Copy],
+    broken: BrokenChecks,
+    candidates: list[_Difference],
+    instant: datetime,
+) -> Finding | None:
+    return reported_at(metric, own, broken, instant) or _difference_at(metric, copies, candidates, instant)
+
+
+def _differences(copies: SpanCopies) -> dict[Span, list[_Difference]]:
     differences: dict[Span, list[_Difference]] = defaultdict(list)
     for spans in _by_start(copies).values():
         for index, longer in enumerate(spans):
@@ -66,12 +108,7 @@ def quarter_timelines(metric: Metric, copies: SpanCopies) -> dict[Span, Timeline
                 if period_type(longer.days - shorter.days) == "quarterly":
                     quarter = Span(longer.end, longer.days - shorter.days)
                     differences[quarter].append(_Difference(longer, shorter))
-    timelines = {}
-    for quarter, candidates in differences.items():
-        timeline = _difference_timeline(metric, copies, candidates)
-        if timeline:
-            timelines[quarter] = timeline
-    return timelines
+    return differences
 
 
 def _by_start(copies: SpanCopies) -> dict[date, list[Span]]:
@@ -82,23 +119,32 @@ def _by_start(copies: SpanCopies) -> dict[date, list[Span]]:
     return spans
 
 
+def _copies_of(copies: SpanCopies, candidates: Iterable[_Difference]) -> list[Copy]:
+    return [copy for each in candidates for span in (each.longer, each.shorter) for copy in copies[span]]
+
+
 def _difference_timeline(metric: Metric, copies: SpanCopies, candidates: list[_Difference]) -> Timeline:
-    involved = [copy for each in candidates for span in (each.longer, each.shorter) for copy in copies[span]]
-
-    def find(instant: datetime) -> Finding | None:
-        for candidate in candidates:
-            longer = known_at_instant(copies[candidate.longer], instant)
-            shorter = known_at_instant(copies[candidate.shorter], instant)
-            if longer and shorter:
-                found = _difference(metric, most_trusted(longer), most_trusted(shorter))
-                if found is not None:
-                    return found
-        return None
-
     settled = len(candidates) == 1 and all(
         is_undisputed(copies[span]) for span in (candidates[0].longer, candidates[0].shorter)
     )
-    return trace(instants_of(involved), find, is_final=lambda found: settled)
+    return trace(
+        instants_of(_copies_of(copies, candidates)),
+        partial(_difference_at, metric, copies, candidates),
+        is_final=lambda found: settled,
+    )
+
+
+def _difference_at(
+    metric: Metric, copies: SpanCopies, candidates: Iterable[_Difference], instant: datetime
+) -> Finding | None:
+    for candidate in candidates:
+        longer = known_at_instant(copies[candidate.longer], instant)
+        shorter = known_at_instant(copies[candidate.shorter], instant)
+        if longer and shorter:
+            found = _difference(metric, most_trusted(longer), most_trusted(shorter))
+            if found is not None:
+                return found
+    return None
 
 
 def _difference(metric: Metric, longer: list[Copy], shorter: list[Copy]) -> Finding | None:
@@ -119,15 +165,11 @@ def trailing_timelines(
     metric: Metric,
     copies: SpanCopies,
     reported: Mapping[Span, Timeline],
-    quarters: Mapping[Span, Timeline],
+    quarters: Mapping[Span, Quarter],
     *,
     ends: Iterable[date],
 ) -> dict[Span, Timeline]:
-    """
-    Twelve months at each of these ends.
-
-    `reported` holds the metric's stated years, `quarters` its quarters, stated or from year-to-date values.
-    """
+    """Twelve months at each of these ends; `reported` holds the metric's stated years."""
     years = _by_end(span for span in reported if span.kind == "annual")
     quarters_by_end = _by_end(quarters)
     ordered = sorted(quarters)
@@ -137,8 +179,8 @@ def trailing_timelines(
         stated = [reported[span] for span in sorted(years.get(end, ()), key=lambda span: abs(span.days - 365))]
         timeline = _added_up(metric, copies, stated, sums.get(end, []))
         last_quarters = [quarters[span] for span in quarters_by_end.get(end, ())]
-        if last_quarters and not covers(timeline, min(quarter[0].known_from for quarter in last_quarters)):
-            chains = [[(span, quarters[span]) for span in chain] for chain in _chains(end, ordered)]
+        if last_quarters and not covers(timeline, min(each.timeline[0].known_from for each in last_quarters)):
+            chains = [[quarters[span] for span in chain] for chain in _chains(end, ordered)]
             timeline = overlay(timeline, _from_quarters(chains))
         if timeline:
             timelines[trailing_span(end)] = timeline
@@ -221,7 +263,7 @@ def _from_quarters(chains: Sequence[_Chain]) -> Timeline:
     def find(instant: datetime) -> Finding | None:
         return next((found for chain in chains if (found := _sum_of_quarters(chain, instant))), None)
 
-    return trace(boundaries(timeline for chain in chains for _, timeline in chain), find)
+    return trace({instant for chain in chains for quarter in chain for instant in quarter.instants}, find)
 
 
 def _year_to_date_sum(metric: Metric, copies: SpanCopies, way: _Sum, instant: datetime) -> Finding | None:
@@ -245,23 +287,32 @@ def _year_to_date_sum(metric: Metric, copies: SpanCopies, way: _Sum, instant: da
 
 
 def _sum_of_quarters(chain: _Chain, instant: datetime) -> Finding | None:
-    known = [(span, version) for span, timeline in chain if (version := at(timeline, instant))]
-    versions = [version for _, version in known]
-    if len(versions) != 4 or len({(version.concept, version.unit) for version in versions}) != 1:
+    found = [(quarter.span, finding) for quarter in chain if (finding := quarter.at(instant))]
+    findings = [finding for _, finding in found]
+    if len(findings) != 4 or len({(finding.concept, finding.unit) for finding in findings}) != 1:
         return None
-    newest = max(versions, key=lambda version: (version.known_from, version.accession))
-    flags = {flag for version in versions for flag in version.flags} - {"from_year_to_date"}
-    value = rounded(sum((version.value for version in versions[1:]), versions[0].value))
-    sources = tuple(source for span, version in known for source in _sources(span, version))
+    newest = max((version for quarter in chain if (version := at(quarter.timeline, instant))), key=_age)
+    flags = {flag for finding in findings for flag in finding.flags} - {"from_year_to_date"}
+    value = rounded(sum((finding.value for finding in findings[1:]), findings[0].value))
+    sources = tuple(source for span, finding in found for source in _sources(span, finding))
     return Finding(
-        value, newest.unit, newest.accession, newest.concept, tuple(sorted({*flags, "from_quarters"})), sources
+        value,
+        newest.unit,
+        newest.accession,
+        findings[0].concept,
+        tuple(sorted({*flags, "from_quarters"})),
+        sources,
     )
 
 
-def _sources(span: Span, version: Version) -> tuple[Source, ...]:
-    if version.sources:
-        return version.sources
-    return (Source(1, version.concept, start_of(span), span.end, version.value, version.accession),)
+def _age(version: Version) -> tuple[datetime, str]:
+    return version.known_from, version.accession
+
+
+def _sources(span: Span, finding: Finding) -> tuple[Source, ...]:
+    if finding.sources:
+        return finding.sources
+    return (Source(1, finding.concept, start_of(span), span.end, finding.value, finding.accession),)
 
 
 def _added(metric: Metric, terms: tuple[tuple[int, Copy], ...], flags: tuple[str, ...]) -> Finding:

@@ -20,6 +20,7 @@ from commands.sources.ingest import Tally, ingest
 from commands.sources.reading import Reading, Skipped
 from commands.sources.sample import read_sample
 from commands.sources.submissions import read_submissions
+from projections.memory import expect_many_plain_objects
 
 SOURCES: dict[str, Callable[[Iterable[Path]], Reading]] = {
     "companyfacts": read_companyfacts,
@@ -31,8 +32,6 @@ SOURCES: dict[str, Callable[[Iterable[Path]], Reading]] = {
 
 ALL_IN, SOME_SKIPPED, NOTHING_USABLE, INTERRUPTED = 0, 1, 2, 130
 _MOST_REPORTED = 200
-
-from projections.memory import expect_many_plain_objects
 
 
 class Command(BaseCommand):
