@@ -25,7 +25,7 @@ from config.supervisor import ChildProcess, ProcessFailed, Supervisor
 from config.welcome import where_to_look
 
 ROOT = Path(__file__).parent.parent
-SAMPLE = ROOT / "sample"
+SAMPLE = ROOT / "sample" / "companies.jsonl.gz"
 DATABASE = "factfold"
 DEFAULT_PORT = 8000
 _FIGURES_PATIENCE_SECONDS = 300
@@ -58,7 +58,7 @@ def command(arguments: Sequence[str]) -> int:
     code = 0
     try:
         installation.take()
-        _run(installation, supervisor, port=options.port, with_sample=not options.empty)
+        _run(installation, supervisor, port=options.port, sample=None if options.empty else options.sample)
     except _StopAsked:
         say("stopping ...")
     except (UpFailed, FolderInUse, ServerFailed, ProgramMissing, ProcessFailed, EnvironmentInvalid) as error:
@@ -88,7 +88,11 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         default=data_folder(),
         help="the folder that keeps everything (default .factfold beside manage.py)",
     )
-    parser.add_argument("--empty", action="store_true", help="do not load the sample on the first start")
+    loading = parser.add_mutually_exclusive_group()
+    loading.add_argument(
+        "--sample", type=Path, default=SAMPLE, help="the file to load on the first start (default: the one in sample/)"
+    )
+    loading.add_argument("--empty", action="store_true", help="load nothing on the first start")
     return parser.parse_args(arguments)
 
 
@@ -96,7 +100,7 @@ def _ask_to_stop(signal_number: int, frame: FrameType | None) -> None:
     raise _StopAsked
 
 
-def _run(installation: Installation, supervisor: Supervisor, *, port: int | None, with_sample: bool) -> None:
+def _run(installation: Installation, supervisor: Supervisor, *, port: int | None, sample: Path | None) -> None:
     listening = _listen(port)
     api_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     environ = {
@@ -123,8 +127,8 @@ def _run(installation: Installation, supervisor: Supervisor, *, port: int | None
     )
 
     _start_processes(installation, supervisor, listening=listening, environ=environ)
-    if with_sample:
-        _load_sample(installation, environ=environ)
+    if sample:
+        _load_sample(sample.absolute(), installation, environ=environ)
     _wait_for_figures(supervisor, settings.database_url, settings.redis_url)
     _wait_for_answer(api_url, supervisor)
     say(where_to_look(api_url))
@@ -233,16 +237,15 @@ def _start_processes(
     say(f"processes: {', '.join(started)} are running ({time.monotonic() - begun:.1f} s); logs in {installation.logs}")
 
 
-def _load_sample(installation: Installation, *, environ: dict[str, str]) -> None:
+def _load_sample(sample: Path, installation: Installation, *, environ: dict[str, str]) -> None:
     done = installation.folder / "sample-loaded"
-    files = sorted(str(path) for path in SAMPLE.glob("*") if path.suffix != ".md") if SAMPLE.exists() else []
-    if done.exists() or not files:
+    if done.exists():
         return
     say("sample: loading real companies' filings (once) ...")
     begun = time.monotonic()
     # Its progress goes straight to the terminal; it shares our fate as the other children do.
     ingest = ChildProcess(
-        [sys.executable, str(ROOT / "manage.py"), "ingest", "sample", *files],
+        [sys.executable, str(ROOT / "manage.py"), "ingest", "sample", str(sample)],
         log=None,
         environ=environ,
         cwd=ROOT,

@@ -1,5 +1,6 @@
 """One command runs the whole house, keeps it running, and stops it cleanly."""
 
+import gzip
 import json
 import os
 import re
@@ -13,10 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fixtures.running_installation import RunningInstallation, answer_of, manage
+from tests.fixtures.running_installation import ROOT, RunningInstallation, answer_of, manage
 from tests.fixtures.waiting import wait_until
 
 # One installation serves all of them, so they run in one worker (tests/fixtures/scheduling.py), in this order.
+FEW = {"AAPL", "COST", "JPM", "GS"}
 LAST_FIVE = {"metrics": "revenue", "period_type": "annual", "last": "5"}
 
 
@@ -26,8 +28,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def installation(data: Path) -> Iterator[RunningInstallation]:
-    running = RunningInstallation(data, "--port", "0")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few real companies of three sectors: folding the whole sample takes longer than everything else here."""
+    few = tmp_path_factory.mktemp("sample") / "few.jsonl.gz"
+    with gzip.open(ROOT / "sample" / "companies.jsonl.gz", "rt") as every, gzip.open(few, "wt") as chosen:
+        chosen.writelines(line for line in every if FEW.intersection(json.loads(line).get("tickers", ())))
+    return few
+
+
+@pytest.fixture(scope="module")
+def installation(data: Path, sample: Path) -> Iterator[RunningInstallation]:
+    running = RunningInstallation(data, "--port", "0", "--sample", str(sample))
     running.wait_until_ready()
     yield running
     running.stop()
@@ -67,7 +78,7 @@ class TestUp:
         outcome = manage("status", "--json", "--data", str(data))
 
         assert outcome.returncode == 0, outcome.stderr
-        assert json.loads(outcome.stdout)["companies"] >= 40
+        assert json.loads(outcome.stdout)["companies"] == len(FEW)
 
     def test_refuses_a_folder_on_which_another_one_runs(self, api: str, data: Path) -> None:
         outcome = manage("up", "--port", "0", "--data", str(data))
