@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.conf import settings
 from django.test import Client
+from pytest_django import Settings
 
 from commands.connections import write_pool
 from commands.event_log.sequence import sequence_pending
@@ -40,11 +40,10 @@ def get(address: str) -> Any:
 
 
 @pytest.fixture
-def post(connection: psycopg.Connection) -> Post:
-    client = Client(headers={"host": "127.0.0.1"})
-
+def post(connection: psycopg.Connection, client: Client) -> Post:
     def posting(address: str, body: Any, *, content_type: str = "application/json", **headers: str) -> Any:
         data = body if isinstance(body, str | bytes) else json.dumps(body)
+        headers = {"host": "127.0.0.1", **headers}
         return client.post(f"/v1/commands{address}", data, content_type=content_type, headers=headers)
 
     return posting
@@ -308,13 +307,14 @@ class TestBadInput:
         assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
     def test_a_database_out_of_reach_is_told_and_the_command_can_be_repeated(
-        self, post: Post, monkeypatch: pytest.MonkeyPatch, connection: psycopg.Connection
+        self, post: Post, settings: Settings, connection: psycopg.Connection
     ) -> None:
-        with monkeypatch.context() as patched:
-            nowhere = f"postgresql://postgres@127.0.0.1:{free_port()}/nothing"
-            patched.setattr(settings, "FACTFOLD", dataclasses.replace(settings.FACTFOLD, database_url=nowhere))
-            with write_pool(nowhere):
-                refused = post("/RegisterCompany", APPLE, **{"Idempotency-Key": "k"})
+        reachable = settings.FACTFOLD
+        nowhere = f"postgresql://postgres@127.0.0.1:{free_port()}/nothing"
+        settings.FACTFOLD = dataclasses.replace(reachable, database_url=nowhere)
+        with write_pool(nowhere):
+            refused = post("/RegisterCompany", APPLE, **{"Idempotency-Key": "k"})
+        settings.FACTFOLD = reachable
 
         assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
         assert refused.headers["retry-after"]
@@ -325,8 +325,8 @@ class TestBadInput:
 
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_idempotency_key")
 
-    def test_a_foreign_host_is_refused(self, connection: psycopg.Connection) -> None:
-        answer = Client().post(
+    def test_a_foreign_host_is_refused(self, connection: psycopg.Connection, client: Client) -> None:
+        answer = client.post(
             "/v1/commands/RegisterCompany",
             json.dumps(APPLE),
             content_type="application/json",
