@@ -7,7 +7,7 @@ from psycopg import sql
 from redis import Redis
 from redis.exceptions import RedisError
 
-from projections.catalog import PROJECTIONS
+from projections.projection import live_version
 from projections.redis_views import EPOCH_KEY, seq_key
 
 
@@ -24,8 +24,8 @@ class Progress(NamedTuple):
 
 def read_progress(database_url: str, redis_url: str) -> Progress:
     """This will compare the log with the tables, and the tables with Redis."""
-    figures = PROJECTIONS["figures"]
     with psycopg.connect(database_url, autocommit=True) as connection:
+        figures = live_version(connection, "figures")
         query = sql.SQL(
             """
             select (select coalesce(max(position), 0) from events.log) + (select count(*) from events.pending),
@@ -34,9 +34,7 @@ def read_progress(database_url: str, redis_url: str) -> Progress:
             from {}.freshness
             """
         )
-        row = connection.execute(
-            query.format(sql.Identifier(figures.schema)), {"name": figures.name, "version": figures.version}
-        ).fetchone()
+        row = connection.execute(query.format(sql.Identifier(figures.schema)), figures.key).fetchone()
     committed, folded, readable, refreshes = row or (0, 0, 0, 0)
     done = committed == readable and (refreshes == 0 or _redis_follows(redis_url, refreshes))
     return Progress(committed, int(folded or 0), done)

@@ -30,6 +30,7 @@ class Settings:
     What a process of this installation has to know.
 
     `anonymous` lets anybody read and write; it is meant for installations that listen on loopback only.
+    A projection stops once `max_parked_streams` of its streams are parked.
     `aws_endpoint_url` is None for the real AWS; credentials and region are read by boto3 in its usual way.
     """
 
@@ -45,6 +46,7 @@ class Settings:
     allowed_hosts: tuple[str, ...]
     data_dir: Path
     min_position_wait_ms: int
+    max_parked_streams: int
 
 
 def read_installation(folder: Path) -> dict[str, str]:
@@ -106,6 +108,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         allowed_hosts=reading.names("FACTFOLD_ALLOWED_HOSTS", default=("127.0.0.1", "localhost", "[::1]")),
         data_dir=data_dir,
         min_position_wait_ms=reading.number("FACTFOLD_MIN_POSITION_WAIT_MS", default=2000, least=0, most=60_000),
+        max_parked_streams=reading.number("FACTFOLD_MAX_PARKED_STREAMS", default=100, least=1, most=1_000_000),
     )
     if reading.problems:
         raise EnvironmentInvalid(reading.problems)

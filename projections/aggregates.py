@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg import IsolationLevel, sql
+from psycopg import IsolationLevel
 
 from commands.sql import load_statements
-from projections.catalog import PROJECTIONS
 from projections.copying import copy_rows, escape
 from projections.financials.statistics import summarise
+from projections.projection import Version, live_version
 from queries.metrics.catalogue import load_catalogue
 from queries.read_models.aggregate_fragment import STATISTICS
 
@@ -69,35 +69,35 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
     bottom: list[dict[str, str | int]]
 
 
-def refresh(connection: psycopg.Connection, *, now: datetime) -> Refresh | None:
+def refresh(connection: psycopg.Connection, *, now: datetime, version: Version | None = None) -> Refresh | None:
     """
-    This will work out every dirty group anew and say how fresh the figures are.
+    This will work out every dirty group of a version (the live one) anew and say how fresh its figures are.
 
     Returns None when nothing changed since the last refresh or another worker is at it. One snapshot serves the whole
     refresh: the aggregates, the position they stand at and the values they were made of belong together.
     """
-    projection = PROJECTIONS["figures"]
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
     try:
         with connection.transaction():
-            (alone,) = _one(connection, _SQL["try_lock"], {"key": _REFRESH_LOCK})
+            version = version or live_version(connection, "figures")
+            (alone,) = _one(connection, _SQL["try_lock"], {"key": _REFRESH_LOCK + (version.version << 40)})
             if not alone:
                 return None
-            connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(projection.schema)))
-            return _refresh(connection, projection.version, now)
+            version.enter(connection)
+            return _refresh(connection, version.version, now)
     except psycopg.errors.SerializationFailure:
         return None
     finally:
         connection.isolation_level = None
 
 
-def is_stale(connection: psycopg.Connection) -> bool:
-    """Whether events were folded that the last refresh has not seen."""
-    projection = PROJECTIONS["figures"]
+def is_stale(connection: psycopg.Connection, *, version: Version | None = None) -> bool:
+    """Whether events were folded in a version (the live one) that its last refresh has not seen."""
     with connection.transaction():
-        connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(projection.schema)))
+        version = version or live_version(connection, "figures")
+        version.enter(connection)
         (dirty,) = _one(connection, _SQL["has_dirty_groups"])
-        (position,) = _one(connection, _SQL["snapshot_position"], {"version": projection.version})
+        (position,) = _one(connection, _SQL["snapshot_position"], {"version": version.version})
         _, told, _ = _one(connection, _SQL["freshness"])
     return bool(dirty or position != told)
 

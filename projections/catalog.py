@@ -1,8 +1,20 @@
 """Every projection that runs."""
 
+from commands.sql import load_statements
 from projections.figures.fold import fold
 from projections.projection import Projection
 
+_FIGURES = load_statements("projections.figures", "tables.sql")
+
 PROJECTIONS: dict[str, Projection] = {
-    projection.name: projection for projection in (Projection(name="figures", version=1, fold=fold),)
+    projection.name: projection
+    for projection in (
+        Projection(
+            name="figures",
+            fold=fold,
+            tables=_FIGURES["tables"],
+            indexes=_FIGURES["indexes"],
+            derived=frozenset({"dirty_group", "aggregate_change", "freshness"}),
+        ),
+    )
 }

@@ -11,17 +11,13 @@ set shard_seq = %(shard_seq)s, position = %(position)s, updated_at = clock_times
 where name = %(name)s and version = %(version)s and shard = %(shard)s
 
 -- name: lag
-select checkpoint.shard_seq, shard_head.shard_seq
-from projections.checkpoint
+-- Of the live version. The count of parked streams is that of a table which is empty as a rule.
+select projection.version, projection.generation, checkpoint.shard_seq, shard_head.shard_seq,
+    (
+        select count(distinct stream) from projections.parked
+        where parked.name = projection.name and parked.version = projection.version
+    )
+from projections.projection
+join projections.checkpoint using (name, version)
 join events.shard_head using (shard)
-where checkpoint.name = %(name)s and checkpoint.version = %(version)s and checkpoint.shard = %(shard)s
-
--- name: parked_streams
--- Index: parked (name, version, stream).
-select distinct stream from projections.parked
-where name = %(name)s and version = %(version)s and stream = any(%(streams)s)
-
--- name: park
-insert into projections.parked (name, version, position, stream, error)
-select %(name)s, %(version)s, position, stream, error
-from unnest(%(position)s::bigint[], %(stream)s::text[], %(error)s::text[]) as row (position, stream, error)
+where projection.name = %(name)s and projection.state = 'live' and checkpoint.shard = %(shard)s

@@ -22,12 +22,12 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 import psycopg
-from psycopg import IsolationLevel, sql
+from psycopg import IsolationLevel
 from psycopg.rows import DictRow, dict_row
 from redis import Redis
 
 from commands.sql import load_statements
-from projections.catalog import PROJECTIONS
+from projections.projection import live_version
 from queries.read_models.aggregate_fragment import render_fragment
 
 _SQL = load_statements("projections", "redis_views.sql")
@@ -87,14 +87,13 @@ def follow(connection: psycopg.Connection, redis: Redis) -> int:
     Returns 0 when nothing is new. A Redis that lost data, or is ahead of the tables, is loaded anew by one worker
     at a time; changes in place need no lock. See Note [Redis never goes back].
     """
-    schema = PROJECTIONS["figures"].schema
     written = 0
     for _ in range(_TRIES):
         held = _ask(redis)
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         try:
             with connection.transaction():
-                connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(schema)))
+                live_version(connection, "figures").enter(connection)
                 step = _follow(connection, redis, held)
         finally:
             connection.isolation_level = None

@@ -4,13 +4,13 @@ from datetime import datetime
 
 import msgspec
 import psycopg
-from psycopg import sql
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 from redis import Redis
 from redis.exceptions import RedisError
 
 from commands.sql import load_statements
-from projections.catalog import PROJECTIONS
+from projections.parking import ParkedStream, is_paused, parked_streams
+from projections.projection import live_version
 from projections.redis_views import EPOCH_KEY, seq_key
 
 _SQL = load_statements("projections", "status.sql")
@@ -30,17 +30,6 @@ class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
     lag_seconds: float
 
 
-class ParkedStream(msgspec.Struct, frozen=True, kw_only=True):
-    """A stream a projection has set aside: where it failed, why, and how many of its events wait."""
-
-    name: str
-    version: int
-    stream: str
-    position: int
-    events: int
-    error: str
-
-
 class RedisStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Which epoch Redis serves and how far it has come; `reachable` is false when it does not answer."""
 
@@ -51,7 +40,7 @@ class RedisStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a whole installation at one instant."""
+    """The state of a whole installation at one instant; `paused` when too many streams are parked to go on."""
 
     head: int
     pending: int
@@ -66,20 +55,21 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     aggregates: int
     shards: list[ShardStatus]
     parked: list[ParkedStream]
+    paused: bool
     redis: RedisStatus
 
 
 def read_status(connection: psycopg.Connection, redis: Redis) -> Status:
     """This will read the status of the installation behind a connection and a Redis."""
     with connection.transaction():
-        connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(PROJECTIONS["figures"].schema)))
+        live = live_version(connection, "figures")
+        live.enter(connection)
         with connection.cursor(row_factory=dict_row) as cursor:
             heads = cursor.execute(_SQL["heads"]).fetchone() or {}
             freshness = cursor.execute(_SQL["freshness"]).fetchone() or {}
             sizes = cursor.execute(_SQL["sizes"]).fetchone() or {}
             shards = [_shard(row) for row in cursor.execute(_SQL["shards"])]
-        with connection.cursor(row_factory=class_row(ParkedStream)) as cursor:
-            parked = cursor.execute(_SQL["parked"]).fetchall()
+        parked = parked_streams(connection)
     return Status(
         **heads,
         position=freshness["position"],
@@ -89,6 +79,7 @@ def read_status(connection: psycopg.Connection, redis: Redis) -> Status:
         **sizes,
         shards=shards,
         parked=parked,
+        paused=is_paused(sum(stream.version == live.version for stream in parked)),
         redis=_redis_status(redis, freshness["seq"]),
     )
 

@@ -6,6 +6,7 @@ select
         as oldest_pending_at
 
 -- name: shards
+-- Of the live version and one being built; a retired one stands still.
 select checkpoint.name, checkpoint.version, projection.state, checkpoint.shard, checkpoint.shard_seq,
     coalesce(shard_head.shard_seq, 0) as head_seq, checkpoint.position,
     extract(epoch from clock_timestamp() - waiting.sequenced_at)::float8 as waiting_seconds
@@ -13,13 +14,8 @@ from projections.checkpoint
 join projections.projection using (name, version)
 left join events.shard_head on shard_head.shard = checkpoint.shard
 left join events.log as waiting on waiting.shard = checkpoint.shard and waiting.shard_seq = checkpoint.shard_seq + 1
+where projection.state <> 'retired'
 order by checkpoint.name, checkpoint.version, checkpoint.shard
-
--- name: parked
-select name, version, stream, min(position) as position, count(*) as events, (array_agg(error order by position))[1] as error
-from projections.parked
-group by name, version, stream
-order by name, version, stream
 
 -- name: freshness
 select seq, position, fresh_at, lag_ms, parked from freshness

@@ -26,8 +26,7 @@ def utc_now() -> datetime:
 
 def lagging_shards(connection: psycopg.Connection, *, projection: str = "figures") -> dict[int, int]:
     """How many events wait in each shard that is behind, furthest first."""
-    definition = PROJECTIONS[projection]
-    rows = connection.execute(_SQL["lagging_shards"], {"name": definition.name, "version": definition.version})
+    rows = connection.execute(_SQL["lagging_shards"], {"name": projection})
     return dict(rows.fetchall())
 
 

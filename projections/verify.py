@@ -12,20 +12,20 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg import IsolationLevel, sql
+from psycopg import IsolationLevel
 from psycopg.rows import class_row, dict_row
 from redis import Redis
 
 from commands.messages import RecordedEvent
 from commands.sql import load_statements
 from projections.aggregates import Aggregate, is_stale
-from projections.catalog import PROJECTIONS
 from projections.figures.rows import CompanyRow
 from projections.figures.values import version_of_row
 from projections.financials.classification import sector_of
 from projections.financials.names import display_name
 from projections.financials.resolution import MetricVersion, Resolved
 from projections.plain_fold import CompanyFold, aggregate_companies, fold_events
+from projections.projection import live_version
 from projections.redis_views import EPOCH_KEY, PREFIX, fragment_key, freshness_text, meta_key, seq_key
 from queries.read_models.aggregate_fragment import render_fragment
 
@@ -59,11 +59,10 @@ def verify(connection: psycopg.Connection, redis: Redis, *, progress: Progress =
     Raises:
         Difference: the first thing found that is not as it must be.
     """
-    projection = PROJECTIONS["figures"]
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
     try:
         with connection.transaction():
-            connection.execute(sql.SQL("set local search_path to {}").format(sql.Identifier(projection.schema)))
+            live_version(connection, "figures").enter(connection)
             progress("log: positions, shards and streams")
             events = _verify_log(connection)
             return _verify_tables(connection, redis, events, progress)
@@ -121,8 +120,7 @@ def _verify_tables(connection: psycopg.Connection, redis: Redis, events: int, pr
 
 
 def _company_folds(connection: psycopg.Connection) -> Iterator[CompanyFold]:
-    projection = PROJECTIONS["figures"]
-    key = {"name": projection.name, "version": projection.version}
+    key = live_version(connection, "figures").key
     parked = connection.execute(_SQL["parked"], key).fetchall()
     after = ""
     while True:

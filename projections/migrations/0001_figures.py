@@ -5,16 +5,28 @@ from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
+from projections.catalog import PROJECTIONS
+
 FOLDER = Path(__file__).parent.parent
 
 
 def start_figures(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    figures = PROJECTIONS["figures"]
     with schema_editor.connection.cursor() as cursor:
+        cursor.execute("create schema figures_v1; set local search_path to figures_v1")
+        cursor.execute(figures.tables)
+        cursor.execute(figures.indexes)
+        cursor.execute("set local search_path to default")
         cursor.execute("insert into projections.projection (name, version, state) values ('figures', 1, 'live')")
         cursor.execute(
             "insert into projections.checkpoint (name, version, shard) select 'figures', 1, generate_series(0, %s - 1)",
             [settings.FACTFOLD.shards],
         )
+
+
+def drop_figures(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute("drop schema figures_v1 cascade")
 
 
 class Migration(migrations.Migration):
@@ -24,9 +36,5 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             (FOLDER / "schema.sql").read_text(encoding="utf-8"), reverse_sql="drop schema projections cascade"
         ),
-        migrations.RunSQL(
-            (FOLDER / "figures_v1.sql").read_text(encoding="utf-8") + "\nset local search_path to default;",
-            reverse_sql="drop schema figures_v1 cascade",
-        ),
-        migrations.RunPython(start_figures, reverse_code=migrations.RunPython.noop),
+        migrations.RunPython(start_figures, reverse_code=drop_figures),
     ]

@@ -1,8 +1,7 @@
--- Read tables of the projection `figures`, version 1. One schema per version: the search path picks the live one,
--- so statements name these tables without a schema and a rebuild fills a schema of its own.
-create schema figures_v1;
-set local search_path to figures_v1;
+-- Read tables of the projection `figures`. One schema per version: the search path picks the live one, so statements
+-- name these tables without a schema and a rebuild fills a schema of its own.
 
+-- name: tables
 create table company (
     cik                    bigint primary key,
     name                   text not null,
@@ -14,8 +13,6 @@ create table company (
     tickers                text[] not null default '{}',
     latest_fiscal_year_end date
 );
-create index company_tickers on company using gin (tickers);
-create index company_name on company (lower(name));
 
 create table acceptance (
     cik         bigint not null,
@@ -73,7 +70,6 @@ create table metric_value (
     flags           text[] not null default '{}',
     primary key (cik, metric, period_end, duration_days, period_type, revision)
 );
-create index metric_value_frame on metric_value (metric, period) where known_to is null;
 
 -- Share splits found in the facts: what was filed before `known_from` is on the older basis.
 create table company_split (
@@ -154,3 +150,9 @@ create table freshness (
     parked   integer not null            -- streams parked
 );
 insert into freshness values (true, 0, 0, clock_timestamp(), 0, 0);
+
+-- name: indexes
+-- Only readers need these: a rebuild makes them when its tables are full.
+create index if not exists company_tickers on company using gin (tickers);
+create index if not exists company_name on company (lower(name));
+create index if not exists metric_value_frame on metric_value (metric, period) where known_to is null;
