@@ -111,14 +111,16 @@ def unpark(connection: psycopg.Connection, *, projection: str, streams: Sequence
     Group aggregates and Redis follow at the next refresh.
     """
     version = live_version(connection, projection)
-    parked = [row.stream for row in parked_streams(connection) if (row.name, row.version) == (projection, version.version)]
+    parked = [
+        row.stream for row in parked_streams(connection) if (row.name, row.version) == (projection, version.version)
+    ]
     wanted = parked if streams is None else list(dict.fromkeys(streams))
-    return [_unpark_stream(connection, PROJECTIONS[projection], version, stream) for stream in wanted if stream in parked]
+    return [
+        _unpark_stream(connection, PROJECTIONS[projection], version, stream) for stream in wanted if stream in parked
+    ]
 
 
-def _unpark_stream(
-    connection: psycopg.Connection, projection: Projection, version: Version, stream: str
-) -> Unparked:
+def _unpark_stream(connection: psycopg.Connection, projection: Projection, version: Version, stream: str) -> Unparked:
     parameters = {**version.key, "stream": stream}
     folded = 0
     with connection.transaction():

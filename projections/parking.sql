@@ -25,7 +25,7 @@ from unnest(%(position)s::bigint[], %(stream)s::text[], %(error)s::text[], %(att
 select checkpoint.shard
 from projections.checkpoint
 join events.stream using (shard)
-where name = %(name)s and version = %(version)s and stream.stream = %(stream)s
+where checkpoint.name = %(name)s and checkpoint.version = %(version)s and stream.stream = %(stream)s
 for update of checkpoint
 
 -- name: parked_events

@@ -60,7 +60,9 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 def versions(connection: psycopg.Connection, name: str) -> list[Version]:
     """This will list every version of a projection, oldest first."""
     rows = connection.execute(_SQL["versions"], {"name": name})
-    return [Version(name=name, version=version, state=state, generation=generation) for version, state, generation in rows]
+    return [
+        Version(name=name, version=version, state=state, generation=generation) for version, state, generation in rows
+    ]
 
 
 def live_version(connection: psycopg.Connection, name: str) -> Version:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import psycopg
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from commands.sources.classifications import read_classifications
 from commands.sources.companyfacts import read_companyfacts
@@ -96,7 +96,7 @@ class Command(BaseCommand):
         # Only who waits loads the projectors and their Redis client.
         from redis import Redis
 
-        from projections.waiting import wait_until_readable
+        from projections.waiting import ProjectionPaused, wait_until_readable
 
         factfold = settings.FACTFOLD
         try:
@@ -105,6 +105,8 @@ class Command(BaseCommand):
                 Redis.from_url(factfold.redis_url, socket_connect_timeout=2, socket_timeout=5) as redis,
             ):
                 position = wait_until_readable(connection, redis, between=lambda: time.sleep(0.05))
+        except ProjectionPaused as paused:
+            raise CommandError(f"what was read is in the log, but the projection is paused: {paused}") from paused
         except KeyboardInterrupt:
             self.stdout.write("not waiting any longer; `manage.py status` tells how far the figures are")
             sys.exit(INTERRUPTED)

@@ -53,7 +53,8 @@ def _table(status: Status) -> list[str]:
         for shard in status.shards
     )
     lines.append("")
-    lines.append(f"parked      {len(status.parked)} streams")
+    stopped = "; PAUSED: too many, see `manage.py parked`" if status.paused else ""
+    lines.append(f"parked      {len(status.parked)} streams{stopped}")
     lines.extend(
         f"  {stream.name} v{stream.version}  {stream.stream}  from position {stream.position:,}, "
         f"{stream.events:,} events: {stream.error}"
