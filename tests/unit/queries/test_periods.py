@@ -15,6 +15,7 @@ class TestCalendarLabel:
             ("2025-01-27", "2026-01-25", "CY2025"),  # NVIDIA
             ("2012-07-01", "2013-06-30", "CY2013"),  # Procter & Gamble: a June year belongs to the year it ends in
             ("2012-06-01", "2013-05-31", "CY2012"),  # a May year to the year before
+            ("2019-07-01", "2020-06-28", "CY2019"),  # Lam Research: a June year that ends two days early, too
             ("2009-06-28", "2009-09-26", "CY2009Q3"),  # Apple
             ("2019-02-18", "2019-05-12", "CY2019Q1"),  # Costco, twelve weeks
             (None, "2009-09-26", "CY2009Q3I"),
