@@ -16,15 +16,28 @@ end
 return redis.call('INCRBY', KEYS[1], #KEYS - 1)
 
 -- name: switch_epoch
--- Points to a filled epoch, unless another was pointed to meanwhile or some of its fragments were lost.
--- KEYS: pointer, count, seq, meta.  ARGV: the pointer found at first ('' for none), epoch, fragments, seq, meta.
-if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] or (redis.call('GET', KEYS[2]) or '0') ~= ARGV[3] then
+-- Points to a filled epoch, unless what was found at first has moved or some of the fragments were lost.
+-- KEYS: pointer, seq of the epoch found, count, seq, meta.
+-- ARGV: pointer found ('' for none), seq found ('' for none), epoch, fragments, seq, meta.
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] or (redis.call('GET', KEYS[2]) or '') ~= ARGV[2]
+  or (redis.call('GET', KEYS[3]) or '0') ~= ARGV[4] then
   return 0
 end
-redis.call('UNLINK', KEYS[2])
-redis.call('SET', KEYS[3], ARGV[4])
+redis.call('UNLINK', KEYS[3])
 redis.call('SET', KEYS[4], ARGV[5])
-redis.call('SET', KEYS[1], ARGV[2])
+redis.call('SET', KEYS[5], ARGV[6])
+redis.call('SET', KEYS[1], ARGV[3])
+return 1
+
+-- name: drop_keys
+-- Removes keys of one epoch, unless that is the live one: a fail-over may have brought it back.
+-- KEYS: pointer, then the keys.  ARGV: their epoch.
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return 0
+end
+for i = 2, #KEYS do
+  redis.call('UNLINK', KEYS[i])
+end
 return 1
 
 -- name: change_in_place

@@ -10,12 +10,13 @@ Keys, all in one slot: `{ff}:epoch` (the live one), `{ff}:epochs` (the last one 
 Redis is asked how far it is *before* the snapshot of the tables is taken: the tables are then at least as far, unless
 they were themselves restored to an earlier state. What changed after refresh `base` is written only where at least
 `base` is held, in the epoch that was asked: a fail-over that lost its tail falls short of `base`, and FLUSHALL leaves
-no epoch. A new epoch has a number no epoch had before, so that a slow writer of an old one writes into the void; it
-is pointed to only while the pointer is still the one found at first and every fragment counted is there.
+no epoch. A new epoch has a number no epoch had before, so that a slow writer of an old one is refused; it is pointed
+to only while what was found at first still stands and every fragment counted is there.
 `tests/models/test_redis_views.py` tries all interleavings, and those of each rule left out.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import batched, groupby
 from typing import Any, NamedTuple, cast
@@ -141,16 +142,14 @@ def _load_epoch(cursor: psycopg.Cursor[DictRow], redis: Redis, freshness: Mappin
         keys, values = zip(*piece, strict=True)
         _run(redis, "fill_epoch", (count_key(epoch), *keys), values)
         count += len(piece)
-    switched = _run(
+    found = ("" if held.epoch is None else held.epoch, "" if held.seq is None else held.seq)
+    _run(
         redis,
         "switch_epoch",
-        (EPOCH_KEY, count_key(epoch), seq_key(epoch), meta_key(epoch)),
-        ("" if held.epoch is None else held.epoch, epoch, count, freshness["seq"], freshness_text(freshness)),
+        (EPOCH_KEY, seq_key(held.epoch or 0), count_key(epoch), seq_key(epoch), meta_key(epoch)),
+        (*found, epoch, count, freshness["seq"], freshness_text(freshness)),
     )
-    if switched:
-        _drop_epochs(redis, lambda number: number < epoch)
-    else:
-        _drop_epochs(redis, lambda number: number == epoch)
+    _drop_dead_epochs(redis, upto=epoch)
     return _Step(count, again=True)
 
 
@@ -166,7 +165,7 @@ def _change_in_place(
     return _Step(len(fragments), again=False) if written else _Step(0, again=True)
 
 
-def _run(redis: Redis, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+def _run(redis: Redis, name: str, keys: Sequence[str | bytes], arguments: Sequence[Any]) -> Any:
     return redis.eval(_LUA[name].decode(), len(keys), *keys, *arguments)
 
 
@@ -188,14 +187,14 @@ def _fragments(epoch: int, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[
         yield fragment_key(epoch, metric, group_by, period), render_fragment(groups) if groups else b""
 
 
-def _drop_epochs(redis: Redis, unwanted: Callable[[int], bool]) -> None:
-    keys = (key for key in redis.scan_iter(f"{PREFIX}:*:*", count=1_000) if unwanted(_epoch_of(key)))
-    for piece in batched(keys, _PIECE):
-        redis.unlink(*piece)
-
-
-def _epoch_of(key: bytes) -> int:
-    return int(key.split(b":", 2)[1])
+def _drop_dead_epochs(redis: Redis, *, upto: int) -> None:
+    """Remove what was left of epochs, but for the live one and those begun later than `upto`."""
+    keys: dict[int, list[bytes]] = defaultdict(list)
+    for key in redis.scan_iter(f"{PREFIX}:*:*", count=1_000):
+        keys[int(key.split(b":", 2)[1])].append(key)
+    for epoch in sorted(epoch for epoch in keys if epoch <= upto):
+        for piece in batched(keys[epoch], _PIECE):
+            _run(redis, "drop_keys", (EPOCH_KEY, *piece), (epoch,))
 
 
 def _number(raw: Any) -> int | None:
