@@ -80,8 +80,7 @@ def refresh(connection: psycopg.Connection, *, now: datetime, version: Version |
     try:
         with connection.transaction():
             version = version or live_version(connection, "figures")
-            (alone,) = _one(connection, _SQL["try_lock"], {"key": _REFRESH_LOCK + (version.version << 40)})
-            if not alone:
+            if not _try_lock(connection, version):
                 return None
             version.enter(connection)
             return _refresh(connection, version.version, now)
@@ -102,11 +101,15 @@ def is_stale(connection: psycopg.Connection, *, version: Version | None = None) 
     return bool(dirty or position != told)
 
 
-def is_being_refreshed(connection: psycopg.Connection) -> bool:
+def is_being_refreshed(connection: psycopg.Connection, *, version: Version | None = None) -> bool:
     """Whether another worker is at it, who will look for newer events after it has let go."""
     with connection.transaction():
-        (alone,) = _one(connection, _SQL["try_lock"], {"key": _REFRESH_LOCK})
-    return not alone
+        return not _try_lock(connection, version or live_version(connection, "figures"))
+
+
+def _try_lock(connection: psycopg.Connection, version: Version) -> bool:
+    (alone,) = _one(connection, _SQL["try_lock"], {"key": _REFRESH_LOCK + (version.version << 40)})
+    return bool(alone)
 
 
 def _refresh(connection: psycopg.Connection, version: int, now: datetime) -> Refresh | None:

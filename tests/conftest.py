@@ -108,10 +108,8 @@ def pytest_configure(config: pytest.Config) -> None:
     }
     os.environ.pop("FACTFOLD_DATA", None)
     import django
-    from django.test.utils import setup_test_environment
 
     django.setup()
-    setup_test_environment()  # Django's test client calls as the host `testserver`
 
 
 @pytest.hookimpl(optionalhook=True)
