@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, ClassVar
 
 import msgspec
@@ -12,6 +13,7 @@ import psycopg
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.urls import path
+from django.utils.module_loading import import_string
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.parsers import BaseParser
@@ -20,6 +22,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
+from commands.admission import Admission, Backlog
 from commands.catalog import COMMANDS
 from commands.connections import write_pool
 from commands.dispatch import Accepted, dispatch, dispatch_many
@@ -93,6 +96,19 @@ class LinesParser(BytesParser):
     media_type = "application/x-ndjson"
 
 
+@cache
+def admission() -> Admission:
+    """This will make the one look-out of this process for the backlog; the roof names who can tell its length."""
+    read_backlog = import_string(settings.COMMANDS_BACKLOG)
+
+    def read() -> Backlog:
+        with write_pool(settings.FACTFOLD.database_url).connection() as connection:
+            backlog: Backlog = read_backlog(connection)
+        return backlog
+
+    return Admission(read)
+
+
 class WriteView(APIView):
     """What every write has in common: who may, how long a body may be, and where the pool is."""
 
@@ -125,6 +141,8 @@ class WriteView(APIView):
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal() or int(length) > self.most_bytes:
             raise BodyTooLarge(most=self.most_bytes)
+        if request.method == "POST":
+            admission().check(settings.FACTFOLD)
 
     def handle_exception(self, exc: Exception) -> Response:
         """This will answer for an exception, and for a database out of reach with 503: the command can be repeated."""
@@ -170,6 +188,7 @@ _REFUSED = {
     413: "The body is too long",
     415: "The body is of another media type",
     422: "A field cannot be right, or the idempotency key belongs to another request",
+    429: "Readers are too far behind; come again after Retry-After",
 }
 
 
@@ -221,7 +240,7 @@ def _view_of(name: str) -> type[CommandView]:
                     description="Accepted; also where nothing had to change",
                     examples=[OpenApiExample("Accepted", ACCEPTED)],
                 ),
-                **_refusals(400, 401, 404, 409, 413, 415, 422),
+                **_refusals(400, 401, 404, 409, 413, 415, 422, 429),
             },
             examples=[OpenApiExample(name, REQUESTS[name], request_only=True)],
         )
@@ -290,7 +309,7 @@ class BatchView(WriteView):
                 description="What each line came to",
                 examples=[OpenApiExample("One accepted, one refused", BATCH_RESPONSE)],
             ),
-            **_refusals(400, 401, 413, 415, 422),
+            **_refusals(400, 401, 413, 415, 422, 429),
         },
         examples=[
             OpenApiExample("Array", BATCH_REQUEST, request_only=True, media_type="application/json"),

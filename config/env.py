@@ -32,6 +32,9 @@ class Settings:
     `anonymous` lets anybody read and write; it is meant for installations that listen on loopback only.
     A projection stops once `max_parked_streams` of its streams are parked.
     `aws_endpoint_url` is None for the real AWS; credentials and region are read by boto3 in its usual way.
+    Commands are refused while more than `backlog_events` events are committed but not readable, or while one has waited
+    for its position longer than `backlog_seconds`; 0 sets no limit. After `stall_seconds` without progress while work
+    exists, `/readyz` says so. `worker_metrics_port` is where a worker shows its metrics; 0 for nowhere.
     """
 
     database_url: str
@@ -47,6 +50,12 @@ class Settings:
     data_dir: Path
     min_position_wait_ms: int
     max_parked_streams: int
+    backlog_events: int
+    backlog_seconds: int
+    stall_seconds: int
+    worker_metrics_host: str
+    worker_metrics_port: int
+    log: Literal["text", "json"]
 
 
 def read_installation(folder: Path) -> dict[str, str]:
@@ -109,6 +118,14 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         data_dir=data_dir,
         min_position_wait_ms=reading.number("FACTFOLD_MIN_POSITION_WAIT_MS", default=2000, least=0, most=60_000),
         max_parked_streams=reading.number("FACTFOLD_MAX_PARKED_STREAMS", default=100, least=1, most=1_000_000),
+        backlog_events=reading.number("FACTFOLD_BACKLOG_EVENTS", default=20_000, least=0, most=10**9),
+        backlog_seconds=reading.number("FACTFOLD_BACKLOG_SECONDS", default=30, least=0, most=86_400),
+        stall_seconds=reading.number("FACTFOLD_STALL_SECONDS", default=30, least=1, most=86_400),
+        worker_metrics_host=environ.get("FACTFOLD_WORKER_METRICS_HOST") or "127.0.0.1",
+        worker_metrics_port=reading.number("FACTFOLD_WORKER_METRICS_PORT", default=0, least=0, most=65_535),
+        log=cast(
+            Literal["text", "json"], reading.choice("FACTFOLD_LOG", options=("text", "json"), default="text")
+        ),
     )
     if reading.problems:
         raise EnvironmentInvalid(reading.problems)

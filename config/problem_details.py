@@ -46,6 +46,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "unsupported_media_type": 415,
     "invalid_command": 422,
     "idempotency_key_reused": 422,
+    "backlog_too_long": 429,
     "rate_limited": 429,
     "internal_error": 500,
     "not_ready": 503,
@@ -167,6 +168,8 @@ def _told_by(error: Exception) -> tuple[int, str, str, dict[str, Any]]:
             extras["candidates"] = list(candidates)
         if (position := getattr(error, "position", None)) is not None:
             extras["position"] = position
+        if (backlog := getattr(error, "backlog", None)) is not None:
+            extras["backlog"] = backlog
         return STATUS_BY_CODE.get(error.code, 400), error.code, error.message, extras
     if isinstance(error, Http404):
         error = exceptions.NotFound(str(error) or None)

@@ -27,6 +27,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE: list[str] = []
 ROOT_URLCONF = "config.urls"
+# The write side does not know who reads; it is told whom to ask how far they are.
+COMMANDS_BACKLOG = "projections.vital_signs.read_backlog"
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 STATIC_URL = "static/"
 USE_TZ = True

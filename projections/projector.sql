@@ -6,8 +6,11 @@ where name = %(name)s and version = %(version)s and shard = %(shard)s
 for update skip locked
 
 -- name: move_checkpoint
+-- The transaction began when the batch did.
 update projections.checkpoint
-set shard_seq = %(shard_seq)s, position = %(position)s, updated_at = clock_timestamp()
+set shard_seq = %(shard_seq)s, position = %(position)s, updated_at = clock_timestamp(),
+    batches = batches + 1, busy_seconds = busy_seconds + extract(epoch from clock_timestamp() - now()),
+    last_batch_events = %(shard_seq)s - shard_seq, last_batch_seconds = extract(epoch from clock_timestamp() - now())
 where name = %(name)s and version = %(version)s and shard = %(shard)s
 
 -- name: lag

@@ -58,12 +58,14 @@ def ingest(
     now: Callable[[], datetime],
     skipped: Callable[[Skipped], None],
     progress: Callable[[Tally], None],
+    wait_for_room: Callable[[], None] = lambda: None,
 ) -> None:
     """
     This will dispatch what a source proposes, one transaction for a batch of filings, and keep count in `tally`.
 
     What is in stays in when it is interrupted: a batch is there as a whole or not at all, and doing all of it again
-    adds only what is missing. `progress` is called after every batch, `skipped` for everything that was left out.
+    adds only what is missing. `progress` is called after every batch, `skipped` for everything that was left out, and
+    `wait_for_room` before every batch: it returns when more events may be written.
     """
     batch: list[Proposal] = []
     filings = facts = 0
@@ -84,10 +86,12 @@ def ingest(
                     filings += 1
                     facts += _facts_in(item.command)
         if filings >= FILINGS_PER_BATCH or facts >= FACTS_PER_BATCH or len(batch) >= COMMANDS_PER_BATCH:
+            wait_for_room()
             _dispatch(connection, batch, tally=tally, now=now, leave_out=leave_out)
             batch, filings, facts = [], 0, 0
             progress(tally)
     if batch:
+        wait_for_room()
         _dispatch(connection, batch, tally=tally, now=now, leave_out=leave_out)
     progress(tally)
 

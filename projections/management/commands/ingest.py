@@ -13,6 +13,7 @@ import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from commands.admission import Backlog, Room
 from commands.sources.classifications import read_classifications
 from commands.sources.companyfacts import read_companyfacts
 from commands.sources.fsds import read_fsds
@@ -21,6 +22,7 @@ from commands.sources.reading import Reading, Skipped
 from commands.sources.sample import read_sample
 from commands.sources.submissions import read_submissions
 from projections.memory import expect_many_plain_objects
+from projections.vital_signs import read_backlog
 
 SOURCES: dict[str, Callable[[Iterable[Path]], Reading]] = {
     "companyfacts": read_companyfacts,
@@ -62,6 +64,7 @@ class Command(BaseCommand):
         shown = _Progress(self.stderr, started=started)
         try:
             with psycopg.connect(settings.FACTFOLD.database_url, autocommit=True) as connection:
+                room = Room(lambda: read_backlog(connection), limits=settings.FACTFOLD, told=shown.waiting)
                 ingest(
                     connection,
                     SOURCES[options["source"]](options["paths"]),
@@ -69,6 +72,7 @@ class Command(BaseCommand):
                     now=lambda: datetime.now(UTC),
                     skipped=shown.skipped,
                     progress=shown.progress,
+                    wait_for_room=room.wait,
                 )
         except KeyboardInterrupt:
             shown.finish()
@@ -81,11 +85,13 @@ class Command(BaseCommand):
                 + "\nStart it (`python3 manage.py up`) or set DATABASE_URL, run this again; it goes on where it was."
             )
             sys.exit(NOTHING_USABLE)
-        except psycopg.errors.UndefinedTable:
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
             shown.finish()
-            self.stderr.write("The database has no tables yet. Run `python3 manage.py migrate`, then this again.")
+            self.stderr.write("The database lacks tables. Run `python3 manage.py migrate`, then this again.")
             sys.exit(NOTHING_USABLE)
         shown.finish()
+        if room.waited_seconds >= 0.1:
+            self.stdout.write(f"waited {room.waited_seconds:.1f} s in between for the figures to follow")
         self.stdout.write(summary(tally, seconds=time.monotonic() - started))
         self.stdout.flush()
         if options["wait"]:
@@ -146,6 +152,16 @@ class _Progress:
     def progress(self, tally: Tally) -> None:
         now = time.monotonic()
         line = summary(tally, seconds=now - self._started)
+        if self._moving:
+            self._stderr.write(f"\r\x1b[K{line[:150]}", ending="")
+        elif now - self._last >= self.SECONDS_BETWEEN_LINES:
+            self._stderr.write(line)
+            self._last = now
+        self._stderr.flush()
+
+    def waiting(self, backlog: Backlog) -> None:
+        now = time.monotonic()
+        line = f"waiting: {backlog.events} events are committed but not readable yet; {now - self._started:.1f} s"
         if self._moving:
             self._stderr.write(f"\r\x1b[K{line[:150]}", ending="")
         elif now - self._last >= self.SECONDS_BETWEEN_LINES:
