@@ -25,6 +25,7 @@ from rest_framework.views import APIView
 from commands.admission import Admission, Backlog
 from commands.catalog import COMMANDS
 from commands.connections import write_pool
+from commands.counting import count_command
 from commands.dispatch import Accepted, dispatch, dispatch_many
 from commands.errors import CommandError, InvalidCommand
 from commands.event_log.read import event_exists, position_of
@@ -153,6 +154,8 @@ class WriteView(APIView):
                 message="The database does not answer.",
                 fix="Send the command again in a moment, with the same Idempotency-Key to be sure of one effect.",
             )
+        if (name := getattr(self, "command_name", None)) is not None:
+            count_command(name, outcome=exc.code if isinstance(exc, CommandError) else "failed")
         response: Response = super().handle_exception(exc)
         return response
 
@@ -215,6 +218,7 @@ class CommandView(WriteView):
                 )
         except InvalidCommand as error:
             raise as_requested(error, places=requested.places) from None
+        count_command(self.command_name, outcome=_outcome_of(accepted))
         location = key or accepted.position_token
         return Response(
             _told(accepted), status=202, headers={"Location": f"/v1/commands/{location}"} if location else None
@@ -355,11 +359,13 @@ class BatchView(WriteView):
         outcomes = iter(dispatch_many(connection, commands, now=datetime.now(UTC)) if commands else ())
         for line, requested in chunk:
             if isinstance(requested, CommandError):
+                count_command("unreadable", outcome=requested.code)
                 yield self._refused(line, requested, request)
                 continue
             outcome = next(outcomes)
             if isinstance(outcome, InvalidCommand):
                 outcome = as_requested(outcome, places=requested.places)
+            count_command(type(requested.command).__name__, outcome=_outcome_of(outcome))
             if isinstance(outcome, CommandError):
                 yield self._refused(line, outcome, request)
             else:
@@ -394,6 +400,12 @@ def _told(accepted: Accepted) -> dict[str, Any]:
         "version": accepted.version,
         "token": accepted.position_token,
     }
+
+
+def _outcome_of(outcome: Accepted | CommandError) -> str:
+    if isinstance(outcome, CommandError):
+        return outcome.code
+    return "accepted" if outcome.event_ids else "unchanged"
 
 
 def _requested(read: Any) -> Requested | CommandError:

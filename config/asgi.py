@@ -6,6 +6,8 @@ Reads and MCP are answered before Django: its handler starts a thread for every 
 
 import logging
 import os
+import secrets
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -17,7 +19,10 @@ from django.core.asgi import get_asgi_application
 
 import mcp_tools.server
 import queries.rest.app
+from commands.catalog import COMMANDS
+from config import operations
 from config.env import Settings
+from config.measures import Requests
 from config.problem_details import problem_for
 from config.ready import announce_ready
 
@@ -30,8 +35,11 @@ type AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _MCP_PATHS = frozenset({"/mcp", "/mcp/"})
 _WRITE_PATH = "/v1/commands"
-_READ_PATHS = frozenset({"/", "/docs", "/livez", "/readyz", "/v1"})
+_READ_PATHS = frozenset({"/", "/docs", "/livez", "/v1"})
 _READ_FOLDERS = ("/v1/", "/docs/", "/schema/")
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_GIVEN_UP = 499
+"""Counted where nobody waited for the answer."""
 
 
 class FrontDoor:
@@ -41,6 +49,8 @@ class FrontDoor:
         self._django = django
         self._read = queries.rest.app.create_app(settings, problem_for)
         self._mcp = mcp_tools.server.create_app(settings, self._read)
+        self._operations = operations.Operations(settings)
+        self._requests = Requests()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -48,7 +58,21 @@ class FrontDoor:
             return
         if scope["type"] != "http":
             return
-        await self._answering(scope)(scope, receive, send)
+        begun = time.perf_counter()
+        status = _GIVEN_UP
+
+        async def noting_status(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        give_request_id(scope)
+        try:
+            await self._answering(scope)(scope, receive, noting_status)
+        finally:
+            method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+            self._requests.count(method=method, route=_route(scope), status=status, begun=begun)
 
     def _answering(self, scope: Scope) -> AsgiApp:
         path: str = scope["path"]
@@ -57,7 +81,16 @@ class FrontDoor:
         writes = path == _WRITE_PATH or path.startswith(f"{_WRITE_PATH}/")
         if not writes and (path in _READ_PATHS or path.startswith(_READ_FOLDERS)):
             return self._read
+        if path in operations.PATHS:
+            return self._operate
         return self._django
+
+    async def _operate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._operations.answer(scope["path"], request_id=give_request_id(scope))
+        headers = [(name.encode(), value.encode()) for name, value in answer.headers]
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
     async def _live(self, receive: Receive, send: Send) -> None:
         async with AsyncExitStack() as running:
@@ -66,6 +99,7 @@ class FrontDoor:
                 await self._read.startup()
                 running.push_async_callback(self._read.shutdown)
                 await running.enter_async_context(self._mcp.lifespan())
+                running.push_async_callback(self._operations.close)
             except Exception as error:
                 logger.exception("the api could not start")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -74,6 +108,31 @@ class FrontDoor:
             announce_ready()
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def give_request_id(scope: Scope) -> str:
+    """This will return the id a request came with, or give it one, under which every part of the house knows it."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            return str(value.decode("latin-1"))
+    request_id = secrets.token_hex(12)
+    scope["headers"] = [*scope["headers"], (b"x-request-id", request_id.encode())]
+    return request_id
+
+
+def _route(scope: Scope) -> str:
+    """The template of a request's address: there are few of them, however many addresses are asked for."""
+    if route := scope.get("route"):
+        return str(route)
+    path: str = scope["path"]
+    if path in _MCP_PATHS:
+        return "/mcp"
+    if path in operations.PATHS or path == _WRITE_PATH or path in _READ_PATHS:
+        return path
+    folder, _, name = path.rpartition("/")
+    if folder == _WRITE_PATH:
+        return path if name in COMMANDS else f"{_WRITE_PATH}/{{id}}"
+    return "unknown"
 
 
 application = FrontDoor(settings.FACTFOLD, django=get_asgi_application())

@@ -123,9 +123,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         stall_seconds=reading.number("FACTFOLD_STALL_SECONDS", default=30, least=1, most=86_400),
         worker_metrics_host=environ.get("FACTFOLD_WORKER_METRICS_HOST") or "127.0.0.1",
         worker_metrics_port=reading.number("FACTFOLD_WORKER_METRICS_PORT", default=0, least=0, most=65_535),
-        log=cast(
-            Literal["text", "json"], reading.choice("FACTFOLD_LOG", options=("text", "json"), default="text")
-        ),
+        log=cast(Literal["text", "json"], reading.choice("FACTFOLD_LOG", options=("text", "json"), default="text")),
     )
     if reading.problems:
         raise EnvironmentInvalid(reading.problems)

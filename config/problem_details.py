@@ -170,6 +170,8 @@ def _told_by(error: Exception) -> tuple[int, str, str, dict[str, Any]]:
             extras["position"] = position
         if (backlog := getattr(error, "backlog", None)) is not None:
             extras["backlog"] = backlog
+        if reasons := getattr(error, "reasons", None):
+            extras |= {"reasons": list(reasons), "redis": getattr(error, "redis", None)}
         return STATUS_BY_CODE.get(error.code, 400), error.code, error.message, extras
     if isinstance(error, Http404):
         error = exceptions.NotFound(str(error) or None)

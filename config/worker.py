@@ -4,6 +4,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from types import FrameType
 from typing import NamedTuple
@@ -15,11 +16,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 import config.celery  # noqa: F401  (the doorbell rings through the application configured there)
 from commands.doorbells.choice import chosen_doorbell
+from commands.doorbells.sqs import queue_depths, sqs_client
 from commands.event_log.sequence import sequence_pending
 from commands.publishing import DoorbellUnreachable, publish_pending
 from config.env import Settings
 from config.ready import announce_ready
 from projections.memory import expect_many_plain_objects
+from config.worker_metrics import Lookout, listening
 from projections.sweeper import sweep
 
 logger = logging.getLogger(__name__)
@@ -98,13 +101,25 @@ def run_worker(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
     threads = [threading.Thread(target=guarded, args=[loop], name=loop.name) for loop in loops(settings)]
-    for thread in threads:
-        thread.start()
-    announce_ready()
-    for thread in threads:
-        thread.join()
+    with _showing_metrics(settings):
+        for thread in threads:
+            thread.start()
+        announce_ready()
+        for thread in threads:
+            thread.join()
     if failures:
         raise SystemExit(f"{', '.join(failures)} failed; the log above says why")
+
+
+def _showing_metrics(settings: Settings) -> AbstractContextManager[object]:
+    if not settings.worker_metrics_port:
+        return nullcontext()
+    depths = None
+    if settings.sqs_queue_url:
+        client = sqs_client(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url)
+        depths = partial(queue_depths, client, queue_url=settings.sqs_queue_url)
+    lookout = Lookout(settings, queue_depths=depths)
+    return listening(lookout, host=settings.worker_metrics_host, port=settings.worker_metrics_port)
 
 
 def loops(settings: Settings) -> Sequence[Loop]:

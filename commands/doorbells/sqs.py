@@ -1,5 +1,6 @@
 """A doorbell on Amazon SQS."""
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import batched
@@ -10,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from commands.cloud_events import encode_bell
+from commands.doorbells.depth import QueueDepth
 from commands.publishing import Bell, DoorbellUnreachable
 
 _MOST_IN_BATCH = 10
@@ -22,6 +24,35 @@ def sqs_client(*, region: str | None = None, endpoint_url: str | None = None) ->
         region_name=region,
         endpoint_url=endpoint_url,
         config=Config(connect_timeout=3, read_timeout=25, retries={"max_attempts": 2, "mode": "standard"}),
+    )
+
+
+def queue_depths(client: Any, *, queue_url: str) -> list[QueueDepth]:
+    """
+    This will count what lies in the queue and in the dead letter queue behind it.
+
+    Raises:
+        DoorbellUnreachable: SQS does not answer.
+    """
+    try:
+        attributes = client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
+        depths = [_depth("bells", attributes)]
+        if policy := attributes.get("RedrivePolicy"):
+            name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
+            dead_letters = client.get_queue_url(QueueName=name)["QueueUrl"]
+            answer = client.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["All"])
+            depths.append(_depth("dead_letters", answer["Attributes"]))
+    except (BotoCoreError, ClientError) as error:
+        raise DoorbellUnreachable(f"SQS does not answer: {error}") from error
+    return depths
+
+
+def _depth(queue: str, attributes: dict[str, str]) -> QueueDepth:
+    return QueueDepth(
+        queue=queue,
+        visible=int(attributes["ApproximateNumberOfMessages"]),
+        in_flight=int(attributes.get("ApproximateNumberOfMessagesNotVisible", 0)),
+        delayed=int(attributes.get("ApproximateNumberOfMessagesDelayed", 0)),
     )
 
 

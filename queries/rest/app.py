@@ -97,7 +97,7 @@ def create_app(settings: ReadSettings, problem_for: ProblemFor) -> "ReadApi":
 
 
 class ReadApi:
-    """Answers the operations of the catalogue, their documents, `/livez` and `/readyz`."""
+    """Answers the operations of the catalogue, their documents, and `/livez`."""
 
     def __init__(self, sources: ReadSources, *, problem_for: ProblemFor) -> None:
         self.sources = sources
@@ -145,9 +145,9 @@ class ReadApi:
         path: str = scope["path"]
         if path == "/livez":
             return _document(b'{"status":"alive"}')
-        if path == "/readyz":
-            return await self._readiness()
         page = self._pages.get(path)
+        if page is not None:
+            scope["route"] = path
         if page is not None and scope["method"] in ("GET", "HEAD"):
             if none_match and _matches(none_match, page.etag):
                 return 304, [(b"etag", page.etag)], b""
@@ -156,6 +156,7 @@ class ReadApi:
             return 307, [(b"location", b"/docs"), (b"content-length", b"0")], b""
         raw_path = scope.get("raw_path") or path.encode()
         found = _find(raw_path.partition(b"?")[0])
+        scope["route"] = found.operation.path
         method = scope["method"]
         if method == "OPTIONS":
             return 204, [*_PREFLIGHT], b""
@@ -196,17 +197,6 @@ class ReadApi:
             return 304, headers, b""
         headers += [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
         return 200, headers, body
-
-    async def _readiness(self) -> tuple[int, Headers, bytes]:
-        async with self.sources.snapshot() as snapshot:
-            freshness = snapshot.freshness
-        memory = await self.sources.remembered("{ff}:epoch")
-        state = {
-            "status": "ready",
-            "position": freshness.position,
-            "redis": "away" if memory is None else "live" if memory[0] else "empty",
-        }
-        return _document(msgspec.json.encode(state))
 
     def _refuse(self, error: Exception, *, request_id: str) -> tuple[int, Headers, bytes]:
         problem = self._problem_for(error, request_id=request_id)

@@ -12,7 +12,7 @@ from celery import Celery
 from commands.cloud_events import decode_bell
 from commands.doorbells.celery import QUEUE, TASK, CeleryDoorbell
 from commands.doorbells.memory import MemoryDoorbell
-from commands.doorbells.sqs import SqsDoorbell, sqs_client
+from commands.doorbells.sqs import SqsDoorbell, queue_depths, sqs_client
 from commands.publishing import Bell, Doorbell, DoorbellUnreachable
 from config.embedded.bound_process import free_port
 from tests.fixtures.emulated_aws import EmulatedAws, running_emulator
@@ -115,3 +115,17 @@ class TestAQueueOutOfReach:
 
         with pytest.raises(DoorbellUnreachable):
             SqsDoorbell(client, queue_url=f"{emulator.url}/000000000000/no-such-queue").ring(bells(1))
+
+
+class TestQueueDepths:
+    def test_are_those_of_the_queue_and_of_the_dead_letters_behind_it(self, emulator: EmulatedAws) -> None:
+        queue_url = emulator.make_queue(dead_letters_after=3)
+        SqsDoorbell(emulator.sqs, queue_url=queue_url).ring(bells(4))
+
+        depths = queue_depths(emulator.sqs, queue_url=queue_url)
+
+        assert [(depth.queue, depth.visible) for depth in depths] == [("bells", 4), ("dead_letters", 0)]
+
+    def test_of_a_missing_queue_are_told_as_out_of_reach(self, emulator: EmulatedAws) -> None:
+        with pytest.raises(DoorbellUnreachable):
+            queue_depths(emulator.sqs, queue_url=f"{emulator.url}/000000000000/no-such-queue")

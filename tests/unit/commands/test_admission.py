@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
@@ -53,15 +54,15 @@ class TestBacklog:
 class TestAdmission:
     def test_looks_once_a_second_however_many_come(self) -> None:
         clock = Clock()
-        looks: list[int] = []
-        admission = Admission(lambda: looks.append(1) or backlog(), clock=clock)  # type: ignore[func-returns-value]  # counts
+        looks = count()
+        admission = Admission(lambda: backlog(next(looks)), clock=clock)
 
         for _ in range(50):
             admission.check(Limits())
         clock.now += 1
         admission.check(Limits())
 
-        assert len(looks) == 2
+        assert next(looks) == 2
 
     def test_refuses_until_a_new_look_finds_room(self) -> None:
         clock = Clock()
@@ -102,17 +103,11 @@ class TestRoom:
 
     def test_is_not_looked_for_more_than_once_a_second(self) -> None:
         clock = Clock()
-        looks: list[int] = []
-        room = Room(
-            lambda: looks.append(1) or backlog(),  # type: ignore[func-returns-value]  # counts
-            limits=Limits(),
-            told=lambda _: None,
-            pause=clock.pause,
-            clock=clock,
-        )
+        looks = count()
+        room = Room(lambda: backlog(next(looks)), limits=Limits(), told=lambda _: None, pause=clock.pause, clock=clock)
 
         for _ in range(20):
             room.wait()
 
-        assert len(looks) == 1
+        assert next(looks) == 1
         assert room.waited_seconds == 0
