@@ -9,7 +9,7 @@ from projections.vital_signs import VitalSigns
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that keeps the installation from being ready: what is so, and what to do."""
 
-    code: str
+    reason: str
     message: str
     fix: str
 
@@ -38,7 +38,7 @@ def reasons_against(seen: Observation, *, expected: frozenset[str], stall_second
     if seen.signs is None and not seen.missing_tables:
         return [
             Reason(
-                code="database_unreachable",
+                reason="database_unreachable",
                 message=f"The database does not answer: {seen.failure}",
                 fix="Start PostgreSQL, or correct DATABASE_URL.",
             )
@@ -47,7 +47,7 @@ def reasons_against(seen: Observation, *, expected: frozenset[str], stall_second
     if seen.signs is None or missing or seen.signs.figures is None:
         return [
             Reason(
-                code="migrations_missing",
+                reason="migrations_missing",
                 message=f"The database lacks what this version needs: {', '.join(missing) or 'live figures'}.",
                 fix="Run `python3 manage.py migrate`.",
             )
@@ -63,7 +63,7 @@ def _standing_still(signs: VitalSigns, stall_seconds: float) -> list[Reason]:
     if min(pending_seconds, quiet_seconds) > stall_seconds:
         reasons.append(
             Reason(
-                code="sequencer_stalled",
+                reason="sequencer_stalled",
                 message=f"{signs.pending} events wait for their position, the oldest for {pending_seconds:.0f} s, and"
                 f" none was given for {quiet_seconds:.0f} s.",
                 fix="See that a worker runs (`python3 manage.py worker`) and what its log says.",
@@ -78,7 +78,7 @@ def _standing_still(signs: VitalSigns, stall_seconds: float) -> list[Reason]:
         of_it = [shard for shard in standing if shard.projection == name]
         reasons.append(
             Reason(
-                code="projection_stalled",
+                reason="projection_stalled",
                 message=f"Projection {name} stands still in shard {', '.join(str(shard.shard) for shard in of_it)}"
                 f" with {sum(shard.lag_events for shard in of_it)} events to fold, for"
                 f" {max(min(shard.lag_seconds, shard.still_seconds) for shard in of_it):.0f} s.",

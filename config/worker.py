@@ -21,8 +21,8 @@ from commands.event_log.sequence import sequence_pending
 from commands.publishing import DoorbellUnreachable, publish_pending
 from config.env import Settings
 from config.ready import announce_ready
-from projections.memory import expect_many_plain_objects
 from config.worker_metrics import Lookout, listening
+from projections.memory import expect_many_plain_objects
 from projections.sweeper import sweep
 
 logger = logging.getLogger(__name__)

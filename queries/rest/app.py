@@ -13,8 +13,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, get_args
 from urllib.parse import parse_qsl, unquote
 
-import msgspec
-
 from queries.connections import ReadSettings, ReadSources
 from queries.errors import FieldError, QueryError, invalid_parameter
 from queries.rest.access import admit

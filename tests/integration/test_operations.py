@@ -50,7 +50,7 @@ async def readiness(**changed: Any) -> tuple[int, dict[str, Any]]:
 
 
 def codes(told: dict[str, Any]) -> list[str]:
-    return [reason["code"] for reason in told["reasons"]]
+    return [reason["reason"] for reason in told["reasons"]]
 
 
 def report(connection: psycopg.Connection) -> None:
