@@ -91,7 +91,7 @@ class TestReadiness:
         assert (status, codes(told)) == (503, ["migrations_missing"])
 
     async def test_is_denied_where_one_migration_was_not_run(self, connection: psycopg.Connection) -> None:
-        row = ("projections", "0002_batch_totals")
+        row = ("projections", "0003_batch_totals")
         connection.execute("delete from django_migrations where (app, name) = (%s, %s)", row)
         try:
             status, told = await readiness()
@@ -99,7 +99,7 @@ class TestReadiness:
             connection.execute("insert into django_migrations (app, name, applied) values (%s, %s, now())", row)
 
         assert (status, codes(told)) == (503, ["migrations_missing"])
-        assert "projections.0002_batch_totals" in told["reasons"][0]["message"]
+        assert "projections.0003_batch_totals" in told["reasons"][0]["message"]
 
     async def test_survives_a_redis_that_is_away(self, connection: psycopg.Connection) -> None:
         status, told = await readiness(redis_url="redis://127.0.0.1:1/0")
