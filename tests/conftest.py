@@ -29,6 +29,12 @@ from tests.fixtures.scheduling import InstallationsTogether
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = "factfold_template"
+FIXED = {
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+    "FACTFOLD_ANONYMOUS": "true",
+    "FACTFOLD_DOORBELL": "celery",
+    "FACTFOLD_SHARDS": "8",
+}
 
 
 class Servers:
@@ -51,7 +57,7 @@ class Servers:
             return
         self.postgres.start()
         self._create(TEMPLATE, template="template0")
-        environ = {**os.environ, "DATABASE_URL": self.url(TEMPLATE), "REDIS_URL": "redis://127.0.0.1:1/0"}
+        environ = {**os.environ, **FIXED, "DATABASE_URL": self.url(TEMPLATE), "REDIS_URL": "redis://127.0.0.1:1/0"}
         migrate = [sys.executable, "-m", "django", "migrate", "--verbosity", "0"]
         subprocess.run(migrate, check=True, cwd=ROOT, env=environ)
 
@@ -97,14 +103,15 @@ def pytest_configure(config: pytest.Config) -> None:
             postgres_url=received["factfold_postgres"],
         )
     config.stash[SERVERS] = servers
+    if received is None and config.getoption("numprocesses", None):
+        # Workers inherit this environment, and pytest-django would read the settings from it before they get their own.
+        os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+        return
     # Known before the servers run, so that Django's settings can be read at any time.
     os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "config.settings",
+        **FIXED,
         "DATABASE_URL": servers.url(servers.database),
         "REDIS_URL": servers.valkey.url(),
-        "FACTFOLD_ANONYMOUS": "true",
-        "FACTFOLD_DOORBELL": "celery",
-        "FACTFOLD_SHARDS": "8",
     }
     os.environ.pop("FACTFOLD_DATA", None)
     import django
