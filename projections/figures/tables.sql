@@ -58,7 +58,7 @@ create table metric_value (
     period_start    date,                -- null for an instant
     period_end      date not null,
     duration_days   integer not null,    -- 0 for an instant
-    calendar_offset integer not null,    -- days between this period's middle (an instant: its date) and the calendar period's
+    calendar_offset integer not null,    -- days from the calendar period's end to this period's
     revision        integer not null,    -- 0 for the first reported value
     known_from      timestamptz not null,
     known_to        timestamptz,         -- null: still the latest

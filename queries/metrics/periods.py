@@ -50,22 +50,18 @@ def calendar_label(end: date, days: int) -> tuple[str | None, int]:
     The calendar period this period stands for, such as CY2024, CY2024Q3 or CY2024Q3I, and its distance from it in days.
 
     A year is named after the day 180 days before its end, a quarter or an instant after the calendar quarter that the
-    day 45 days before its end lies in: the rule behind the `frame` labels of the SEC. The distance is that of the
-    middles (for an instant: from the end of the quarter).
+    day 45 days before its end lies in: the rule behind the `frame` labels of the SEC. The distance is that of the ends.
     """
     kind = period_type(days)
     if kind is None:
         return None, 0
     if kind == "annual":
         year = (end - timedelta(days=180)).year
-        return f"CY{year}", (end - timedelta(days=(days - 1) // 2) - date(year, 7, 2)).days
+        return f"CY{year}", (end - date(year, 12, 31)).days
     inside = end - timedelta(days=45)
     quarter = (inside.month - 1) // 3 + 1
     last_day = date(inside.year + quarter // 4, quarter % 4 * 3 + 1, 1) - timedelta(days=1)
-    if kind == "instant":
-        return f"CY{inside.year}Q{quarter}I", (end - last_day).days
-    middle = end - timedelta(days=days // 2)
-    return f"CY{inside.year}Q{quarter}", (middle - (last_day - timedelta(days=45))).days
+    return f"CY{inside.year}Q{quarter}{'I' if kind == 'instant' else ''}", (end - last_day).days
 
 
 def trailing_label(end: date) -> str:
