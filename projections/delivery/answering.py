@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 import psycopg
 from django.conf import settings
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from projections.catalog import PROJECTIONS
 from projections.projector import catch_up
@@ -70,9 +68,6 @@ def standing_redis() -> Redis:
     redis: Redis | None = getattr(_standing, "redis", None)
     if redis is None:
         redis = _standing.redis = Redis.from_url(
-            settings.FACTFOLD.redis_url,
-            socket_connect_timeout=2,
-            socket_timeout=5,
-            retry=Retry(NoBackoff(), 1),  # bells do not wait for a Redis that is away
+            settings.FACTFOLD.redis_url, socket_connect_timeout=2, socket_timeout=5
         )
     return redis

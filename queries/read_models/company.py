@@ -8,6 +8,14 @@ import msgspec
 from queries.read_models.declaration import ReadModel, column
 
 
+class LinkRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A company that this one was before, or that it became."""
+
+    cik: Annotated[int, column("Central Index Key of the other company.", example=1288776)]
+    company: Annotated[str, column("Its ticker, or its name where it has none.", example="Google Inc.")]
+    effective_on: Annotated[date, column("First day under the later CIK.", example="2015-10-02")]
+
+
 class CompanyRow(msgspec.Struct, frozen=True, kw_only=True):
     """A company and the groups it belongs to."""
 
@@ -22,6 +30,10 @@ class CompanyRow(msgspec.Struct, frozen=True, kw_only=True):
     latest_fiscal_year_end: Annotated[
         date | None, column("Last day of the latest fiscal year reported in full.", example="2025-09-27")
     ]
+    predecessors: Annotated[
+        list[LinkRow], column("The CIKs it filed under before; series join them with through=predecessors.", example=[])
+    ]
+    successors: Annotated[list[LinkRow], column("The CIK it goes on under, where it has another by now.", example=[])]
 
 
 COMPANY = ReadModel(
@@ -39,6 +51,7 @@ COMPANY = ReadModel(
             "industry",
             "country",
             "latest_fiscal_year_end",
-        )
+        ),
+        "company_link": ("cik", "predecessor_cik", "effective_on"),
     },
 )

@@ -24,9 +24,22 @@ class MetricRow(msgspec.Struct, frozen=True, kw_only=True):
             "How the value is worked out (or stood in for, if nobody reported it).", example="gross_profit / revenue"
         ),
     ]
+    undefined_if: Annotated[
+        str | None, column("The condition under which the formula has no result.", example="net_income <= 0")
+    ]
     concepts: Annotated[list[str], column("XBRL concepts the value is read from, in order of preference.", example=[])]
-    not_for: Annotated[list[str], column("Kinds of company the figure says nothing about.", example=["bank"])]
+    not_for: Annotated[
+        list[str],
+        column(
+            "Kinds of company it has no value for (not_applicable): bank (SIC 6020 to 6199, 6712), insurer (6300 to "
+            "6499).",
+            example=["bank"],
+        ),
+    ]
     additive: Annotated[bool, column("Whether sums over quarters or companies make sense.", example=False)]
+    split_sensitive: Annotated[
+        bool, column("Whether a share split changes it; series then have a split_factor.", example=False)
+    ]
 
 
 METRIC = ReadModel(name="metric", row=MetricRow, key=("metric",), cache_seconds=300)

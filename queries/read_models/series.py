@@ -33,7 +33,9 @@ class SeriesRow(msgspec.Struct, frozen=True, kw_only=True):
     fiscal_period: Annotated[str | None, column("FY, Q1, Q2, Q3 or Q4 of that fiscal year.", example="FY")]
     value: Annotated[
         Decimal | None,
-        column("The exact value in `unit`; null where the company reported none (see flags).", example=383285000000),
+        column(
+            "The exact value in `unit`; null where there is none (see reason), never 0 instead.", example=383285000000
+        ),
     ]
     accession: Annotated[str | None, column("Filing that made this value known.", example="0000320193-23-000106")]
     known_from: Annotated[
@@ -41,7 +43,22 @@ class SeriesRow(msgspec.Struct, frozen=True, kw_only=True):
     ]
     flags: Annotated[
         list[str],
-        column("Remarks on quality and derivation; `not_reported` marks an absent value.", example=[]),
+        column("Remarks on quality and derivation; of an absent value its reason.", example=[]),
+    ]
+    reason: Annotated[
+        str | None,
+        column(
+            "Why the value is null: not_reported, not_applicable, operand_missing:METRIC, undefined, "
+            "currency_mismatch, no_twelve_months or parked.",
+            example=None,
+        ),
+    ]
+    split_factor: Annotated[
+        Decimal | None,
+        column(
+            "Product of the share splits found after the value became known; null for metrics splits do not touch.",
+            example=None,
+        ),
     ]
 
 
@@ -69,5 +86,7 @@ SERIES = ReadModel(
             "accession",
             "flags",
         ),
+        "company_split": ("cik", "known_from", "ratio"),
+        "company_link": ("cik", "predecessor_cik", "effective_on"),
     },
 )

@@ -23,8 +23,8 @@ from queries.service.status import StatusQuery, data_status
 
 _KNOWLEDGE = (
     "Values are exact. `view` chooses between the latest value, the first reported one, and what was known at `as_of`. "
-    "A period for which another metric has a value and this one has none is a row with a null value and the flag "
-    "`not_reported`."
+    "A period the company has and for which a metric has no value is a row with a null value and its `reason`; "
+    "`meta.warnings` sums these up, and what is doubtful."
 )
 
 
@@ -159,7 +159,7 @@ OPERATIONS: tuple[Operation, ...] = (
             title="Values of companies over time",
             description=(
                 "Values of 1-12 metrics for 1-20 companies over periods, oldest first, each with the filing it comes "
-                "from. null with flag not_reported means nobody reported it, never zero. For figures over a sector or "
+                "from. null is never zero: reason says why, meta.warnings sums it up. For figures over a sector or "
                 "industry use get_aggregates; for where a value comes from use explain_value."
             ),
         ),

@@ -10,9 +10,10 @@ import msgspec
 
 from queries.connections import ReadSources, Snapshot
 from queries.errors import QueryError
-from queries.read_models.company import COMPANY, CompanyRow
+from queries.read_models.company import COMPANY, CompanyRow, LinkRow
 from queries.service.arguments import Cursor, Query, argument
 from queries.service.cursor import read_cursor, write_cursor
+from queries.service.lineage import links_of
 from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
 
@@ -74,6 +75,8 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     industry: str | None
     country: str | None
     latest_fiscal_year_end: date | None
+    parked: bool = False
+    """Whether events of the company wait behind one that could not be read."""
 
     @property
     def display(self) -> str:
@@ -104,7 +107,7 @@ async def list_companies(sources: ReadSources, query: CompaniesQuery) -> Result:
         return Result(
             read_model=COMPANY,
             meta=meta_of(snapshot.freshness, next_cursor=next_cursor),
-            rows=[_row(company) for company in found],
+            rows=await _rows(snapshot, found),
         )
 
 
@@ -117,7 +120,7 @@ async def show_company(sources: ReadSources, query: CompanyQuery) -> Result:
     """
     async with sources.snapshot() as snapshot:
         company = await find_company(snapshot, query.company)
-        return Result(read_model=COMPANY, meta=meta_of(snapshot.freshness), rows=[_row(company)])
+        return Result(read_model=COMPANY, meta=meta_of(snapshot.freshness), rows=await _rows(snapshot, [company]))
 
 
 async def search_page(snapshot: Snapshot, query: CompaniesQuery) -> tuple[Sequence[Company], str | None]:
@@ -169,7 +172,12 @@ async def find_companies(snapshot: Snapshot, references: Sequence[str]) -> list[
     rows = await snapshot.fetch(
         _Referenced,
         _SQL["by_reference"],
-        {"cik_references": list(by_cik), "ciks": list(by_cik.values()), "names": names},
+        {
+            "cik_references": list(by_cik),
+            "ciks": list(by_cik.values()),
+            "names": names,
+            "version": snapshot.version,
+        },
     )
     chosen: dict[int, Company] = {}
     for reference in references:
@@ -181,7 +189,7 @@ async def find_companies(snapshot: Snapshot, references: Sequence[str]) -> list[
         if len(meant) > 1:
             raise QueryError(
                 code="ambiguous_company",
-                message=f"{reference!r} is the name of {len(meant)} companies",
+                message=f"{reference!r} is the {meant[0].by} of {len(meant)} companies",
                 fix="Ask again with one of the candidates' CIK.",
                 candidates=[_candidate(row.cik, row.name, row.tickers) for row in meant],
             )
@@ -215,15 +223,29 @@ def _candidate(cik: int, name: str, tickers: Sequence[str]) -> str:
     return f"{cik} {name}" + (f" ({', '.join(tickers)})" if tickers else "")
 
 
-def _row(company: Company) -> CompanyRow:
-    return CompanyRow(
-        company=company.display,
-        cik=company.cik,
-        name=company.name,
-        tickers=company.tickers,
-        sic=company.sic,
-        sector=company.sector,
-        industry=company.industry,
-        country=company.country,
-        latest_fiscal_year_end=company.latest_fiscal_year_end,
-    )
+async def _rows(snapshot: Snapshot, companies: Sequence[Company]) -> list[CompanyRow]:
+    links = await links_of(snapshot, [company.cik for company in companies])
+    return [
+        CompanyRow(
+            company=company.display,
+            cik=company.cik,
+            name=company.name,
+            tickers=company.tickers,
+            sic=company.sic,
+            sector=company.sector,
+            industry=company.industry,
+            country=company.country,
+            latest_fiscal_year_end=company.latest_fiscal_year_end,
+            predecessors=[
+                LinkRow(cik=link.predecessor_cik, company=link.predecessor, effective_on=link.effective_on)
+                for link in links
+                if link.cik == company.cik
+            ],
+            successors=[
+                LinkRow(cik=link.cik, company=link.successor, effective_on=link.effective_on)
+                for link in links
+                if link.predecessor_cik == company.cik
+            ],
+        )
+        for company in companies
+    ]

@@ -1,19 +1,27 @@
 -- name: by_reference
--- Every company a reference may mean: by CIK (primary key), by ticker (company_tickers), by name (company_name).
-select w.reference, 'cik' as by, c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.country,
-       c.latest_fiscal_year_end
-from unnest(%(cik_references)s::text[], %(ciks)s::bigint[]) as w (reference, cik)
-join company c on c.cik = w.cik
-union all
-select w.reference, 'ticker', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.country,
-       c.latest_fiscal_year_end
-from unnest(%(names)s::text[]) as w (reference)
-join company c on c.tickers && array[upper(w.reference), replace(upper(w.reference), '.', '-')]
-union all
-select w.reference, 'name', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.country,
-       c.latest_fiscal_year_end
-from unnest(%(names)s::text[]) as w (reference)
-join company c on lower(c.name) = lower(w.reference)
+-- Every company a reference may mean: by CIK (primary key), by ticker (company_tickers), by name (company_name);
+-- parked: events of its stream wait (parked, by name, version and stream).
+select meant.*, (
+           select p.position from projections.parked p
+           where p.name = 'figures' and p.version = %(version)s and p.stream = 'company-' || meant.cik
+           limit 1
+       ) is not null as parked
+from (
+    select w.reference, 'cik' as by, c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.country,
+           c.latest_fiscal_year_end
+    from unnest(%(cik_references)s::text[], %(ciks)s::bigint[]) as w (reference, cik)
+    join company c on c.cik = w.cik
+    union all
+    select w.reference, 'ticker', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.country,
+           c.latest_fiscal_year_end
+    from unnest(%(names)s::text[]) as w (reference)
+    join company c on c.tickers && array[upper(w.reference), replace(upper(w.reference), '.', '-')]
+    union all
+    select w.reference, 'name', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.country,
+           c.latest_fiscal_year_end
+    from unnest(%(names)s::text[]) as w (reference)
+    join company c on lower(c.name) = lower(w.reference)
+) meant
 order by 1, 2, 3;
 
 -- name: near

@@ -1,12 +1,15 @@
 """Which filings of a company are known."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
 
-from queries.connections import ReadSources
-from queries.read_models.filing import FILING, FilingRow, document_url
+from queries.connections import ReadSources, Snapshot
+from queries.read_models.aggregate_fragment import plain
+from queries.read_models.filing import FILING, BrokenCheckRow, FilingRow, document_url
 from queries.service.arguments import AsOf, Cursor, argument
 from queries.service.companies import CompanyQuery, find_company
 from queries.service.cursor import read_cursor, write_cursor
@@ -33,8 +36,52 @@ class _Filing(msgspec.Struct, frozen=True, kw_only=True):
     accepted_at: datetime | None
     known_at: datetime
     withdrawn_at: datetime | None
+    period_end: date | None
     source: str
     fact_count: int
+
+
+class FilingKnown(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be said of a filing where a figure names it."""
+
+    accession: str
+    form: str
+    filed_on: date
+    accepted_at: datetime | None
+    known_at: datetime
+
+
+class _BrokenCheck(msgspec.Struct, frozen=True, kw_only=True):
+    accession: str
+    check_name: str
+    period_start: date | None
+    period_end: date
+    stated: Decimal
+    expected: Decimal
+
+
+async def broken_checks(snapshot: Snapshot, *, cik: int, accessions: Iterable[str]) -> list[BrokenCheckRow]:
+    """This will list the accounting identities some filings of a company break."""
+    found = await snapshot.fetch(
+        _BrokenCheck, _SQL["broken_checks"], {"cik": cik, "accessions": sorted(set(accessions))}
+    )
+    return [
+        BrokenCheckRow(
+            accession=broken.accession,
+            check=broken.check_name,
+            period_start=broken.period_start,
+            period_end=broken.period_end,
+            stated=plain(broken.stated),
+            expected=plain(broken.expected),
+        )
+        for broken in found
+    ]
+
+
+async def filings_named(snapshot: Snapshot, *, cik: int, accessions: Iterable[str]) -> dict[str, FilingKnown]:
+    """This will read some filings of a company, by accession."""
+    found = await snapshot.fetch(FilingKnown, _SQL["by_accession"], {"cik": cik, "accessions": sorted(set(accessions))})
+    return {filing.accession: filing for filing in found}
 
 
 async def list_filings(sources: ReadSources, query: FilingsQuery) -> Result:
@@ -61,6 +108,7 @@ async def list_filings(sources: ReadSources, query: FilingsQuery) -> Result:
             },
         )
         page = found[: query.limit]
+        checks = await broken_checks(snapshot, cik=company.cik, accessions=[filing.accession for filing in page])
         more = len(found) > query.limit
         next_cursor = write_cursor(question, (page[-1].known_at, page[-1].accession)) if more else None
         return Result(
@@ -70,6 +118,7 @@ async def list_filings(sources: ReadSources, query: FilingsQuery) -> Result:
                 FilingRow(
                     company=company.display,
                     url=document_url(cik=filing.cik, accession=filing.accession),
+                    broken_checks=[check for check in checks if check.accession == filing.accession],
                     **msgspec.structs.asdict(filing),
                 )
                 for filing in page

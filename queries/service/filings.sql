@@ -1,6 +1,6 @@
 -- name: of_company
 -- Filings of a company, newest knowledge first (primary key of filing by cik).
-select cik, accession, form, filed_on, accepted_at, known_at, withdrawn_at, source, fact_count
+select cik, accession, form, filed_on, accepted_at, known_at, withdrawn_at, period_end, source, fact_count
 from filing
 where cik = %(cik)s
   and (%(form)s::text is null or form = %(form)s)
@@ -8,3 +8,16 @@ where cik = %(cik)s
   and (%(after_known_at)s::timestamptz is null or (known_at, accession) < (%(after_known_at)s, %(after_accession)s))
 order by known_at desc, accession desc
 limit %(limit)s;
+
+-- name: broken_checks
+-- Accounting identities some filings of a company break (primary key of filing_check by cik and accession).
+select accession, check_name, period_start, period_end, stated, expected
+from filing_check
+where cik = %(cik)s and accession = any(%(accessions)s)
+order by accession, period_end desc, duration_days, check_name;
+
+-- name: by_accession
+-- Some filings of a company (primary key of filing).
+select accession, form, filed_on, accepted_at, known_at
+from filing
+where cik = %(cik)s and accession = any(%(accessions)s);

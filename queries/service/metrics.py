@@ -84,7 +84,9 @@ def _row(metric: Metric) -> MetricRow:
         statement=metric.statement,
         category=metric.category,
         formula=metric.formula,
+        undefined_if=metric.undefined_if,
         concepts=list(metric.concepts),
         not_for=list(metric.not_for),
         additive=metric.additive,
+        split_sensitive=metric.split_sensitive,
     )

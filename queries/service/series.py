@@ -2,23 +2,27 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
 from queries.connections import ReadSources, Snapshot
 from queries.metrics.catalogue import Metric
-from queries.metrics.periods import calendar_label, fiscal_label
+from queries.metrics.periods import calendar_label, duration_days, fiscal_label, trailing_label, year_before
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.series import SERIES, SeriesRow
+from queries.service.absence import CALENDAR_METRICS, Absence, Known, Place, metrics_consulted, why_absent
 from queries.service.arguments import AsOf, Query, argument, contradiction
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.companies import Company, find_companies
+from queries.service.lineage import Predecessor, predecessors_of
 from queries.service.metrics import find_metrics
+from queries.service.remarks import remarks_on
 from queries.service.result import Result, meta_of
+from queries.service.splits import Split, on_todays_basis, shown, split_factor, splits_after, splits_known
 from queries.service.statements import load_statements
 
 _SQL = load_statements("series.sql")
@@ -91,6 +95,22 @@ class PeriodsAsked(Query, frozen=True, kw_only=True, rename={"from_": "from"}):
         ),
     ] = None
     as_of: AsOf = None
+    adjust: Annotated[
+        Literal["splits"] | None,
+        argument(
+            "splits: figures per share and share counts on today's basis (or that of as_of), by the splits the filings "
+            "show. Without it each keeps the basis of its filing.",
+            example="splits",
+        ),
+    ] = None
+    through: Annotated[
+        Literal["predecessors"] | None,
+        argument(
+            "predecessors: where a company goes on under another CIK, its earlier periods as well; cik and the flag "
+            "predecessor tell whose they are.",
+            example="predecessors",
+        ),
+    ] = None
 
 
 class CompanySeriesQuery(PeriodsAsked, frozen=True, kw_only=True):
@@ -144,6 +164,21 @@ _Slot = tuple[int, int]
 """A place on a company's time line, the same for durations and the balances at their ends: (year, quarter)."""
 
 
+class _Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One company's values of the metrics asked for, each in its slot, and which slots the company has."""
+
+    company: Company
+    chosen: dict[tuple[str, _Slot], _Value]
+    beside: dict[_Slot, list[_Value]]
+    slots: list[_Slot]
+
+    def cells(self, metrics: Iterable[Metric]) -> Iterator[tuple[Metric, _Slot, _Value | None]]:
+        """Every metric's value in every slot, metric by metric."""
+        for metric in metrics:
+            for slot in self.slots:
+                yield metric, slot, self.chosen.get((metric.key, slot))
+
+
 async def company_series(sources: ReadSources, query: CompanySeriesQuery) -> Result:
     """
     This will give the values of one company.
@@ -170,22 +205,36 @@ async def _series(
     view = _view(asked)
     metrics = find_metrics(keys)
     warnings = list(_misfits(metrics, asked))
+    fitting = [metric for metric in metrics if asked.period_type != "instant" or metric.over == "instant"]
     async with sources.snapshot() as snapshot:
         companies = await find_companies(snapshot, references)
-        values = await _values(snapshot, companies=companies, metrics=metrics, asked=asked, view=view)
-        by_company: dict[int, list[_Value]] = defaultdict(list)
-        for value in values:
-            by_company[value.cik].append(value)
-        rows = [
-            row
+        ciks = [company.cik for company in companies]
+        earlier = await predecessors_of(snapshot, ciks) if asked.through else []
+        origins = list(dict.fromkeys([*ciks, *(each.origin for each in earlier)]))
+        values = await _values(snapshot, ciks=origins, metrics=fitting, asked=asked, view=view)
+        lines = [
+            _line(company, metrics=fitting, values=_of_company(company, values, earlier), asked=asked, view=view)
             for company in companies
-            for row in _company_rows(company, metrics=metrics, values=by_company[company.cik], asked=asked)
+        ]
+        absences = await _absences(snapshot, lines, metrics=fitting, asked=asked)
+        splits: list[Split] = []
+        if any(metric.split_sensitive for metric in fitting):
+            splits = await splits_known(snapshot, origins, as_of=asked.as_of)
+        rows = [
+            _row(line.company, metric, found, splits=splits, asked=asked)
+            if found is not None
+            else _absent(line, metric, slot, absences[line.company.cik, metric.key, slot], asked.period_type)
+            for line in lines
+            for metric, slot, found in line.cells(fitting)
         ]
         warnings += [
-            f"{company.display} has no value of the metrics asked for in these periods"
-            for company in companies
-            if not any(row.cik == company.cik for row in rows)
+            f"{line.company.display} has no value of the metrics asked for in these periods"
+            for line in lines
+            if not line.chosen
         ]
+        # A later absence of the same metric says the same of the newest period.
+        newest = {(cik, metric): absence for (cik, metric, _), absence in absences.items()}
+        warnings += remarks_on(rows, newest=newest)
         return Result(
             read_model=SERIES,
             meta=meta_of(snapshot.freshness, as_of=asked.as_of, warnings=warnings),
@@ -204,59 +253,149 @@ def _view(asked: PeriodsAsked) -> View:
 
 
 def _misfits(metrics: Iterable[Metric], asked: PeriodsAsked) -> Iterable[str]:
-    if asked.period_type == "instant":
-        for metric in metrics:
-            if metric.over == "duration":
-                yield f"{metric.key} covers a duration; ask for it with period_type annual or quarterly"
+    for metric in metrics:
+        if asked.period_type == "instant" and metric.over == "duration":
+            yield f"{metric.key} covers a duration; ask for it with period_type annual, quarterly or ttm"
+        elif asked.adjust and "shares" in metric.unit and not metric.split_sensitive:
+            yield f"{metric.key} is worked out from several figures and is not restated for splits"
 
 
 async def _values(
-    snapshot: Snapshot, *, companies: Sequence[Company], metrics: Sequence[Metric], asked: PeriodsAsked, view: View
+    snapshot: Snapshot, *, ciks: Sequence[int], metrics: Sequence[Metric], asked: PeriodsAsked, view: View
 ) -> list[_Value]:
+    kinds = {asked.period_type, "instant"}
+    calendar_kinds = {"annual", "quarterly", "ttm"} if asked.period_type == "ttm" else {asked.period_type}
+    keys = [metric.key for metric in metrics]
     return await snapshot.fetch(
         _Value,
         _SQL["values"],
         {
-            "ciks": [company.cik for company in companies],
-            "metrics": [metric.key for metric in metrics],
-            "period_types": list({asked.period_type, "instant"}),
+            "ciks": list(ciks),
+            "metrics": [key for key in keys if key not in CALENDAR_METRICS],
+            "period_types": list(kinds),
+            "calendar_metrics": list(CALENDAR_METRICS),
+            "calendar_types": list(kinds | calendar_kinds if set(keys) & set(CALENDAR_METRICS) else calendar_kinds),
             "view": view,
             "as_of": asked.as_of,
         },
     )
 
 
-def _company_rows(
-    company: Company, *, metrics: Sequence[Metric], values: Sequence[_Value], asked: PeriodsAsked
-) -> list[SeriesRow]:
-    over = {metric.key: metric.over for metric in metrics}
+def _of_company(company: Company, values: Iterable[_Value], earlier: Iterable[Predecessor]) -> list[_Value]:
+    """A company's values, and those of its predecessors for the periods that ended before it went on."""
+    before = {each.origin: each.before for each in earlier if each.cik == company.cik}
+    return [
+        value if value.cik == company.cik else msgspec.structs.replace(value, flags=[*value.flags, "predecessor"])
+        for value in values
+        if value.cik == company.cik or (value.cik in before and value.period_end < before[value.cik])
+    ]
+
+
+def _line(
+    company: Company, *, metrics: Sequence[Metric], values: Sequence[_Value], asked: PeriodsAsked, view: View
+) -> _Line:
     # A metric over a duration has instants only by mistake of its source; they are not what is asked for.
-    fitting = [value for value in values if (value.duration_days == 0) == (over[value.metric] == "instant")]
-    closed = {value.period_end: slot for value in fitting if value.duration_days and (slot := _labelled(value.period))}
+    kinds = {metric.key: "instant" if metric.over == "instant" else asked.period_type for metric in metrics}
+    fitting = [value for value in values if kinds.get(value.metric) == value.period_type]
+    calendar = list(_calendar(values, period_type=asked.period_type))
+    closed = {
+        value.period_end: slot
+        for value in (*calendar, *fitting)
+        if value.duration_days and (slot := _labelled(value.period))
+    }
     chosen: dict[tuple[str, _Slot], _Value] = {}
-    for value in fitting:
+    beside: dict[_Slot, list[_Value]] = defaultdict(list)
+    for index, value in enumerate((*fitting, *calendar)):
         slot = _slot(value, company=company, period_type=asked.period_type, closed=closed)
         if slot is None or not _inside(value, company=company, asked=asked):
             continue
+        beside[slot].append(value)
         held = chosen.get((value.metric, slot))
-        if held is None or _stands_before(value, held):
+        if index < len(fitting) and (held is None or _stands_before(value, held, view=view)):
             chosen[value.metric, slot] = value
-    slots = sorted({slot for _, slot in chosen})
+    slots = sorted(beside)
     wanted = asked.last or (MAX_PERIODS if asked.from_ or asked.to else _DEFAULT_PERIODS)
     # With a first period but no last one, the count runs forward from it.
     slots = slots[:wanted] if asked.last and asked.from_ else slots[-wanted:]
-    rows: list[SeriesRow] = []
-    for metric in metrics:
-        if asked.period_type == "instant" and metric.over == "duration":
+    return _Line(company=company, chosen=chosen, beside=beside, slots=slots)
+
+
+def _calendar(values: Iterable[_Value], *, period_type: PeriodTypes) -> Iterator[_Value]:
+    """Values that show which periods the company has, whatever metrics are asked for."""
+    for value in values:
+        if value.metric not in CALENDAR_METRICS:
             continue
-        for slot in slots:
-            found = chosen.get((metric.key, slot))
-            if found is not None:
-                rows.append(_row(company, found))
-                continue
-            beside = [other for (_, at), other in chosen.items() if at == slot]
-            rows.append(_absent(company, metric, slot=slot, beside=beside, period_type=asked.period_type))
-    return rows
+        if value.period_type == period_type:
+            yield value
+        elif period_type == "ttm" and value.period_type in ("annual", "quarterly"):
+            end = value.period_end
+            start = year_before(end, 1) + timedelta(days=1)
+            yield msgspec.structs.replace(
+                value,
+                period_type="ttm",
+                period=trailing_label(end),
+                period_start=start,
+                duration_days=duration_days(start, end),
+                calendar_offset=0,
+            )
+
+
+class _Gap(NamedTuple):
+    """Where a value is missing: whose it would be, over which period, beginning when."""
+
+    cik: int
+    place: Place
+    start: date | None
+
+
+def _gap(line: _Line, metric: Metric, slot: _Slot, *, period_type: PeriodTypes) -> _Gap:
+    instant = metric.over == "instant"
+    beside = sorted(line.beside[slot], key=lambda value: abs(value.calendar_offset))
+    alike = next((value for value in beside if (value.duration_days == 0) == instant), None)
+    nearest = alike or beside[0]
+    kind: PeriodTypes = "instant" if instant else period_type
+    days = 0 if instant else alike.duration_days if alike else None
+    start = alike.period_start if alike else None
+    return _Gap(nearest.cik, Place(kind=kind, end=nearest.period_end, days=days), start)
+
+
+async def _absences(
+    snapshot: Snapshot, lines: Iterable[_Line], *, metrics: Sequence[Metric], asked: PeriodsAsked
+) -> dict[tuple[int, str, _Slot], Absence]:
+    """Why each value that is missing is missing, by company, metric and slot."""
+    missing = [
+        (line, metric, slot, _gap(line, metric, slot, period_type=asked.period_type))
+        for line in lines
+        for metric, slot, found in line.cells(metrics)
+        if found is None
+    ]
+    if not missing:
+        return {}
+    consulted = set[str]().union(*(metrics_consulted(metric) for _, metric, _, _ in missing))
+    values = await snapshot.fetch(
+        _Value,
+        _SQL["values"],
+        {
+            "ciks": list({gap.cik for *_, gap in missing}),
+            "metrics": list(consulted),
+            "period_types": ["annual", "quarterly", "ttm", "instant"],
+            "calendar_metrics": [],
+            "calendar_types": [],
+            "view": "as_of" if asked.as_of else "latest",
+            "as_of": asked.as_of,
+        },
+    )
+    by_cik: dict[int, list[_Value]] = defaultdict(list)
+    for value in values:
+        by_cik[value.cik].append(value)
+    known = {cik: Known(of_cik) for cik, of_cik in by_cik.items()}
+    nothing: Known[_Value] = Known(())
+    return {
+        (line.company.cik, metric.key, slot): Absence(reason="parked")
+        if line.company.parked
+        else why_absent(metric, gap.place, sic=line.company.sic, known=known.get(gap.cik, nothing))
+        for line, metric, slot, gap in missing
+    }
 
 
 def _slot(value: _Value, *, company: Company, period_type: PeriodTypes, closed: Mapping[date, _Slot]) -> _Slot | None:
@@ -303,17 +442,28 @@ def _compare(value: _Value, bound: AskedPeriod, *, company: Company) -> int:
     return (mine > theirs) - (mine < theirs)
 
 
-def _stands_before(value: _Value, held: _Value) -> bool:
-    """Whether of two own periods under one calendar label this one stands for it."""
+def _stands_before(value: _Value, held: _Value, *, view: View) -> bool:
+    """Whether of two own periods under one calendar label, or two companies' values for one, this one stands for it."""
     distance, other = abs(value.calendar_offset), abs(held.calendar_offset)
-    return distance < other or (distance == other and value.known_from > held.known_from)
+    if distance != other:
+        return distance < other
+    known_before = value.known_from < held.known_from
+    # What a successor merely repeats was known through its predecessor before.
+    if value.cik != held.cik and (view == "first" or (value.value, value.unit) == (held.value, held.unit)):
+        return known_before
+    return value.known_from > held.known_from
 
 
-def _row(company: Company, value: _Value) -> SeriesRow:
+def _row(company: Company, metric: Metric, value: _Value, *, splits: Sequence[Split], asked: PeriodsAsked) -> SeriesRow:
     fiscal = _fiscal(value, company)
+    shown_value, flags, factor = value.value, value.flags, None
+    if metric.split_sensitive:
+        factor = split_factor(splits_after(splits, cik=value.cik, known_from=value.known_from))
+        if asked.adjust and factor != 1:
+            shown_value, flags = on_todays_basis(value.value, metric, factor=factor), [*flags, "split_adjusted"]
     return SeriesRow(
         company=company.display,
-        cik=company.cik,
+        cik=value.cik,
         metric=value.metric,
         unit=value.unit,
         period=value.period,
@@ -321,10 +471,12 @@ def _row(company: Company, value: _Value) -> SeriesRow:
         period_end=value.period_end,
         fiscal_year=fiscal[0] if fiscal else None,
         fiscal_period=fiscal[1] if fiscal else None,
-        value=plain(value.value),
+        value=plain(shown_value),
         accession=value.accession,
         known_from=value.known_from,
-        flags=value.flags,
+        flags=[*flags, "parked"] if company.parked else flags,
+        reason=None,
+        split_factor=None if factor is None else shown(factor),
     )
 
 
@@ -334,29 +486,28 @@ def _fiscal(value: _Value, company: Company) -> tuple[int, str] | None:
     return fiscal_label(value.period_end, days, company.latest_fiscal_year_end)
 
 
-def _absent(
-    company: Company, metric: Metric, *, slot: _Slot, beside: Sequence[_Value], period_type: PeriodTypes
-) -> SeriesRow:
-    """The row of a period for which other metrics have a value and this one has none."""
-    instant = metric.over == "instant"
-    alike = next((value for value in beside if (value.duration_days == 0) == instant), None)
-    end = (alike or beside[0]).period_end
-    days = 0 if instant or period_type == "ttm" else alike.duration_days if alike else _TYPICAL_DAYS[period_type]
-    fiscal = fiscal_label(end, days, company.latest_fiscal_year_end)
+def _absent(line: _Line, metric: Metric, slot: _Slot, absence: Absence, period_type: PeriodTypes) -> SeriesRow:
+    """The row of a period the company has and for which this metric has no value."""
+    cik, place, start = _gap(line, metric, slot, period_type=period_type)
+    end = line.beside[slot][0].period_end if place.end is None else place.end
+    days = 0 if period_type == "ttm" else _TYPICAL_DAYS[period_type] if place.days is None else place.days
+    fiscal = fiscal_label(end, days, line.company.latest_fiscal_year_end)
     year, quarter = slot
     label = f"CY{year}Q{quarter}{'TTM' if period_type == 'ttm' else ''}" if quarter else f"CY{year}"
     return SeriesRow(
-        company=company.display,
-        cik=company.cik,
+        company=line.company.display,
+        cik=cik,
         metric=metric.key,
         unit=metric.unit,
-        period=calendar_label(end, 0)[0] if instant else label,
-        period_start=alike.period_start if alike else None,
+        period=calendar_label(end, 0)[0] if place.kind == "instant" else label,
+        period_start=start,
         period_end=end,
         fiscal_year=fiscal[0] if fiscal else None,
         fiscal_period=fiscal[1] if fiscal else None,
         value=None,
         accession=None,
         known_from=None,
-        flags=["not_reported"],
+        flags=[absence.reason],
+        reason=absence.reason,
+        split_factor=None,
     )

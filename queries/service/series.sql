@@ -1,11 +1,16 @@
 -- name: values
--- Values of some companies' metrics in one view of knowledge (primary key of metric_value by cik and metric).
+-- Values of some companies' metrics in one view of knowledge (primary key of metric_value by cik and metric). Of
+-- metrics that only show which periods a company has, the kinds of period in calendar_types are read.
 select v.cik, v.metric, v.unit, v.period_type, v.period, v.period_start, v.period_end, v.duration_days,
        v.calendar_offset, v.value, v.accession, v.known_from, v.flags
 from unnest(%(ciks)s::bigint[]) as c (cik)
-cross join unnest(%(metrics)s::text[]) as m (metric)
-join metric_value v on v.cik = c.cik and v.metric = m.metric
-where v.period_type = any(%(period_types)s)
+cross join (
+    select metric, %(period_types)s::text[] from unnest(%(metrics)s::text[]) as m (metric)
+    union all
+    select metric, %(calendar_types)s::text[] from unnest(%(calendar_metrics)s::text[]) as m (metric)
+) as wanted (metric, period_types)
+join metric_value v on v.cik = c.cik and v.metric = wanted.metric
+where v.period_type = any(wanted.period_types)
   and case %(view)s
           when 'latest' then v.known_to is null
           when 'first' then v.revision = 0 and (%(as_of)s::timestamptz is null or v.known_from <= %(as_of)s)

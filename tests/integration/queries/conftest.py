@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from redis import Redis
 
 from tests.fixtures.figures import write_figures
+from tests.fixtures.real_filings import report_real_filings
 
 
 @pytest.fixture
@@ -20,6 +21,23 @@ def figures(connection: psycopg.Connection) -> psycopg.Connection:
     """The connection to a database that holds the small set of figures."""
     write_figures(connection)
     return connection
+
+
+@pytest.fixture
+def filed(connection: psycopg.Connection, redis: Redis) -> psycopg.Connection:
+    """The connection to a database into which real filings were reported."""
+    report_real_filings(connection, redis)
+    return connection
+
+
+@pytest.fixture
+async def reader(filed: psycopg.Connection, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
+    """The read API over real filings."""
+    from tests.fixtures.read_api import asgi_client, running_read_api
+
+    async with running_read_api() as app, asgi_client(app) as opened:
+        opened.event_hooks["response"].append(_hold_against_document)
+        yield opened
 
 
 @pytest.fixture

@@ -85,15 +85,24 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
     (
         "companies.sql",
         "by_reference",
-        {"cik_references": ["1"], "ciks": [1], "names": ["AAPL"]},
-        {"company_pkey", "company_tickers", "company_name"},
+        {"cik_references": ["1"], "ciks": [1], "names": ["AAPL"], "version": 1},
+        {"company_pkey", "company_tickers", "company_name", "parked_name_version_stream_idx"},
     ),
     (
         "series.sql",
         "values",
-        {"ciks": [1, 2], "metrics": ["revenue"], "period_types": ["annual"], "view": "latest", "as_of": None},
+        {
+            "ciks": [1, 2],
+            "metrics": ["revenue"],
+            "period_types": ["annual"],
+            "calendar_metrics": ["net_income", "total_assets"],
+            "calendar_types": ["annual", "instant"],
+            "view": "latest",
+            "as_of": None,
+        },
         {"metric_value_pkey"},
     ),
+    ("splits.sql", "splits", {"ciks": [1, 2], "as_of": None}, {"company_split_pkey"}),
     (
         "filings.sql",
         "of_company",
@@ -152,6 +161,10 @@ def _fill(connection: psycopg.Connection) -> None:
         select 'metric' || n % 90, 'CY' || 2000 + n % 25, 'industry', n::text, 'USD', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
             '[]', '[]'
         from generate_series(1, 9000) n;
-        analyze company, filing, metric_value, group_aggregate;
+        insert into projections.parked (name, version, position, stream, error)
+        select 'figures', 1, n, 'company-' || n, 'unreadable' from generate_series(1, 3000) n;
+        insert into company_split
+        select n, '2020-01-01', 2, 'a' from generate_series(1, 3000) n;
+        analyze company, filing, metric_value, group_aggregate, projections.parked, company_split;
         """
     )
