@@ -132,9 +132,17 @@ def instants_of(copies: Iterable[Copy]) -> set[datetime]:
     return instants
 
 
+def known_together_from(spans: Iterable[Iterable[Copy]]) -> datetime:
+    """The first instant at which each of these spans may have a copy."""
+    return max(min(copy.known_from for copy in copies) for copies in spans)
+
+
 def most_trusted(copies: list[Copy]) -> list[Copy]:
     """The copies of the most trusted tier of forms that has any."""
-    tier = min(copy.tier for copy in copies)
+    tiers = {copy.tier for copy in copies}
+    if len(tiers) == 1:
+        return copies
+    tier = min(tiers)
     return [copy for copy in copies if copy.tier == tier]
 
 
@@ -145,11 +153,15 @@ def by_vintage(copies: Iterable[Copy]) -> dict[Vintage, list[Copy]]:
     An amendment that repeats what the original of its cycle says is no vintage of its own.
     """
     copies = list(copies)
+    parted: dict[Vintage, list[Copy]] = defaultdict(list)
+    if not any(copy.amendment for copy in copies):
+        for copy in copies:
+            parted[copy.cycle, False].append(copy)
+        return parted
     originals: dict[tuple[str, str, int], Copy] = {}
     for copy in sorted(copies, key=age):
         if not copy.amendment:
             originals[copy.concept, copy.unit, copy.cycle] = copy
-    parted: dict[Vintage, list[Copy]] = defaultdict(list)
     for copy in copies:
         original = originals.get((copy.concept, copy.unit, copy.cycle))
         amended = copy.amendment and original is not None and original.value != copy.value

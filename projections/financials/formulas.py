@@ -152,25 +152,41 @@ def _is_instant(key: str) -> bool:
 
 
 def _formula_timeline(rule: Rule, operands: dict[Operand, Timeline]) -> Timeline:
+    if all(len(line) == 1 and line[0].known_to is None for line in operands.values()):
+        versions = {operand: line[0] for operand, line in operands.items()}
+        known_from = max(versions[operand].known_from for operand in rule.required)
+        if all(version.known_from <= known_from for version in versions.values()):
+            finding = _worked_out(rule, versions)
+            return [] if finding is None else [Version.of(finding, known_from=known_from, known_to=None)]
+
     def find(instant: datetime) -> Finding | None:
-        versions = {operand: version for operand, line in operands.items() if (version := at(line, instant))}
-        unit = _common_unit(rule.metric, versions.values())
-        if unit is None:
-            return None
-        values = {operand: version.value for operand, version in versions.items()}
-        try:
-            if rule.undefined_if is not None and rule.undefined_if.compute(values.get):
-                return None
-            value = rule.formula.compute(values.get)
-        except (OperandMissing, DivisionByZero, InvalidOperation, Overflow):
-            return None
-        newest = max(versions.values(), key=lambda version: (version.known_from, version.accession))
-        flags = {flag for version in versions.values() for flag in version.flags}
-        if rule.metric.kind == "reported":
-            flags.add("derived")
-        return Finding(rounded(Decimal(value)), unit, newest.accession, None, tuple(sorted(flags)))
+        return _worked_out(
+            rule, {operand: version for operand, line in operands.items() if (version := at(line, instant))}
+        )
 
     return trace(boundaries(operands.values()), find)
+
+
+def _worked_out(rule: Rule, versions: dict[Operand, Version]) -> Finding | None:
+    unit = _common_unit(rule.metric, versions.values())
+    if unit is None:
+        return None
+    values = {operand: version.value for operand, version in versions.items()}
+    try:
+        if rule.undefined_if is not None and rule.undefined_if.compute(values.get):
+            return None
+        value = rule.formula.compute(values.get)
+    except (OperandMissing, DivisionByZero, InvalidOperation, Overflow):
+        return None
+    newest = max(versions.values(), key=_age)
+    flags = {flag for version in versions.values() for flag in version.flags}
+    if rule.metric.kind == "reported":
+        flags.add("derived")
+    return Finding(rounded(Decimal(value)), unit, newest.accession, None, tuple(sorted(flags)))
+
+
+def _age(version: Version) -> tuple[datetime, str]:
+    return version.known_from, version.accession
 
 
 def _common_unit(metric: Metric, versions: Iterable[Version]) -> str | None:

@@ -73,6 +73,9 @@ def in_one_unit(metric: Metric, copies: list[Copy]) -> list[Copy]:
 def preferred_concepts(metric: Metric, copies: list[Copy]) -> Iterator[str]:
     """The concepts of these copies in the order in which the metric would take them."""
     found = {copy.concept for copy in copies}
+    if len(found) == 1:
+        yield from found
+        return
     totals: list[Copy] = []
     if metric.selection == "largest_total":
         totals = [copy for copy in copies if copy.concept in metric.selection_set]

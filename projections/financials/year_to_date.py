@@ -15,6 +15,7 @@ from projections.financials.copies import (
     by_vintage,
     instants_of,
     known_at_instant,
+    known_together_from,
     most_trusted,
 )
 from projections.financials.reported import BrokenChecks, in_one_unit, is_undisputed, preferred_concepts, reported_at
@@ -127,8 +128,11 @@ def _difference_timeline(metric: Metric, copies: SpanCopies, candidates: list[_D
     settled = len(candidates) == 1 and all(
         is_undisputed(copies[span]) for span in (candidates[0].longer, candidates[0].shorter)
     )
+    if not candidates:
+        return []
+    earliest = min(known_together_from((copies[each.longer], copies[each.shorter])) for each in candidates)
     return trace(
-        instants_of(_copies_of(copies, candidates)),
+        (instant for instant in instants_of(_copies_of(copies, candidates)) if instant >= earliest),
         partial(_difference_at, metric, copies, candidates),
         is_final=lambda found: settled,
     )
@@ -245,9 +249,14 @@ def _chains_back(day: date, reach: timedelta, quarters: list[Span], count: int) 
 def _added_up(metric: Metric, copies: SpanCopies, stated: list[Timeline], sums: list[_Sum]) -> Timeline:
     """Twelve months that are a stated year, or made of one and two spans to date."""
     involved = [copy for way in sums for span in way.spans() for copy in copies[span]]
+    if not stated and not sums:
+        return []
     instants = boundaries(stated) | instants_of(involved)
     if len(stated) == 1 and covers(stated[0], min(instants)):
         return stated[0]
+    if not stated:
+        earliest = min(known_together_from(copies[span] for span in way.spans()) for way in sums)
+        instants = {instant for instant in instants if instant >= earliest}
 
     def find(instant: datetime) -> Finding | None:
         for timeline in stated:
