@@ -82,8 +82,9 @@ def quarters_of(
         own = copies.get(span, []) if span in stated else []
         candidates = differences.get(span, [])
         find = partial(_quarter_at, metric, copies, own, broken.get(span, {}), candidates)
-        worked_out = _difference_timeline(metric, copies, candidates)
-        timeline = overlay(stated.get(span, []), worked_out)
+        timeline = stated.get(span, [])
+        if candidates and not covers(timeline, _earliest(copies, candidates)):
+            timeline = overlay(timeline, _difference_timeline(metric, copies, candidates))
         if timeline:
             involved = [*own, *_copies_of(copies, candidates)]
             quarters[span] = Quarter(span, timeline, find, frozenset(instants_of(involved)))
@@ -124,13 +125,15 @@ def _copies_of(copies: SpanCopies, candidates: Iterable[_Difference]) -> list[Co
     return [copy for each in candidates for span in (each.longer, each.shorter) for copy in copies[span]]
 
 
+def _earliest(copies: SpanCopies, candidates: Iterable[_Difference]) -> datetime:
+    return min(known_together_from((copies[each.longer], copies[each.shorter])) for each in candidates)
+
+
 def _difference_timeline(metric: Metric, copies: SpanCopies, candidates: list[_Difference]) -> Timeline:
     settled = len(candidates) == 1 and all(
         is_undisputed(copies[span]) for span in (candidates[0].longer, candidates[0].shorter)
     )
-    if not candidates:
-        return []
-    earliest = min(known_together_from((copies[each.longer], copies[each.shorter])) for each in candidates)
+    earliest = _earliest(copies, candidates)
     return trace(
         (instant for instant in instants_of(_copies_of(copies, candidates)) if instant >= earliest),
         partial(_difference_at, metric, copies, candidates),
