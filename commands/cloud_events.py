@@ -13,14 +13,15 @@ class MalformedBell(Exception):
     """A message is no bell of ours: another event, another version, or not JSON. Look at who sends to this queue."""
 
 
-class _CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
+class _CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     specversion: str
     id: str
     source: str
     type: str
     data: Bell
     time: datetime | None = None
-    datacontenttype: str = "application/json"
+    datacontenttype: str | None = None
+    traceparent: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_CloudEvent)
@@ -31,6 +32,7 @@ def encode_bell(bell: Bell, *, now: datetime) -> str:
     This will write a bell as a CloudEvent.
 
     `source` and `id` are the same for the same bell however often it is rung: the shard, and how far it has come.
+    The trace context stands in the extension `traceparent` of Distributed Tracing.
     """
     event = _CloudEvent(
         specversion="1.0",
@@ -38,7 +40,9 @@ def encode_bell(bell: Bell, *, now: datetime) -> str:
         source=f"/log/{bell.shard}",
         type=LOG_ADVANCED,
         time=now,
-        data=bell,
+        datacontenttype="application/json",
+        traceparent=bell.traceparent,
+        data=msgspec.structs.replace(bell, traceparent=None),
     )
     return msgspec.json.encode(event).decode()
 
@@ -56,4 +60,4 @@ def decode_bell(body: str | bytes) -> Bell:
         raise MalformedBell(f"not a bell: {error}") from None
     if event.type != LOG_ADVANCED or not event.specversion.startswith("1."):
         raise MalformedBell(f"not a bell: a {event.type} of CloudEvents {event.specversion}")
-    return event.data
+    return msgspec.structs.replace(event.data, traceparent=event.traceparent)

@@ -18,6 +18,7 @@ from commands.idempotency import once
 from commands.messages import Command, Event
 from commands.situation import Situation
 from commands.sql import load_statements
+from commands.tracing import continued, current_meta
 
 _SQL = load_statements("commands", "dispatch.sql")
 
@@ -72,15 +73,16 @@ def dispatch(
             raise outcome
         return outcome
 
-    if idempotency_key is None:
-        return carry_out()
-    response = once(
-        connection,
-        key=idempotency_key,
-        request_hash=request_hash(command, expected_version=expected_version),
-        status=202,
-        work=lambda: msgspec.json.encode(carry_out()).decode(),
-    )
+    with continued("dispatch", attributes={"factfold.command": type(command).__name__}):
+        if idempotency_key is None:
+            return carry_out()
+        response = once(
+            connection,
+            key=idempotency_key,
+            request_hash=request_hash(command, expected_version=expected_version),
+            status=202,
+            work=lambda: msgspec.json.encode(carry_out()).decode(),
+        )
     return msgspec.json.decode(response, type=Accepted)
 
 
@@ -101,7 +103,8 @@ def dispatch_many(
             outcomes.append(None)
         except CommandError as refusal:
             outcomes.append(refusal)
-    done = iter(_carry_out(connection, sound, expected_version=None, now=now) if sound else ())
+    with continued("dispatch", attributes={"factfold.commands": len(commands)}):
+        done = iter(_carry_out(connection, sound, expected_version=None, now=now) if sound else ())
     return [next(done) if outcome is None else outcome for outcome in outcomes]
 
 
@@ -149,6 +152,7 @@ def _decide_and_append(
             for event in events
         ],
         heads=heads,
+        meta=current_meta(),
     )
     known.save(event_ids)
     return _outcomes(connection, commands, decided, event_ids=event_ids, heads=heads)

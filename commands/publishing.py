@@ -5,20 +5,27 @@ from typing import Protocol
 
 import msgspec
 import psycopg
+from opentelemetry.trace import SpanKind
 
 from commands.sql import load_statements
+from commands.tracing import begin_span, traceparent_of
 
 _SQL = load_statements("commands", "publishing.sql")
 
 
-class Bell(msgspec.Struct, frozen=True, kw_only=True):
-    """Word that a shard of the log has reached `to_seq`; the events since the last bell begin at `from_seq`."""
+class Bell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    Word that a shard of the log has reached `to_seq`; the events since the last bell begin at `from_seq`.
+
+    `traceparent` is the trace context (W3C) of the newest of them.
+    """
 
     shard: int
     from_seq: int
     to_seq: int
     from_position: int
     to_position: int
+    traceparent: str | None = None
 
 
 class DoorbellUnreachable(Exception):
@@ -55,13 +62,43 @@ def publish_pending(connection: psycopg.Connection, doorbell: Doorbell) -> int:
     with connection.transaction():
         rows = connection.execute(_SQL["take_grown_shards"]).fetchall()
         bells = [
-            Bell(shard=shard, from_seq=from_seq, to_seq=to_seq, from_position=from_position, to_position=to_position)
-            for shard, from_seq, to_seq, from_position, to_position in rows
+            Bell(
+                shard=shard,
+                from_seq=from_seq,
+                to_seq=to_seq,
+                from_position=from_position,
+                to_position=to_position,
+                traceparent=traceparent,
+            )
+            for shard, from_seq, to_seq, from_position, to_position, traceparent in rows
         ]
         if bells:
-            doorbell.ring(bells)
+            _ring(doorbell, bells)
             connection.execute(
                 _SQL["note_rung"],
                 {"shards": [bell.shard for bell in bells], "shard_seqs": [bell.to_seq for bell in bells]},
             )
     return len(bells)
+
+
+def _ring(doorbell: Doorbell, bells: Sequence[Bell]) -> None:
+    """Each bell continues the trace of its newest event."""
+    spans = [
+        begin_span(
+            "publish",
+            bell.traceparent,
+            kind=SpanKind.PRODUCER,
+            attributes={"factfold.shard": bell.shard, "factfold.to_seq": bell.to_seq},
+        )
+        for bell in bells
+    ]
+    try:
+        doorbell.ring(
+            [
+                msgspec.structs.replace(bell, traceparent=traceparent_of(span))
+                for bell, span in zip(bells, spans, strict=True)
+            ]
+        )
+    finally:
+        for span in spans:
+            span.end()

@@ -16,6 +16,7 @@ from django.urls import path
 from django.utils.module_loading import import_string
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from opentelemetry.trace import SpanKind
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -42,6 +43,7 @@ from commands.serializers import (
     read_command,
 )
 from commands.strict_json import MalformedBody, decode, pointer_part
+from commands.tracing import continued
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +56,13 @@ _VERSION = re.compile(r'"?([0-9]{1,9})"?')
 _TOKEN = re.compile(r"(?:event-)?([0-9]{1,18})")
 
 _HEADERS = [
+    OpenApiParameter(
+        "traceparent",
+        OpenApiTypes.STR,
+        OpenApiParameter.HEADER,
+        description="The W3C trace context of the request; it is kept with the events and handed on to whoever makes"
+        " them readable.",
+    ),
     OpenApiParameter(
         "Idempotency-Key",
         OpenApiTypes.STR,
@@ -115,6 +124,7 @@ class WriteView(APIView):
 
     parser_classes: ClassVar[Sequence[type[BaseParser]]] = [BytesParser]
     most_bytes = COMMAND_BYTES
+    route = "/v1/commands/{id}"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """This will refuse what need not be read: strangers, foreign hosts (DNS rebinding), bodies too long."""
@@ -144,6 +154,18 @@ class WriteView(APIView):
             raise BodyTooLarge(most=self.most_bytes)
         if request.method == "POST":
             admission().check(settings.FACTFOLD)
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """This will answer within a span that continues the sender's trace."""
+        with continued(
+            f"{request.method} {self.route}",
+            [request.headers.get("traceparent")],
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": str(request.method), "http.route": self.route},
+        ) as span:
+            response = super().dispatch(request, *args, **kwargs)
+            span.set_attribute("http.response.status_code", response.status_code)
+            return response
 
     def handle_exception(self, exc: Exception) -> Response:
         """This will answer for an exception, and for a database out of reach with 503: the command can be repeated."""
@@ -230,6 +252,7 @@ def _view_of(name: str) -> type[CommandView]:
 
     class NamedCommandView(CommandView):
         command_name = name
+        route = f"/v1/commands/{name}"
 
         @extend_schema(
             operation_id=f"commands_{name}",
@@ -294,6 +317,7 @@ class BatchView(WriteView):
 
     parser_classes: ClassVar[Sequence[type[BaseParser]]] = [BytesParser, LinesParser]
     most_bytes = BATCH_BYTES
+    route = "/v1/commands"
 
     @extend_schema(
         operation_id="commands_batch",
@@ -302,7 +326,7 @@ class BatchView(WriteView):
         " command under `command` and the command's own fields beside it. Commands are carried out in order. With an"
         " idempotency key the whole batch has its effect once.",
         tags=["commands"],
-        parameters=_HEADERS[:1],
+        parameters=_HEADERS[:2],
         request={
             "application/json": {"type": "array", "items": {"type": "object", "required": ["command", "cik"]}},
             "application/x-ndjson": {"type": "string"},

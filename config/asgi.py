@@ -22,9 +22,11 @@ import queries.rest.app
 from commands.catalog import COMMANDS
 from config import operations
 from config.env import Settings
+from config.logs import REQUEST_ID
 from config.measures import Requests
 from config.problem_details import problem_for
 from config.ready import announce_ready
+from config.tracing import start_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class FrontDoor:
         self._mcp = mcp_tools.server.create_app(settings, self._read)
         self._operations = operations.Operations(settings)
         self._requests = Requests()
+        self._logs_writes = settings.log == "json"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -67,12 +70,18 @@ class FrontDoor:
                 status = message["status"]
             await send(message)
 
-        give_request_id(scope)
+        REQUEST_ID.set(give_request_id(scope))
         try:
             await self._answering(scope)(scope, receive, noting_status)
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-            self._requests.count(method=method, route=_route(scope), status=status, begun=begun)
+            route = _route(scope)
+            self._requests.count(method=method, route=route, status=status, begun=begun)
+            if self._logs_writes and route.startswith(_WRITE_PATH):
+                seconds = round(time.perf_counter() - begun, 6)
+                logger.info(
+                    "%s %s %d", method, route, status, extra={"route": route, "status": status, "seconds": seconds}
+                )
 
     def _answering(self, scope: Scope) -> AsgiApp:
         path: str = scope["path"]
@@ -95,6 +104,7 @@ class FrontDoor:
     async def _live(self, receive: Receive, send: Send) -> None:
         async with AsyncExitStack() as running:
             await receive()
+            start_tracing("api")
             try:
                 await self._read.startup()
                 running.push_async_callback(self._read.shutdown)

@@ -10,6 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 from django.conf import settings
 
 from config.ready import announce_ready
+from config.tracing import start_tracing
 from projections.memory import expect_many_plain_objects
 
 app = Celery("factfold", broker=settings.FACTFOLD.redis_url)
@@ -33,6 +34,12 @@ app.conf.update(
 def spare_the_collector(**_: object) -> None:
     """This will make each process of the worker ready for batches of many facts."""
     expect_many_plain_objects()
+
+
+@worker_process_init.connect
+def trace_tasks(**_: object) -> None:
+    """This will send the spans of each process on their way: the threads that do so would not survive the fork."""
+    start_tracing("celery")
 
 
 @worker_ready.connect

@@ -13,6 +13,7 @@ CANNOT_START = 2
 _NEEDS_NO_SERVERS = frozenset(
     {"help", "--help", "-h", "--version", "version", "spectacular", "make_sample", "diffsettings"}
 )
+_TRACED = frozenset({"worker", "poller", "ingest"})
 _NOWHERE = {
     "DATABASE_URL": "postgresql://127.0.0.1:1/none",
     "REDIS_URL": "redis://127.0.0.1:1/0",
@@ -59,6 +60,10 @@ def _run_django(arguments: list[str]) -> int:
         return CANNOT_START
     from django.core.management import execute_from_command_line
 
+    if arguments[0] in _TRACED:
+        from config.tracing import start_tracing
+
+        start_tracing(arguments[0])
     try:
         execute_from_command_line(["manage.py", *arguments])
     except EnvironmentInvalid as error:

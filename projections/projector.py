@@ -7,6 +7,7 @@ import psycopg
 
 from commands.event_log.read import read_shard
 from commands.sql import load_statements
+from commands.tracing import record_span
 from projections.catalog import PROJECTIONS
 from projections.parking import fold_or_park, is_paused
 from projections.projection import Projection, Version
@@ -89,6 +90,7 @@ def _fold_batch(
 ) -> int | None:
     """Fold the next batch; None when another worker holds the shard."""
     key = {**version.key, "shard": shard}
+    begun_ns = time.time_ns()
     with connection.transaction():
         taken = connection.execute(_SQL["take_checkpoint"], key).fetchone()
         if taken is None:
@@ -100,4 +102,10 @@ def _fold_batch(
         fold_or_park(connection, projection, version, events)
         last = events[-1]
         connection.execute(_SQL["move_checkpoint"], {**key, "shard_seq": last.shard_seq, "position": last.position})
+    record_span(
+        "catch_up",
+        (event.traceparent for event in events),
+        begun_ns=begun_ns,
+        attributes={"factfold.projection": version.name, "factfold.shard": shard, "factfold.events": len(events)},
+    )
     return len(events)

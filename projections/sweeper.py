@@ -1,5 +1,6 @@
 """The net under the doorbells: whatever was not rung, or was not heard, is found and done here."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ from redis.exceptions import RedisError
 
 from commands.event_log.sequence import sequence_pending
 from commands.sql import load_statements
+from commands.tracing import record_span
 from projections.aggregates import is_being_refreshed, is_stale, refresh
 from projections.catalog import PROJECTIONS
 from projections.projector import catch_up
@@ -48,9 +50,13 @@ def refresh_figures(connection: psycopg.Connection, redis: Redis, *, clock: Cloc
     Note [no lost wake-up]. It does so also where there was nothing to refresh: others were turned away all the same.
     """
     while True:
-        refresh(connection, now=clock())
+        begun_ns = time.time_ns()
+        if (done := refresh(connection, now=clock())) is not None:
+            record_span("refresh", begun_ns=begun_ns, attributes={"factfold.groups": done.groups})
+        begun_ns = time.time_ns()
         try:
-            follow(connection, redis)
+            if fragments := follow(connection, redis):
+                record_span("redis follow", begun_ns=begun_ns, attributes={"factfold.fragments": fragments})
         except RedisError:
             return
         if not is_stale(connection) or is_being_refreshed(connection):

@@ -34,6 +34,7 @@ class CeleryDoorbell:
                         TASK,
                         kwargs={"shard": bell.shard, "to_seq": bell.to_seq},
                         queue=QUEUE,
+                        headers={"traceparent": bell.traceparent} if bell.traceparent else None,
                         producer=producer,
                         ignore_result=True,
                         retry=False,

@@ -71,7 +71,8 @@ class SqsDoorbell:
         for batch in batched(bells, _MOST_IN_BATCH):
             now = self._clock()
             entries = [
-                {"Id": str(index), "MessageBody": encode_bell(bell, now=now)} for index, bell in enumerate(batch)
+                {"Id": str(index), "MessageBody": encode_bell(bell, now=now), **_attributes(bell)}
+                for index, bell in enumerate(batch)
             ]
             try:
                 answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
@@ -79,3 +80,9 @@ class SqsDoorbell:
                 raise DoorbellUnreachable(f"SQS does not answer: {error}") from error
             if failed := answer.get("Failed"):
                 raise DoorbellUnreachable(f"SQS did not take {len(failed)} of {len(batch)} bells: {failed[0]}")
+
+
+def _attributes(bell: Bell) -> dict[str, Any]:
+    if bell.traceparent is None:
+        return {}
+    return {"MessageAttributes": {"traceparent": {"DataType": "String", "StringValue": bell.traceparent}}}

@@ -1,10 +1,11 @@
 -- name: read_shard
 -- Index: log (shard, shard_seq). A batch ends at `max_bytes`, but always holds one event.
-select position, shard, shard_seq, event_id, stream, version, type, data::text, recorded_at
+select position, shard, shard_seq, event_id, stream, version, type, data::text, recorded_at, traceparent
 from (
     select
         log.position, log.shard, log.shard_seq, log.event_id,
         event.stream, event.version, event.type, event.data, event.recorded_at,
+        event.meta ->> 'traceparent' as traceparent,
         sum(event.size) over (order by log.shard_seq) - event.size as bytes_before
     from events.log
     join events.event on event.id = log.event_id
@@ -17,7 +18,8 @@ order by shard_seq
 -- Index: log (position).
 select
     log.position, log.shard, log.shard_seq, log.event_id,
-    event.stream, event.version, event.type, event.data::text, event.recorded_at
+    event.stream, event.version, event.type, event.data::text, event.recorded_at,
+    event.meta ->> 'traceparent' as traceparent
 from events.log
 join events.event on event.id = log.event_id
 where log.position > %(after)s and log.position <= %(after)s + %(max_events)s

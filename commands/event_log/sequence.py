@@ -19,9 +19,12 @@ Positions are given out after commit, by one statement that takes the smallest p
   minutes delays its own events and nobody else's.
 """
 
+import time
+
 import psycopg
 
 from commands.sql import load_statements
+from commands.tracing import MOST_LINKS, is_tracing, record_span
 
 _SQL = load_statements("commands.event_log", "sequence.sql")
 _LOCK = 0x5345_5155_454E_4345
@@ -35,9 +38,17 @@ def sequence_pending(connection: psycopg.Connection, *, limit: int = 2000) -> in
     Returns 0 when nothing is pending or another process is sequencing. Call it with an autocommit connection;
     each call is a transaction of its own.
     """
+    begun_ns = time.time_ns()
+    traceparents: list[str] = []
     with connection.transaction():
         locked = connection.execute(_SQL["become_sequencer"], {"lock": _LOCK}).fetchone()
         if locked is None or not locked[0]:
             return 0
         row = connection.execute(_SQL["sequence_pending"], {"limit": limit}).fetchone()
-    return 0 if row is None else int(row[0])
+        placed = 0 if row is None else int(row[0])
+        if placed and is_tracing():
+            found = connection.execute(_SQL["newest_traces"], {"placed": placed, "most": MOST_LINKS})
+            traceparents = [traceparent for (traceparent,) in found]
+    if placed:
+        record_span("sequence", traceparents, begun_ns=begun_ns, attributes={"factfold.events": placed})
+    return placed

@@ -32,3 +32,12 @@ moved as (
     on conflict (shard) do update set shard_seq = excluded.shard_seq, position = excluded.position
 )
 select count(*) from placed
+
+-- name: newest_traces
+-- The traces of the events just placed.
+select distinct event.meta ->> 'traceparent'
+from events.log
+join events.event on event.id = log.event_id
+where log.position > (select max(position) from events.log) - %(placed)s
+    and event.meta ->> 'traceparent' is not null
+limit %(most)s

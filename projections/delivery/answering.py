@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 
 import psycopg
 from django.conf import settings
+from opentelemetry.trace import SpanKind
 from redis import Redis
 
+from commands.tracing import continued
 from projections.catalog import PROJECTIONS
 from projections.projector import catch_up
 from projections.sweeper import refresh_when_caught_up
@@ -24,13 +26,20 @@ def wanted_by(bells: Iterable[tuple[int, int]]) -> dict[int, int]:
     return wanted
 
 
-def answer(wanted: Mapping[int, int], *, deadline: float | None = None) -> dict[int, int]:
+def answer(
+    wanted: Mapping[int, int], *, deadline: float | None = None, traceparents: Iterable[str | None] = ()
+) -> dict[int, int]:
     """
     This will bring every projection as far as asked, then the figures, and say how far each shard has come.
 
     A shard that another worker holds, or whose database does not answer, may fall short; so may all shards when
-    `deadline`, an instant of `time.monotonic`, is near.
+    `deadline`, an instant of `time.monotonic`, is near. `traceparents` are the trace contexts the bells came with.
     """
+    with continued("answer bells", traceparents, kind=SpanKind.CONSUMER, attributes={"factfold.shards": len(wanted)}):
+        return _answer(wanted, deadline=deadline)
+
+
+def _answer(wanted: Mapping[int, int], *, deadline: float | None) -> dict[int, int]:
     reached: dict[int, int] = {}
     for shard, to_seq in sorted(wanted.items()):
         try:
