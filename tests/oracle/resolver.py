@@ -28,12 +28,13 @@ Key = tuple[str, str, date | None, date]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value in its unit; `concept` is None where a formula made it. `span` is the period it covers."""
+    """A value in its unit; `concept` is None where a formula made it, `newest` the newest copy it was made from."""
 
     value: Decimal
     unit: str
     concept: str | None
     span: Span
+    newest: Copy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,8 @@ class _Company:
                 if counterparts:
                     subtrahend = counterparts[-1]
                     value = _signed(metric, minuend.concept, minuend.value - subtrahend.value)
-                    figure = Figure(value, minuend.unit, minuend.concept, quarter)
+                    newest = max(minuend, subtrahend, key=_newest_last)
+                    figure = Figure(value, minuend.unit, minuend.concept, quarter, newest)
                     return vintage.age(), max(minuend.known_at, subtrahend.known_at), figure
         return None
 
@@ -301,6 +303,7 @@ class _Company:
 
     def _four_quarters(self, metric: Metric, end: date) -> Figure | None:
         quarters = [figure for figure in self.figures(metric.key, "quarterly") if figure.concept is not None]
+        quarters.sort(key=_known_last, reverse=True)
         for last in quarters:
             if last.span[1] == end:
                 for chain in _chains(last, quarters, length=4):
@@ -416,6 +419,11 @@ def _twelve_months_to(end: date) -> Span:
     return same_day_years_before(end, 1) + DAY, end
 
 
+def _known_last(figure: Figure) -> tuple[datetime, str]:
+    assert figure.newest is not None  # only stated values are ordered so
+    return _newest_last(figure.newest)
+
+
 def _days(span: Span) -> int:
     return 0 if span[0] is None else (span[1] - span[0]).days + 1
 
@@ -478,7 +486,8 @@ def _reported(metric: Metric, copies: list[Copy]) -> Figure:
     if _conflict(set(values)):
         most = max(values.count(each) for each in values)
         value = [each for each in values if values.count(each) == most][-1]
-    return Figure(_signed(metric, chosen.concept, value), chosen.unit, chosen.concept, (chosen.start, chosen.end))
+    value = _signed(metric, chosen.concept, value)
+    return Figure(value, chosen.unit, chosen.concept, (chosen.start, chosen.end), chosen)
 
 
 def _conflict(values: set[Decimal]) -> bool:
