@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
-from functools import cache
+from functools import cache, reduce
 
 import msgspec
 
@@ -62,8 +62,13 @@ def years_looked_back() -> tuple[int, ...]:
 
 
 def add_formulas(timelines: Timelines, *, sic: str | None) -> None:
-    """This will work out every formula that applies, wherever filings have not stated the figure themselves."""
-    every = _Calendar(span for spans in timelines.values() for span in spans)
+    """
+    This will work out every formula that applies, wherever filings have not stated the figure themselves.
+
+    A period begins to exist when the first figure for it is known: before that nothing is worked out for it.
+    """
+    first_known = _first_known(timelines)
+    every = _Calendar(first_known)
     of_metric: dict[str, _Calendar] = {}
     for rule in rules():
         if not applies(rule.metric, sic):
@@ -76,16 +81,26 @@ def add_formulas(timelines: Timelines, *, sic: str | None) -> None:
             if operands is None:
                 continue
             stated = spans.get(span, [])
-            known_since = max(operands[operand][0].known_from for operand in rule.required)
-            if covers(stated, known_since):
+            since = max(first_known[span], *(operands[operand][0].known_from for operand in rule.required))
+            if covers(stated, since):
                 continue
-            timeline = overlay(stated, _formula_timeline(rule, operands))
+            timeline = overlay(stated, _formula_timeline(rule, operands, since=since))
             if timeline:
                 spans[span] = timeline
 
 
+def _first_known(timelines: Timelines) -> dict[Span, datetime]:
+    first: dict[Span, datetime] = {}
+    for spans in timelines.values():
+        for span, timeline in spans.items():
+            known_from = timeline[0].known_from
+            if span not in first or known_from < first[span]:
+                first[span] = known_from
+    return first
+
+
 class _Calendar:
-    """The spans there are figures for, by kind, to find the counterpart of one in an earlier year."""
+    """The spans there are figures for, by kind, to find the counterparts of one in an earlier year."""
 
     def __init__(self, spans: Iterable[Span]) -> None:
         self._by_kind: dict[SpanKind, list[Span]] = defaultdict(list)
@@ -96,19 +111,17 @@ class _Calendar:
         for kind in kinds:
             yield from self._by_kind[kind]
 
-    def counterpart(self, span: Span, years: int) -> Span | None:
-        """The span of the same kind that ends nearest to the same day so many years before."""
+    def counterparts(self, span: Span, years: int) -> list[Span]:
+        """The spans of the same kind that end near the same day so many years before, the nearest first."""
         day = year_before(span.end, years)
         spans = self._by_kind[span.kind]
-        best: Span | None = None
-        best_key: tuple[int, int] | None = None
+        near: list[Span] = []
         for candidate in spans[bisect_left(spans, Span(day - SAME_DAY_REACH, 0)) :]:
             if candidate.end > day + SAME_DAY_REACH:
                 break
-            key = (abs((candidate.end - day).days), abs(candidate.days - span.days))
-            if best_key is None or key < best_key:
-                best, best_key = candidate, key
-        return best
+            near.append(candidate)
+        near.sort(key=lambda found: (abs((found.end - day).days), abs(found.days - span.days)))
+        return near
 
 
 def _operand_timelines(
@@ -136,14 +149,16 @@ def _operand_timeline(
     spans = timelines.get(operand.metric)
     if not spans:
         return None
-    wanted: Span | None = span
+    wanted = span
     if _is_instant(operand.metric):
         wanted = Span(span.end, 0)
     elif operand.span == "ttm":
         wanted = trailing_span(span.end)
-    if operand.years_ago and wanted is not None:
-        wanted = calendars[operand.metric].counterpart(wanted, operand.years_ago)
-    return None if wanted is None else spans.get(wanted)
+    if not operand.years_ago:
+        return spans.get(wanted)
+    near = calendars[operand.metric].counterparts(wanted, operand.years_ago)
+    # At each instant the nearest period that has a value then: a period first stated later must not be looked ahead to.
+    return reduce(overlay, (spans[counterpart] for counterpart in near), [])
 
 
 @cache
@@ -151,20 +166,20 @@ def _is_instant(key: str) -> bool:
     return load_catalogue().by_key()[key].over == "instant"
 
 
-def _formula_timeline(rule: Rule, operands: dict[Operand, Timeline]) -> Timeline:
+def _formula_timeline(rule: Rule, operands: dict[Operand, Timeline], *, since: datetime) -> Timeline:
     if all(len(line) == 1 and line[0].known_to is None for line in operands.values()):
         versions = {operand: line[0] for operand, line in operands.items()}
-        known_from = max(versions[operand].known_from for operand in rule.required)
-        if all(version.known_from <= known_from for version in versions.values()):
+        if all(version.known_from <= since for version in versions.values()):
             finding = _worked_out(rule, versions)
-            return [] if finding is None else [Version.of(finding, known_from=known_from, known_to=None)]
+            return [] if finding is None else [Version.of(finding, known_from=since, known_to=None)]
 
     def find(instant: datetime) -> Finding | None:
         return _worked_out(
             rule, {operand: version for operand, line in operands.items() if (version := at(line, instant))}
         )
 
-    return trace(boundaries(operands.values()), find)
+    later = (instant for instant in boundaries(operands.values()) if instant > since)
+    return trace((since, *later), find)
 
 
 def _worked_out(rule: Rule, versions: dict[Operand, Version]) -> Finding | None:
