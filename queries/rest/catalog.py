@@ -198,8 +198,9 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="Figures",
         summary="Where a value comes from",
         description=(
-            "One value with its formula and operands, the filing and concept each was read from, and every value this "
-            "period has had with the time it became known."
+            "One value with its formula and operands, or the facts it was added up from; the filing and concept of "
+            "each; every value this period has had with the time it became known; the splits since; the accounting "
+            "identities its filings break. Where there is no value: the reason, and what is missing."
         ),
         query=ExplainQuery,
         read_model=EXPLANATION,
@@ -216,7 +217,7 @@ OPERATIONS: tuple[Operation, ...] = (
             title="Where a value comes from",
             description=(
                 "One value's formula and operands, the filing, concept and SEC address of each, and every earlier "
-                "value of that period with the time it became known."
+                "value of that period with the time it became known; or why there is no value and what is missing."
             ),
         ),
     ),

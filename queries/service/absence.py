@@ -94,14 +94,12 @@ class Known[V: KnownValue]:
 
     def operand(self, operand: Operand, *, place: Place) -> V | None:
         """The value a formula takes for an operand when it is worked out for a place."""
-        if place.end is None:
+        own = place_of(operand, place=place)
+        if own.end is None:
             return None
-        over = load_catalogue().by_key()[operand.metric].over
-        kind = "instant" if over == "instant" else "ttm" if operand.span == "ttm" else place.kind
-        day = year_before(place.end, operand.years_ago)
+        day, days = own.end, own.days
         reach = COUNTERPART_REACH if operand.years_ago else timedelta(0)
-        days = place.days if kind == place.kind else None
-        near = [value for value in self.of(operand.metric, kind) if abs(value.period_end - day) <= reach]
+        near = [value for value in self.of(operand.metric, own.kind) if abs(value.period_end - day) <= reach]
         if days is not None and not operand.years_ago:
             near = [value for value in near if value.duration_days == days]
         return min(
@@ -111,9 +109,30 @@ class Known[V: KnownValue]:
         )
 
 
+def place_of(operand: Operand, *, place: Place) -> Place:
+    """Where an operand's own value stands when a formula is worked out for a place."""
+    end = year_before(place.end, operand.years_ago) if place.end else None
+    if load_catalogue().by_key()[operand.metric].over == "instant":
+        return Place(kind="instant", end=end, days=0)
+    if operand.span == "ttm" and end is not None:
+        return Place(kind="ttm", end=end, days=(end - year_before(end, 1)).days)
+    return Place(kind=place.kind, end=end, days=None if operand.years_ago else place.days)
+
+
 def metrics_consulted(metric: Metric) -> set[str]:
     """The metrics whose values have to be known to say why this one has none."""
     return {metric.key}.union(*(formula.operands() for formula in _formulas(metric.key)))
+
+
+def metrics_behind(metric: Metric) -> set[str]:
+    """The metrics a value may be worked out from, and those these may be worked out from."""
+    found: set[str] = set()
+    ahead = {metric.key}
+    while ahead:
+        found |= ahead
+        by_key = load_catalogue().by_key()
+        ahead = set[str]().union(*(metrics_consulted(by_key[key]) for key in ahead)) - found
+    return found
 
 
 def why_absent[V: KnownValue](metric: Metric, place: Place, *, sic: str | None, known: Known[V]) -> Absence:

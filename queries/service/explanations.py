@@ -1,6 +1,6 @@
 """Where a value comes from: its filing, formula, operands and earlier versions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
@@ -11,19 +11,21 @@ from queries.connections import ReadSources, Snapshot
 from queries.errors import QueryError
 from queries.metrics.catalogue import Metric, formula_of, load_catalogue
 from queries.metrics.formula import Formula, Operand
-from queries.metrics.periods import fiscal_label, year_before
+from queries.metrics.periods import PeriodType, calendar_label, fiscal_label, trailing_label, year_before
 from queries.read_models.aggregate_fragment import plain
-from queries.read_models.explanation import EXPLANATION, ExplanationRow, OperandRow, RevisionRow, SourceRow
+from queries.read_models.explanation import EXPLANATION, ExplanationRow, OperandRow, RevisionRow, SourceRow, SplitRow
 from queries.read_models.filing import document_url
+from queries.service.absence import CALENDAR_METRICS, Absence, Known, Place, metrics_behind, place_of, why_absent
 from queries.service.arguments import AsOf, Query, argument
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.companies import Company, CompanyReference, find_company
+from queries.service.filings import FilingKnown, broken_checks, filings_named
 from queries.service.metrics import find_metrics
 from queries.service.result import Result, meta_of
+from queries.service.splits import shown, split_factor, splits_after, splits_known
 from queries.service.statements import load_statements
 
 _SQL = load_statements("explanations.sql")
-_COUNTERPART_REACH = timedelta(days=20)
 _CANDIDATES = 12
 
 
@@ -47,7 +49,7 @@ class ExplainQuery(Query, frozen=True, kw_only=True):
 
 class _Version(msgspec.Struct, frozen=True, kw_only=True):
     metric: str
-    period_type: str
+    period_type: PeriodType
     period: str | None
     period_start: date | None
     period_end: date
@@ -64,6 +66,12 @@ class _Version(msgspec.Struct, frozen=True, kw_only=True):
     flags: list[str]
     form: str | None
     filed_on: date | None
+    accepted_at: datetime | None
+
+    @property
+    def place(self) -> Place:
+        """Where the value stands, as formulas look from there."""
+        return Place(kind=self.period_type, end=self.period_end, days=self.duration_days)
 
     @property
     def span(self) -> tuple[date, int, str]:
@@ -79,6 +87,10 @@ class _Version(msgspec.Struct, frozen=True, kw_only=True):
         days = 0 if self.period_type == "ttm" else self.duration_days
         return fiscal_label(self.period_end, days, company.latest_fiscal_year_end)
 
+    def known_until(self, as_of: datetime | None) -> datetime | None:
+        """Until when it stood, as far as that was known at `as_of`."""
+        return self.known_to if as_of is None or (self.known_to and self.known_to <= as_of) else None
+
     def stands_at(self, instant: datetime | None) -> bool:
         if instant is None:
             return self.known_to is None
@@ -87,10 +99,10 @@ class _Version(msgspec.Struct, frozen=True, kw_only=True):
 
 async def explain_value(sources: ReadSources, query: ExplainQuery) -> Result:
     """
-    This will explain one value.
+    This will explain one value, or why there is none.
 
     Raises:
-        QueryError: the company, metric or period is unknown or ambiguous, or there is no such value.
+        QueryError: the company, metric or period is unknown or ambiguous.
     """
     metric = find_metrics((query.metric,))[0]
     warnings: list[str] = []
@@ -98,23 +110,14 @@ async def explain_value(sources: ReadSources, query: ExplainQuery) -> Result:
     async with sources.snapshot() as snapshot:
         company = await find_company(snapshot, query.company)
         versions = await _versions(snapshot, cik=company.cik, metrics=(metric.key,))
-        version = _chosen(versions, company=company, metric=metric, period=period, as_of=query.as_of)
-        formula = version.formula
-        operands: list[OperandRow] = []
-        if formula is not None:
-            needed = sorted(formula.operands())
-            beside = await _versions(snapshot, cik=company.cik, metrics=needed)
-            operands = [
-                _operand(operand, result=version, versions=beside, company=company) for operand in formula.needs
-            ]
-        history = [
-            past
-            for past in versions
-            if past.span == version.span and (query.as_of is None or past.known_from <= query.as_of)
-        ]
-        row = _row(
-            company, metric, version, formula=formula.text if formula else None, operands=operands, history=history
-        )
+        version = _chosen(versions, company=company, period=period, as_of=query.as_of)
+        if version is None:
+            row = await _absent(snapshot, company, metric, period=period, as_of=query.as_of)
+            warnings += _instead(versions, company=company, metric=metric, period=period, as_of=query.as_of)
+        else:
+            row = await _present(snapshot, company, metric, version, versions=versions, as_of=query.as_of)
+        if company.parked:
+            warnings.append(f"parked: events of {company.display} wait; what is shown may be behind")
         return Result(
             read_model=EXPLANATION,
             meta=meta_of(snapshot.freshness, as_of=query.as_of, warnings=warnings),
@@ -122,14 +125,14 @@ async def explain_value(sources: ReadSources, query: ExplainQuery) -> Result:
         )
 
 
-async def _versions(snapshot: Snapshot, *, cik: int, metrics: Sequence[str]) -> list[_Version]:
-    return await snapshot.fetch(_Version, _SQL["versions"], {"cik": cik, "metrics": list(metrics)})
+async def _versions(snapshot: Snapshot, *, cik: int, metrics: Iterable[str]) -> list[_Version]:
+    return await snapshot.fetch(_Version, _SQL["versions"], {"cik": cik, "metrics": sorted(metrics)})
 
 
 def _fitting(period: AskedPeriod, *, metric: Metric, warnings: list[str]) -> AskedPeriod:
     """The same period in the form the metric's periods are labelled with."""
     if metric.over == "instant" and period.kind == "calendar" and not period.instant:
-        meant = msgspec.structs.replace(period, quarter=period.quarter or 4, instant=True)
+        meant = msgspec.structs.replace(period, quarter=period.quarter or 4, instant=True, trailing=False)
         warnings.append(f"{metric.key} stands at an instant: {period.label} means {meant.label}")
         return meant
     if metric.over == "duration" and period.instant:
@@ -140,12 +143,9 @@ def _fitting(period: AskedPeriod, *, metric: Metric, warnings: list[str]) -> Ask
 
 
 def _chosen(
-    versions: Sequence[_Version], *, company: Company, metric: Metric, period: AskedPeriod, as_of: datetime | None
-) -> _Version:
-    standing = [version for version in versions if version.stands_at(as_of)]
-    meant = [version for version in standing if _is_meant(version, period=period, company=company)]
-    if not meant:
-        raise _unknown_value(versions, company=company, metric=metric, period=period, as_of=as_of, standing=standing)
+    versions: Sequence[_Version], *, company: Company, period: AskedPeriod, as_of: datetime | None
+) -> _Version | None:
+    meant = [v for v in versions if v.stands_at(as_of) and _is_meant(v, period=period, company=company)]
     if len({version.period_type for version in meant}) > 1:
         raise QueryError(
             code="ambiguous_period",
@@ -153,7 +153,11 @@ def _chosen(
             fix="Ask again with one of the candidates.",
             candidates=sorted({version.period for version in meant if version.period}),
         )
-    return min(meant, key=lambda version: (abs(version.calendar_offset), -version.known_from.timestamp()))
+    return min(meant, key=_nearest_first, default=None)
+
+
+def _nearest_first(version: _Version) -> tuple[int, float]:
+    return abs(version.calendar_offset), -version.known_from.timestamp()
 
 
 def _is_meant(version: _Version, *, period: AskedPeriod, company: Company) -> bool:
@@ -163,130 +167,37 @@ def _is_meant(version: _Version, *, period: AskedPeriod, company: Company) -> bo
         return False
     if period.end is not None:
         return version.period_end == period.end
-    wanted = f"Q{period.quarter}" if period.quarter else "FY"
-    if version.duration_days == 0 and wanted == "Q4":
-        wanted = "FY"
-    return version.fiscal(company) == (period.year, wanted)
+    return version.fiscal(company) == (period.year, _fiscal_period(period, instant=version.duration_days == 0))
 
 
-def _unknown_value(
-    versions: Sequence[_Version],
-    *,
-    company: Company,
-    metric: Metric,
-    period: AskedPeriod,
-    as_of: datetime | None,
-    standing: Sequence[_Version],
-) -> QueryError:
-    labels = sorted({version.period for version in standing if version.period}, key=lambda label: _near(label, period))
-    known_later = as_of is not None and any(_is_meant(v, period=period, company=company) for v in versions)
-    return QueryError(
-        code="unknown_value",
-        message=f"{company.display} has no {metric.key} for {period.label}" + (" at that time" if known_later else ""),
-        fix="It became known after as_of; ask with a later one."
-        if known_later
-        else "Use one of the candidates, periods for which there is a value."
-        if labels
-        else f"{company.display} reported nothing this metric can be read from; see its series for what there is.",
-        candidates=sorted(labels[:_CANDIDATES]),
-    )
+def _fiscal_period(period: AskedPeriod, *, instant: bool) -> str:
+    """FY or Q1 to Q4; a balance at the end of the fourth quarter is that of the year."""
+    return f"Q{period.quarter}" if period.quarter and not (instant and period.quarter == 4) else "FY"
 
 
-def _near(label: str, period: AskedPeriod) -> tuple[int, int, str]:
-    quarterly = "Q" in label
-    return abs(int(label[2:6]) - period.year), quarterly != bool(period.quarter), label
-
-
-def _operand(operand: Operand, *, result: _Version, versions: Iterable[_Version], company: Company) -> OperandRow:
-    metric = load_catalogue().by_key()[operand.metric]
-    over = metric.over
-    kind = "instant" if over == "instant" else "ttm" if operand.span == "ttm" else result.period_type
-    day = year_before(result.period_end, operand.years_ago)
-    alike = [
-        version
-        for version in versions
-        if version.metric == operand.metric
-        and version.stands_at(result.known_from)
-        and version.period_type == kind
-        and (version.duration_days == 0) == (over == "instant")
-    ]
-    reach = _COUNTERPART_REACH if operand.years_ago else timedelta(0)
-    near = [version for version in alike if abs(version.period_end - day) <= reach]
-    role = f"years_ago:{operand.years_ago}" if operand.years_ago else "ttm" if operand.span == "ttm" else "value"
-    if not near:
-        return OperandRow(
-            metric=metric.key,
-            role=role,
-            period=None,
-            period_start=None,
-            period_end=None if operand.years_ago else result.period_end,
-            value=None,
-            unit=metric.unit,
-            accession=None,
-            form=None,
-            filed_on=None,
-            known_from=None,
-            concept=None,
-            formula=None,
-            url=None,
-            flags=["counted_as_zero" if operand.optional else "not_reported"],
-        )
-    version = min(near, key=lambda v: (abs(v.period_end - day), abs(v.duration_days - result.duration_days)))
-    formula = version.formula
-    return OperandRow(
-        metric=metric.key,
-        role=role,
-        period=version.period,
-        period_start=version.period_start,
-        period_end=version.period_end,
-        value=plain(version.value),
-        unit=version.unit,
-        accession=version.accession,
-        form=version.form,
-        filed_on=version.filed_on,
-        known_from=version.known_from,
-        concept=version.concept,
-        formula=formula.text if formula else None,
-        url=document_url(cik=company.cik, accession=version.accession),
-        flags=version.flags,
-    )
-
-
-class _Source(msgspec.Struct, frozen=True, kw_only=True):
-    sign: int
-    concept: str | None
-    start: date | None
-    end: date
-    value: Decimal
-    accession: str
-
-
-def _sources(company: Company, version: _Version) -> list[SourceRow]:
-    if version.sources is None:
-        return []
-    return [
-        SourceRow(
-            sign=source.sign,
-            concept=source.concept,
-            period_start=source.start,
-            period_end=source.end,
-            value=plain(source.value),
-            accession=source.accession,
-            url=document_url(cik=company.cik, accession=source.accession),
-        )
-        for source in msgspec.json.decode(version.sources, type=list[_Source])
-    ]
-
-
-def _row(
+async def _present(
+    snapshot: Snapshot,
     company: Company,
     metric: Metric,
     version: _Version,
     *,
-    formula: str | None,
-    operands: list[OperandRow],
-    history: Sequence[_Version],
+    versions: Iterable[_Version],
+    as_of: datetime | None,
 ) -> ExplanationRow:
+    operands: list[OperandRow] = []
+    formula = version.formula
+    if formula is not None:
+        beside = await _versions(snapshot, cik=company.cik, metrics=metrics_behind(metric))
+        known = Known(other for other in beside if other.stands_at(version.known_from))
+        operands = [_operand(operand, place=version.place, known=known, company=company) for operand in formula.needs]
+    facts = msgspec.json.decode(version.sources or "[]", type=list[_Source])
+    filings = await filings_named(snapshot, cik=company.cik, accessions=[fact.accession for fact in facts])
+    stands_on = {version.accession, *filings, *(operand.accession for operand in operands if operand.accession)}
+    splits = []
+    if metric.split_sensitive:
+        known_splits = await splits_known(snapshot, (company.cik,), as_of=as_of)
+        splits = splits_after(known_splits, cik=company.cik, known_from=version.known_from)
+    history = [past for past in versions if past.span == version.span and (as_of is None or past.known_from <= as_of)]
     fiscal = version.fiscal(company)
     return ExplanationRow(
         company=company.display,
@@ -301,29 +212,244 @@ def _row(
         fiscal_year=fiscal[0] if fiscal else None,
         fiscal_period=fiscal[1] if fiscal else None,
         value=plain(version.value),
+        reason=None,
+        missing=[],
+        newest_period=None,
         known_from=version.known_from,
-        known_to=version.known_to,
+        known_to=version.known_until(as_of),
         accession=version.accession,
         form=version.form,
         filed_on=version.filed_on,
+        accepted_at=version.accepted_at,
         concept=version.concept,
         url=document_url(cik=company.cik, accession=version.accession),
-        formula=formula,
+        formula=formula.text if formula else None,
         operands=operands,
-        sources=_sources(company, version),
-        revisions=[
-            RevisionRow(
-                revision=past.revision,
-                value=plain(past.value),
-                known_from=past.known_from,
-                known_to=past.known_to,
-                accession=past.accession,
-                form=past.form,
-                filed_on=past.filed_on,
-                concept=past.concept,
-                url=document_url(cik=company.cik, accession=past.accession),
+        sources=[_source(fact, filings.get(fact.accession), company=company) for fact in facts],
+        revisions=[_revision(past, company=company, as_of=as_of) for past in history],
+        split_factor=shown(split_factor(splits)) if metric.split_sensitive else None,
+        splits=[
+            SplitRow(
+                ratio=shown(split.ratio),
+                known_from=split.known_from,
+                accession=split.accession,
+                url=document_url(cik=company.cik, accession=split.accession),
             )
-            for past in history
+            for split in splits
         ],
+        broken_checks=await broken_checks(snapshot, cik=company.cik, accessions=stands_on),
+        flags=[*version.flags, "parked"] if company.parked else version.flags,
+    )
+
+
+def _revision(past: _Version, *, company: Company, as_of: datetime | None) -> RevisionRow:
+    return RevisionRow(
+        revision=past.revision,
+        value=plain(past.value),
+        known_from=past.known_from,
+        known_to=past.known_until(as_of),
+        accession=past.accession,
+        form=past.form,
+        filed_on=past.filed_on,
+        accepted_at=past.accepted_at,
+        concept=past.concept,
+        url=document_url(cik=company.cik, accession=past.accession),
+    )
+
+
+class _Source(msgspec.Struct, frozen=True, kw_only=True):
+    sign: int
+    concept: str | None
+    start: date | None
+    end: date
+    value: Decimal
+    accession: str
+
+
+def _source(fact: _Source, filing: FilingKnown | None, *, company: Company) -> SourceRow:
+    return SourceRow(
+        sign=fact.sign,
+        concept=fact.concept,
+        period_start=fact.start,
+        period_end=fact.end,
+        value=plain(fact.value),
+        accession=fact.accession,
+        form=filing.form if filing else None,
+        filed_on=filing.filed_on if filing else None,
+        accepted_at=filing.accepted_at if filing else None,
+        known_from=filing.known_at if filing else None,
+        url=document_url(cik=company.cik, accession=fact.accession),
+    )
+
+
+def _operand(operand: Operand, *, place: Place, known: Known[_Version], company: Company) -> OperandRow:
+    metric = load_catalogue().by_key()[operand.metric]
+    version = known.operand(operand, place=place)
+    role = f"years_ago:{operand.years_ago}" if operand.years_ago else "ttm" if operand.span == "ttm" else "value"
+    if version is None:
+        own_place = place_of(operand, place=place)
+        reason = why_absent(metric, own_place, sic=company.sic, known=known).reason
+        return OperandRow(
+            metric=metric.key,
+            role=role,
+            period=None,
+            period_start=None,
+            period_end=None if operand.years_ago else place.end,
+            value=None,
+            unit=metric.unit,
+            accession=None,
+            form=None,
+            filed_on=None,
+            accepted_at=None,
+            known_from=None,
+            concept=None,
+            formula=metric.formula,
+            url=None,
+            flags=["counted_as_zero"] if operand.optional else [reason],
+        )
+    formula = version.formula
+    return OperandRow(
+        metric=metric.key,
+        role=role,
+        period=version.period,
+        period_start=version.period_start,
+        period_end=version.period_end,
+        value=plain(version.value),
+        unit=version.unit,
+        accession=version.accession,
+        form=version.form,
+        filed_on=version.filed_on,
+        accepted_at=version.accepted_at,
+        known_from=version.known_from,
+        concept=version.concept,
+        formula=formula.text if formula else None,
+        url=document_url(cik=company.cik, accession=version.accession),
         flags=version.flags,
+    )
+
+
+async def _absent(
+    snapshot: Snapshot, company: Company, metric: Metric, *, period: AskedPeriod, as_of: datetime | None
+) -> ExplanationRow:
+    consulted = metrics_behind(metric).union(CALENDAR_METRICS)
+    beside = await _versions(snapshot, cik=company.cik, metrics=consulted)
+    standing = [version for version in beside if version.stands_at(as_of)]
+    known = Known(standing)
+    place = _asked_place(period, metric=metric, standing=standing, company=company)
+    absence = Absence(reason="parked")
+    if not company.parked:
+        absence = why_absent(metric, place, sic=company.sic, known=known)
+    formula = formula_of(metric.key) if absence.reason != "not_applicable" else None
+    newest = known.newest(metric.key, place.kind)
+    days = 0 if place.kind == "ttm" else place.days
+    fiscal = None
+    if place.end is not None and days is not None:
+        fiscal = fiscal_label(place.end, days, company.latest_fiscal_year_end)
+    start = place.end - timedelta(days=place.days - 1) if place.end and place.days else None
+    return ExplanationRow(
+        company=company.display,
+        cik=company.cik,
+        name=company.name,
+        metric=metric.key,
+        label=metric.label,
+        unit=metric.unit,
+        period=period.label if period.kind == "calendar" else _label(place),
+        period_start=start,
+        period_end=place.end or period.end,
+        fiscal_year=fiscal[0] if fiscal else None,
+        fiscal_period=fiscal[1] if fiscal else None,
+        value=None,
+        reason=absence.reason,
+        missing=list(absence.missing),
+        newest_period=newest.period if newest else None,
+        known_from=None,
+        known_to=None,
+        accession=None,
+        form=None,
+        filed_on=None,
+        accepted_at=None,
+        concept=None,
+        url=None,
+        formula=formula.text if formula else None,
+        operands=[_operand(operand, place=place, known=known, company=company) for operand in formula.needs]
+        if formula
+        else [],
+        sources=[],
+        revisions=[],
+        split_factor=None,
+        splits=[],
+        broken_checks=[],
+        flags=[absence.reason],
+    )
+
+
+def _asked_place(period: AskedPeriod, *, metric: Metric, standing: Iterable[_Version], company: Company) -> Place:
+    """Where the value would stand: the company's own period that is meant, found by what else it has values for."""
+    standing = list(standing)
+    kind: PeriodType = "annual"
+    if metric.over == "instant":
+        kind = "instant"
+    elif period.trailing:
+        kind = "ttm"
+    elif period.quarter or (
+        period.end
+        and {v.period_type for v in standing if v.period_end == period.end} & {"annual", "quarterly"} == {"quarterly"}
+    ):
+        kind = "quarterly"
+
+    def is_there(version: _Version) -> bool:
+        if kind in ("annual", "quarterly") and version.period_type != kind:
+            return False
+        if period.end is not None:
+            return version.period_end == period.end
+        if period.kind == "fiscal":
+            days = 0 if kind == "instant" else version.duration_days
+            wanted = (period.year, _fiscal_period(period, instant=days == 0))
+            return fiscal_label(version.period_end, days, company.latest_fiscal_year_end) == wanted
+        if kind == "instant":
+            return calendar_label(version.period_end, 0)[0] == period.label
+        if kind == "ttm":
+            return version.duration_days > 0 and trailing_label(version.period_end) == period.label
+        return version.period == period.label
+
+    there = min(filter(is_there, standing), key=_nearest_first, default=None)
+    end = there.period_end if there else None
+    if kind == "instant":
+        return Place(kind=kind, end=end, days=0)
+    if kind == "ttm":
+        return Place(kind=kind, end=end, days=(end - year_before(end, 1)).days if end else None)
+    return Place(kind=kind, end=end, days=there.duration_days if there else None)
+
+
+def _label(place: Place) -> str | None:
+    if place.end is None or place.days is None:
+        return None
+    return trailing_label(place.end) if place.kind == "ttm" else calendar_label(place.end, place.days)[0]
+
+
+def _instead(
+    versions: Sequence[_Version], *, company: Company, metric: Metric, period: AskedPeriod, as_of: datetime | None
+) -> Iterator[str]:
+    """What can be asked instead of a value there is none of."""
+    if as_of is not None:
+        later = [v for v in versions if v.known_from > as_of and _is_meant(v, period=period, company=company)]
+        if later:
+            yield (
+                f"{metric.key} of {company.display} for {period.label} became known after as_of; ask with a later one"
+            )
+    labels = {version.period for version in versions if version.period and version.stands_at(as_of)}
+    near = sorted(labels, key=lambda label: _near(label, period))[:_CANDIDATES]
+    if near:
+        yield f"{metric.key} of {company.display} has a value for {', '.join(sorted(near))}"
+    else:
+        yield f"{company.display} has no value of {metric.key} for any period"
+
+
+def _near(label: str, period: AskedPeriod) -> tuple[bool, int, bool, str]:
+    quarterly = "Q" in label
+    return (
+        label.endswith("TTM") != period.trailing,
+        abs(int(label[2:6]) - period.year),
+        quarterly != bool(period.quarter),
+        label,
     )

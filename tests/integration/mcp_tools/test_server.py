@@ -22,11 +22,18 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("get_metrics", {"companies": ["AAPL", "MSFT"], "metrics": ["revenue", "net_income"], "last": 2}, "/v1/series"),
     ("get_metrics", {"companies": [str(RESTATER)], "metrics": ["revenue"], "as_of": "2023-12-31"}, "/v1/series"),
     ("get_metrics", {"companies": ["AAPL"], "metrics": ["eps_diluted"], "from": "CY2020"}, "/v1/series"),
+    ("get_metrics", {"companies": ["MSFT"], "metrics": ["gross_margin"], "period_type": "ttm"}, "/v1/series"),
+    (
+        "get_metrics",
+        {"companies": ["AAPL"], "metrics": ["eps_diluted", "roe"], "adjust": "splits", "through": "predecessors"},
+        "/v1/series",
+    ),
     ("get_aggregates", {"metric": "revenue", "period": "CY2023"}, "/v1/aggregates"),
     ("get_aggregates", {"metric": "revenue", "period": "CY2023", "groups": ["services"]}, "/v1/aggregates"),
     ("get_aggregates", {"metric": "total_assets", "period": "CY2023"}, "/v1/aggregates"),
     ("explain_value", {"company": "AAPL", "metric": "gross_margin", "period": "FY2023"}, "/v1/explain"),
     ("explain_value", {"company": str(RESTATER), "metric": "revenue", "period": "CY2022"}, "/v1/explain"),
+    ("explain_value", {"company": "AAPL", "metric": "revenue", "period": "CY2010"}, "/v1/explain"),
     ("get_data_status", {}, "/v1/status"),
 ]
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
@@ -38,7 +45,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("get_metrics", {"companies": ["AAPL"], "metrics": ["revenue"], "period_type": "weekly"}, "/v1/series"),
     ("get_metrics", {"companies": ["AAPL"], "metrics": ["revenue"], "nonsense": "1"}, "/v1/series"),
     ("get_aggregates", {"metric": "revenue", "period": "CY2023Q3"}, "/v1/aggregates"),
-    ("explain_value", {"company": "AAPL", "metric": "revenue", "period": "CY2010"}, "/v1/explain"),
     ("explain_value", {"company": str(RESTATER), "metric": "revenue", "period": "2022-12-31"}, "/v1/explain"),
 ]
 

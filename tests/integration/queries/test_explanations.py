@@ -61,7 +61,8 @@ class TestExplanation:
     async def test_as_of_a_day_knows_nothing_later(self, client: httpx.AsyncClient) -> None:
         row = await explained(client, company=RESTATER, metric="revenue", period="CY2022", as_of="2023-12-31")
 
-        assert (row["value"], len(row["revisions"])) == (1000, 1)
+        assert (row["value"], row["known_to"], len(row["revisions"])) == (1000, None, 1)
+        assert row["revisions"][0]["known_to"] is None
 
     @pytest.mark.parametrize("period", ["CY2023", "cy2023", "FY2023", "2023-09-30"])
     async def test_takes_calendar_and_fiscal_periods_and_dates(self, client: httpx.AsyncClient, period: str) -> None:
@@ -83,8 +84,11 @@ class TestExplanation:
         assert (answer.status_code, answer.json()["code"]) == (409, "ambiguous_period")
         assert answer.json()["candidates"] == ["CY2022", "CY2022Q4"]
 
-    async def test_of_a_period_without_value_names_those_with_one(self, client: httpx.AsyncClient) -> None:
+    async def test_of_a_period_without_value_says_why_and_names_those_with_one(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/v1/explain", params={"company": "AAPL", "metric": "revenue", "period": "CY2010"})
 
-        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_value")
-        assert answer.json()["candidates"] == ["CY2021", "CY2022", "CY2023"]
+        assert answer.status_code == 200
+        (row,) = answer.json()["data"]
+        assert (row["value"], row["reason"], row["period"], row["period_end"]) == (None, "not_reported", "CY2010", None)
+        assert "us-gaap:Revenues" in row["missing"]
+        assert answer.json()["meta"]["warnings"] == ["revenue of AAPL has a value for CY2021, CY2022, CY2023"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 from redis import Redis
 
 from commands.companies.change_tickers import ChangeTickers
@@ -19,6 +20,14 @@ async def rows(reader: httpx.AsyncClient, company: object, **asked: Any) -> list
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["data"]
     return found
+
+
+async def explained(reader: httpx.AsyncClient, **asked: Any) -> dict[str, Any]:
+    answer = await reader.get("/v1/explain", params=asked)
+    assert answer.status_code == 200, answer.text
+    (row,) = answer.json()["data"]
+    told: dict[str, Any] = row
+    return told
 
 
 async def warnings(reader: httpx.AsyncClient, company: object, **asked: Any) -> list[str]:
@@ -224,3 +233,131 @@ class TestTickers:
             f"{GOOGLE} Google Inc. (GOOG)",
             f"{ALPHABET} Alphabet Inc. (GOOGL, GOOG)",
         ]
+
+
+class TestExplanations:
+    async def test_of_a_quarter_name_the_year_to_date_facts_with_their_signs(self, reader: httpx.AsyncClient) -> None:
+        row = await explained(reader, company="AAPL", metric="operating_cash_flow", period="FY2019Q4")
+
+        assert (row["value"], row["flags"]) == (19_910 * MILLION, ["from_year_to_date"])
+        assert [
+            (fact["sign"], fact["value"], fact["accession"], fact["form"], fact["filed_on"]) for fact in row["sources"]
+        ] == [
+            (1, 69_391 * MILLION, "0000320193-19-000119", "10-K", "2019-10-31"),
+            (-1, 49_481 * MILLION, "0000320193-19-000076", "10-Q", "2019-07-31"),
+        ]
+        assert row["sources"][1]["known_from"] == "2019-08-01T04:00:00Z"
+        assert row["sources"][1]["url"] == "https://www.sec.gov/Archives/edgar/data/320193/000032019319000076/"
+
+    async def test_of_twelve_months_name_all_three_facts(self, reader: httpx.AsyncClient) -> None:
+        row = await explained(reader, company="AAPL", metric="operating_cash_flow", period="CY2019Q2TTM")
+
+        assert sum(fact["sign"] * fact["value"] for fact in row["sources"]) == row["value"] == 69_004 * MILLION
+        assert [fact["sign"] for fact in row["sources"]] == [1, 1, -1]
+
+    async def test_as_of_any_day_are_of_what_was_known_then(self, reader: httpx.AsyncClient) -> None:
+        asked = {"company": "AAPL", "metric": "eps_diluted", "period": "CY2012"}
+
+        then = await explained(reader, as_of="2013-06-30", **asked)
+        now = await explained(reader, **asked)
+
+        assert (then["value"], then["accession"], then["known_to"]) == (44.15, "0001193125-12-444068", None)
+        assert (now["value"], now["accession"], now["flags"]) == (6.31, "0001193125-14-383437", ["restated"])
+        assert [(past["value"], past["known_from"]) for past in now["revisions"]] == [
+            (44.15, "2012-11-01T04:00:00Z"),
+            (6.31, "2014-10-28T04:00:00Z"),
+        ]
+
+    async def test_tell_the_splits_since(self, reader: httpx.AsyncClient) -> None:
+        row = await explained(reader, company="AAPL", metric="eps_diluted", period="CY2012", as_of="2013-06-30")
+        now = await explained(reader, company="AAPL", metric="eps_diluted", period="CY2012")
+
+        assert (row["split_factor"], row["splits"]) == (1, [])
+        assert (now["split_factor"], [(split["ratio"], split["accession"]) for split in now["splits"]]) == (
+            4,
+            [(4, "0000320193-20-000096")],
+        )
+
+    async def test_of_a_ratio_give_every_operand_with_its_filing(self, reader: httpx.AsyncClient) -> None:
+        row = await explained(reader, company="AAPL", metric="cash_conversion", period="FY2019")
+
+        assert row["formula"] == "operating_cash_flow / net_income"
+        assert [(operand["metric"], operand["value"], operand["form"]) for operand in row["operands"]] == [
+            ("operating_cash_flow", 69_391 * MILLION, "10-K"),
+            ("net_income", 55_256 * MILLION, "10-K"),
+        ]
+        assert [operand["known_from"] for operand in row["operands"]] == ["2019-11-01T04:00:00Z"] * 2
+
+    async def test_of_what_is_absent_say_what_is_missing(self, reader: httpx.AsyncClient) -> None:
+        row = await explained(reader, company="AAPL", metric="fcf_margin", period="FY2019")
+
+        assert (row["value"], row["reason"], row["period_end"]) == (
+            None,
+            "operand_missing:free_cash_flow",
+            "2019-09-28",
+        )
+        assert row["missing"] == ["free_cash_flow", "revenue"]
+        assert [(operand["metric"], operand["flags"]) for operand in row["operands"]] == [
+            ("free_cash_flow", ["operand_missing:capex"]),
+            ("revenue", ["not_reported"]),
+        ]
+
+    @pytest.mark.parametrize("period", ["CY2023", "FY2023", "2023-12-31", "CY2023Q4TTM"])
+    async def test_of_a_banks_gross_margin_are_not_applicable(self, reader: httpx.AsyncClient, period: str) -> None:
+        row = await explained(reader, company="JPM", metric="gross_margin", period=period)
+
+        assert (row["value"], row["reason"], row["period_end"]) == (None, "not_applicable", "2023-12-31")
+
+    async def test_of_twelve_months_that_cannot_be_had_name_the_newest(self, reader: httpx.AsyncClient) -> None:
+        row = await explained(reader, company="AAPL", metric="net_income", period="CY2019Q2TTM", as_of="2019-08-31")
+
+        assert (row["value"], row["reason"], row["newest_period"]) == (None, "no_twelve_months", "CY2018Q3TTM")
+        assert (row["period_start"], row["period_end"]) == ("2018-06-30", "2019-06-29")
+
+    async def test_of_what_became_known_later_say_so(self, reader: httpx.AsyncClient) -> None:
+        answer = await reader.get(
+            "/v1/explain",
+            params={"company": "AAPL", "metric": "net_income", "period": "FY2019", "as_of": "2019-10-01"},
+        )
+
+        assert answer.json()["data"][0]["reason"] == "not_reported"
+        assert "became known after as_of" in answer.json()["meta"]["warnings"][0]
+
+    async def test_show_both_sides_of_the_identities_the_filing_breaks(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        year = ("2023-01-01", "2023-12-31")
+        facts = (
+            duration("us-gaap:Revenues", *year, "100"),
+            duration("us-gaap:CostOfRevenue", *year, "60"),
+            duration("us-gaap:GrossProfit", *year, "45"),
+        )
+        filing = report_filing(cik=7, facts=facts)
+        report(filed, redis, register_company(cik=7), filing)
+
+        row = await explained(reader, company=7, metric="gross_margin", period="FY2023")
+        (listed,) = (await reader.get("/v1/companies/7/filings")).json()["data"]
+        told = await warnings(reader, 7, metrics="gross_profit")
+
+        assert row["broken_checks"] == [
+            {
+                "accession": filing.accession,
+                "check": "gross_profit",
+                "period_start": "2023-01-01",
+                "period_end": "2023-12-31",
+                "stated": 45,
+                "expected": 40,
+            }
+        ]
+        assert listed["broken_checks"] == row["broken_checks"]
+        assert listed["period_end"] == "2023-12-31"
+        assert told[0].startswith("check_failed (")
+
+
+class TestTheCatalogue:
+    async def test_tells_when_a_metric_has_no_value_and_what_touches_it(self, reader: httpx.AsyncClient) -> None:
+        found = {row["metric"]: row for row in (await reader.get("/v1/metrics")).json()["data"]}
+
+        assert found["gross_margin"]["not_for"] == ["bank", "insurer"]
+        assert found["payout_ratio"]["undefined_if"] == "net_income <= 0"
+        assert (found["eps_diluted"]["split_sensitive"], found["eps_diluted"]["additive"]) == (True, False)
