@@ -29,6 +29,7 @@ def run_lint() -> int:
         "mypy": lambda: _output_of("mypy"),
         "import contracts": lambda: _output_of("lint-imports"),
         "OpenAPI schema": openapi_findings,
+        "AsyncAPI document": asyncapi_findings,
         "lock": lock_findings,
     }
     failed = []
@@ -59,6 +60,18 @@ def openapi_findings() -> str:
                 f"    python3 manage.py spectacular --format openapi-json --file {shown}"
             )
     return ""
+
+
+def asyncapi_findings() -> str:
+    """This will say whether the document of events and doorbells is not up to date."""
+    outcome = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "asyncapi", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if outcome.returncode == 0 else outcome.stdout + outcome.stderr
 
 
 def lock_findings() -> str:
