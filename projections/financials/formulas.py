@@ -158,7 +158,8 @@ def _operand_timeline(
         return spans.get(wanted)
     near = calendars[operand.metric].counterparts(wanted, operand.years_ago)
     # At each instant the nearest period that has a value then: a period first stated later must not be looked ahead to.
-    return reduce(overlay, (spans[counterpart] for counterpart in near), [])
+    nothing: Timeline = []
+    return reduce(overlay, (spans[counterpart] for counterpart in near), nothing)
 
 
 @cache
