@@ -29,7 +29,8 @@ def run_lint() -> int:
         "mypy": lambda: _output_of("mypy"),
         "import contracts": lambda: _output_of("lint-imports"),
         "OpenAPI schema": openapi_findings,
-        "AsyncAPI document": asyncapi_findings,
+        "AsyncAPI document": lambda: _page_findings("asyncapi"),
+        "list of metrics": lambda: _page_findings("figures_doc"),
         "lock": lock_findings,
     }
     failed = []
@@ -62,18 +63,6 @@ def openapi_findings() -> str:
     return ""
 
 
-def asyncapi_findings() -> str:
-    """This will say whether the document of events and doorbells is not up to date."""
-    outcome = subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), "asyncapi", "--check"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return "" if outcome.returncode == 0 else outcome.stdout + outcome.stderr
-
-
 def lock_findings() -> str:
     """This will say where the lock names a host, lacks a hash, or lacks a package that requirements.in asks for."""
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -86,6 +75,18 @@ def lock_findings() -> str:
         if "==" in block.split("\n")[0] and "--hash=sha256:" not in block:
             findings.append(f"requirements.lock has no hash for {block.split()[0]}")
     return "\n".join(findings)
+
+
+def _page_findings(command: str) -> str:
+    """What a command that writes a page says of a page that is not up to date."""
+    outcome = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), command, "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if outcome.returncode == 0 else (outcome.stdout + outcome.stderr).strip()
 
 
 def _output_of(program: str, *arguments: str) -> str:

@@ -11,7 +11,18 @@ from config.env import EnvironmentInvalid, data_folder, read_installation
 CANNOT_START = 2
 
 _NEEDS_NO_SERVERS = frozenset(
-    {"help", "--help", "-h", "--version", "version", "spectacular", "asyncapi", "make_sample", "diffsettings"}
+    {
+        "help",
+        "--help",
+        "-h",
+        "--version",
+        "version",
+        "spectacular",
+        "asyncapi",
+        "figures_doc",
+        "make_sample",
+        "diffsettings",
+    }
 )
 _TRACED = frozenset({"worker", "poller", "ingest"})
 _NOWHERE = {

@@ -53,11 +53,18 @@ def _input_schema(parameters: list[dict[str, Any]]) -> Schema:
     return {
         "type": "object",
         "properties": {
-            parameter["name"]: {**parameter["schema"], "description": parameter["description"]} for parameter in taken
+            parameter["name"]: {**_unlisted(parameter["schema"]), "description": parameter["description"]}
+            for parameter in taken
         },
         "required": [parameter["name"] for parameter in taken if parameter.get("required")],
         "additionalProperties": False,
     }
+
+
+def _unlisted(schema: Schema) -> Schema:
+    """The same schema without the list of every metric: the search tool finds them at less cost."""
+    plain = {name: part for name, part in schema.items() if name != "allOf"}
+    return {**plain, "items": _unlisted(plain["items"])} if "items" in plain else plain
 
 
 def _output_schema(components: Mapping[str, Schema]) -> Schema:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import spectacular_settings
 
+from queries.metrics.catalogue import load_catalogue
 from queries.rest.catalog import OPERATIONS
 
 Version = Literal["3.1.1", "3.0.3"]
@@ -195,6 +196,11 @@ def add_common_parts(result: Document, generator: Any, request: Any, public: boo
     """
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
+    components["schemas"]["MetricKey"] = {
+        "type": "string",
+        "description": "Keys of the metric catalogue.",
+        "enum": [metric.key for metric in load_catalogue().published()],
+    }
     components["responses"] = {
         f"Problem{status}": _problem_response(status, text, example) for status, (text, example) in _PROBLEMS.items()
     }

@@ -42,14 +42,14 @@ def argument_schema(argument: Argument) -> Schema:
     schema: Schema
     meta = argument.meta
     if argument.is_list:
-        items = typing.get_args(argument.kind)[0]
-        schema = {"type": "array", "items": _text_schema(items), **_limits(meta, length="Items")}
+        items = _text_schema(typing.get_args(argument.kind)[0])
+        schema = {"type": "array", "items": _listed(items, argument.of), **_limits(meta, length="Items")}
     elif argument.choices:
         schema = {"type": "string", "enum": list(argument.choices)}
     elif argument.kind is int:
         schema = {"type": "integer", **_limits(meta, length="")}
     else:
-        schema = {"type": "string", **_limits(meta, length="Length")}
+        schema = _listed({"type": "string", **_limits(meta, length="Length")}, argument.of)
     if not argument.required and argument.default is not None:
         schema["default"] = argument.default
     return schema
@@ -79,6 +79,11 @@ def _text_schema(kind: Any) -> Schema:
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         raise TypeError(f"items of one kind only, not {kind!r}")
     return _SCALARS[kind]
+
+
+def _listed(schema: Schema, component: str | None) -> Schema:
+    """The schema of a text, bound to the component that lists what it may be."""
+    return schema if component is None else {**schema, "allOf": [{"$ref": f"#/components/schemas/{component}"}]}
 
 
 def _limits(meta: msgspec.Meta, *, length: str) -> Schema:

@@ -26,7 +26,9 @@ GroupBy = Literal["all", "sector", "industry"]
 class AggregatesQuery(Query, frozen=True, kw_only=True):
     """Which groups' figures."""
 
-    metric: Annotated[str, argument("Key of a metric, see /v1/metrics.", example="revenue", max_length=60)]
+    metric: Annotated[
+        str, argument("Key of a metric, see /v1/metrics.", example="revenue", max_length=60, of="MetricKey")
+    ]
     group_by: Annotated[
         GroupBy,
         argument(

@@ -37,12 +37,14 @@ def argument(
     max_length: int | None = None,
     pattern: str | None = None,
     in_path: bool = False,
+    of: str | None = None,
     read: Callable[[str], Any] | None = None,
 ) -> msgspec.Meta:
     """
     This will describe a field of a query: help text for API users, an example, its limits.
 
-    `read` turns the text of the argument into the field's value where the type alone does not say how.
+    `of` names the component of the OpenAPI document that lists what the field, or each of its values, may be; `read`
+    turns the text of the argument into the field's value where the type alone does not say how.
     """
     limits: dict[str, Any] = {
         "ge": ge,
@@ -54,7 +56,7 @@ def argument(
     return msgspec.Meta(
         description=text,
         examples=[example],
-        extra={"in_path": in_path, "read": read},
+        extra={"in_path": in_path, "of": of, "read": read},
         **{name: limit for name, limit in limits.items() if limit is not None},
     )
 
@@ -75,6 +77,7 @@ class Argument(msgspec.Struct, frozen=True, kw_only=True):
     required: bool
     default: Any
     in_path: bool
+    of: str | None
     read: Callable[[str], Any] | None
 
     @property
@@ -246,6 +249,7 @@ def _argument(hint: Any, field: msgspec.structs.FieldInfo) -> Argument:
         required=required,
         default=None if required else field.default,
         in_path=bool(extra.get("in_path")),
+        of=extra.get("of"),
         read=extra.get("read"),
     )
 

@@ -33,7 +33,9 @@ class ExplainQuery(Query, frozen=True, kw_only=True):
     """Which value to explain."""
 
     company: CompanyReference
-    metric: Annotated[str, argument("Key of a metric, see /v1/metrics.", example="revenue", max_length=60)]
+    metric: Annotated[
+        str, argument("Key of a metric, see /v1/metrics.", example="revenue", max_length=60, of="MetricKey")
+    ]
     period: Annotated[
         AskedPeriod,
         argument(

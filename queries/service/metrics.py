@@ -28,7 +28,9 @@ class MetricsQuery(Query, frozen=True, kw_only=True):
 class MetricQuery(Query, frozen=True, kw_only=True):
     """Which metric to show."""
 
-    metric: Annotated[str, argument("Key of a metric.", example="revenue", min_length=1, max_length=60, in_path=True)]
+    metric: Annotated[
+        str, argument("Key of a metric.", example="revenue", min_length=1, max_length=60, in_path=True, of="MetricKey")
+    ]
 
 
 async def list_metrics(sources: ReadSources, query: MetricsQuery) -> Result:

@@ -44,6 +44,7 @@ Metrics = Annotated[
         example=["revenue", "net_income"],
         min_length=1,
         max_length=MAX_METRICS,
+        of="MetricKey",
     ),
 ]
 
