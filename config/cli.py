@@ -34,7 +34,7 @@ _NOWHERE = {
 
 def run_command(arguments: Sequence[str]) -> int:
     """
-    This will run `up`, `test`, `lint` or a Django command, and give the exit code.
+    This will run `up`, `test`, `lint`, `soak` or a Django command, and give the exit code.
 
     `--data DIR` before or after a Django command's own options names the running installation it is for.
     """
@@ -51,6 +51,10 @@ def run_command(arguments: Sequence[str]) -> int:
         from config.checks import run_lint
 
         return run_lint()
+    if name == "soak":
+        from config.soak.command import command as soak
+
+        return soak(rest)
     return _run_django([name, *rest])
 
 

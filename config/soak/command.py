@@ -1,0 +1,112 @@
+"""`manage.py soak`: the whole pipeline under fire, for as long as one likes."""
+
+import argparse
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from config.embedded.postgres import EmbeddedPostgres
+from config.embedded.valkey import EmbeddedValkey
+
+_ROUNDS_OF_AN_INSTALLATION = 10
+"""After so many rounds the next ones are played on a fresh one, so that comparing everything stays quick."""
+
+
+def command(arguments: Sequence[str]) -> int:
+    """This will play rounds until the time is over, and give 1 where anything was not as it must be."""
+    options = _options(arguments)
+    began = time.monotonic()
+    until = began + options.minutes * 60
+    folder = Path(tempfile.mkdtemp(prefix="factfold-soak-"))
+    _say(f"seed {options.seed}, {options.minutes:g} minutes, in {folder}")
+    password = secrets.token_hex(8)
+    servers = _servers(folder / "installation-1", password=password, ports=(0, 0))
+    ports = servers[0].port, servers[1].port
+    _point_to(folder, servers)
+    # Settings are read once, so whatever reads them is imported only now that the servers have addresses.
+    from config.soak.run import FAILURES, Plan, Totals, play
+
+    plan = Plan(seed=options.seed, seconds=options.seconds, faults=options.faults)
+    totals = Totals()
+    failed: Exception | None = None
+    while failed is None and (totals.rounds == 0 or (time.monotonic() < until and totals.rounds < options.rounds)):
+        here = folder / f"installation-{totals.rounds + 1}"
+        servers = _servers(here, password=password, ports=ports)
+        try:
+            for server in servers:
+                server.start()
+            rounds = min(_ROUNDS_OF_AN_INSTALLATION, options.rounds - totals.rounds)
+            play(here, servers, plan, rounds=rounds, until=until, totals=totals, say=_say)
+        except FAILURES as failure:
+            failed = failure
+        finally:
+            for server in reversed(servers):
+                server.stop()
+        if failed is None and not options.keep:
+            shutil.rmtree(here)
+    if failed is not None:
+        print(f"FAILED in round {totals.rounds + 1} of seed {options.seed}: {failed}", file=sys.stderr)
+        print(f"Everything is kept in {folder}.", file=sys.stderr)
+        return 1
+    _say(_summary(totals, seconds=time.monotonic() - began))
+    if not options.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _servers(folder: Path, *, password: str, ports: tuple[int, int]) -> tuple[EmbeddedPostgres, EmbeddedValkey]:
+    """Durable ones; those of one run follow each other at the same addresses."""
+    return (
+        EmbeddedPostgres(folder / "postgres", password=password, port=ports[0]),
+        EmbeddedValkey(folder / "valkey", password=password, port=ports[1]),
+    )
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="manage.py soak",
+        description="Runs writers, workers and projectors on PostgreSQL and Valkey of its own while a seeded schedule "
+        "kills any of them, cuts sessions, empties Redis, and loses, doubles, delays and reorders messages. After each "
+        "round everything must come right by itself. Exits with 1 at the first difference.",
+    )
+    parser.add_argument("--minutes", type=float, default=1.0, help="begin no round after this long (default 1)")
+    parser.add_argument("--rounds", type=int, default=sys.maxsize, help="end after so many rounds")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long work goes on in a round (default 2)")
+    parser.add_argument("--faults", type=int, default=6, help="how much goes wrong in a round (default 6)")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="draw the same faults again")
+    parser.add_argument("--keep", action="store_true", help="keep the data and logs also of a good end")
+    return parser.parse_args(arguments)
+
+
+def _point_to(folder: Path, servers: tuple[EmbeddedPostgres, EmbeddedValkey]) -> None:
+    postgres, valkey = servers
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DATABASE_URL": postgres.url(),
+        "REDIS_URL": valkey.url(),
+        "FACTFOLD_DATA": str(folder),
+        "FACTFOLD_ANONYMOUS": "true",
+        "FACTFOLD_DOORBELL": "celery",
+        "FACTFOLD_SHARDS": "8",
+    }
+    os.environ.pop("FACTFOLD_WORKER_METRICS_PORT", None)
+    import django
+
+    django.setup()
+
+
+def _summary(totals: object, *, seconds: float) -> str:
+    import msgspec
+
+    found = msgspec.to_builtins(totals)
+    figures = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in found.items())
+    return f"OK  {figures}, 0 differences, {seconds:.0f} s"
