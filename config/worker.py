@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import psycopg
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
 
 import config.celery  # noqa: F401  (the doorbell rings through the application configured there)
 from commands.doorbells.choice import chosen_doorbell
@@ -125,7 +127,9 @@ def _showing_metrics(settings: Settings) -> AbstractContextManager[object]:
 def loops(settings: Settings) -> Sequence[Loop]:
     """This will give the loops of one worker process."""
     doorbell = chosen_doorbell(settings)
-    redis = Redis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=5)
+    # Waiting for a Redis that is away would hold up the tables; the next sweep asks again.
+    retry = Retry(NoBackoff(), 1)
+    redis = Redis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=5, retry=retry)
     return [
         # A few milliseconds of events are placed at once: under load each commit serves many.
         Loop("sequencer", sequence_pending, idle=Pauses(2, 20), busy=Pauses(10, 10)),

@@ -8,6 +8,8 @@ import psycopg
 from django.conf import settings
 from opentelemetry.trace import SpanKind
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from commands.tracing import continued
 from projections.catalog import PROJECTIONS
@@ -77,6 +79,9 @@ def standing_redis() -> Redis:
     redis: Redis | None = getattr(_standing, "redis", None)
     if redis is None:
         redis = _standing.redis = Redis.from_url(
-            settings.FACTFOLD.redis_url, socket_connect_timeout=2, socket_timeout=5
+            settings.FACTFOLD.redis_url,
+            socket_connect_timeout=2,
+            socket_timeout=5,
+            retry=Retry(NoBackoff(), 1),  # bells do not wait for a Redis that is away
         )
     return redis
