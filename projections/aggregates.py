@@ -90,6 +90,13 @@ def refresh(connection: psycopg.Connection, *, now: datetime, version: Version |
         connection.isolation_level = None
 
 
+def mark_every_group(connection: psycopg.Connection, *, version: Version) -> None:
+    """This will have the next refresh of a version work out all of its groups."""
+    with connection.transaction():
+        version.enter(connection)
+        connection.execute(_SQL["mark_every_group_dirty"])
+
+
 def is_stale(connection: psycopg.Connection, *, version: Version | None = None) -> bool:
     """Whether events were folded in a version (the live one) that its last refresh has not seen."""
     with connection.transaction():

@@ -28,6 +28,18 @@ select count(distinct stream) from projections.parked where name = 'figures' and
 -- name: has_dirty_groups
 select exists (select from dirty_group)
 
+-- name: mark_every_group_dirty
+-- Every group of every aggregated cell in which some company stands.
+insert into dirty_group (metric, period, group_by, group_key)
+select distinct value.metric, value.period, groups.group_by, groups.group_key
+from metric_value as value
+join company on company.cik = value.cik
+cross join lateral (
+    values ('all', 'all'), ('sector', company.sector), ('industry', company.industry)
+) as groups (group_by, group_key)
+where value.known_to is null and (value.period_type = 'annual' or value.period like '%Q4I')
+    and value.period is not null and groups.group_key is not null
+
 -- name: consume_dirty_groups
 with consumed as (delete from dirty_group returning metric, period, group_by, group_key)
 select distinct metric, period, group_by, group_key from consumed

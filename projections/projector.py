@@ -9,7 +9,7 @@ from commands.event_log.read import read_shard
 from commands.sql import load_statements
 from commands.tracing import record_span
 from projections.catalog import PROJECTIONS
-from projections.parking import fold_or_park, is_paused
+from projections.parking import fold_or_park, fold_strictly, is_paused
 from projections.projection import Projection, Version
 
 _SQL = load_statements("projections", "projector.sql")
@@ -17,6 +17,9 @@ _SQL = load_statements("projections", "projector.sql")
 MAX_EVENTS = 2_000
 MAX_BYTES = 4 * 1024 * 1024
 """A batch holds about a hundred thousand facts: large enough for set-based writes, small enough for memory."""
+
+_HELD_SECONDS = 0.05
+"""How long to wait for a worker that was stopped and whose connection the server has still to give up."""
 
 
 class CatchUp(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +79,30 @@ def catch_up(
         held = True
 
 
+def follow_version(
+    connection: psycopg.Connection,
+    *,
+    version: Version,
+    shard: int,
+    up_to: int,
+    park: bool,
+    batch_events: int = MAX_EVENTS,
+) -> None:
+    """
+    This will fold a shard's events into a version that is not live, up to sequence number `up_to` and not beyond.
+
+    Raises:
+        EventUnfoldable: without `park`, for an event that cannot be folded; what was folded before it stays.
+    """
+    definition = PROJECTIONS[version.name]
+    while True:
+        count = _fold_batch(connection, definition, version, shard, batch_events, up_to=up_to, park=park)
+        if count == 0:
+            return
+        if count is None:
+            time.sleep(_HELD_SECONDS)
+
+
 def _lag(connection: psycopg.Connection, projection: Projection, shard: int) -> tuple[Version, int, int, int]:
     row = connection.execute(_SQL["lag"], {"name": projection.name, "shard": shard}).fetchone()
     if row is None:
@@ -86,7 +113,14 @@ def _lag(connection: psycopg.Connection, projection: Projection, shard: int) -> 
 
 
 def _fold_batch(
-    connection: psycopg.Connection, projection: Projection, version: Version, shard: int, batch_events: int
+    connection: psycopg.Connection,
+    projection: Projection,
+    version: Version,
+    shard: int,
+    batch_events: int,
+    *,
+    up_to: int | None = None,
+    park: bool = True,
 ) -> int | None:
     """Fold the next batch; None when another worker holds the shard."""
     key = {**version.key, "shard": shard}
@@ -95,11 +129,16 @@ def _fold_batch(
         taken = connection.execute(_SQL["take_checkpoint"], key).fetchone()
         if taken is None:
             return None
-        events = read_shard(connection, shard=shard, after=taken[0], max_events=batch_events, max_bytes=MAX_BYTES)
+        (after,) = taken
+        most = batch_events if up_to is None else min(batch_events, up_to - after)
+        events = read_shard(connection, shard=shard, after=after, max_events=most, max_bytes=MAX_BYTES)
         if not events:
             return 0
         version.enter(connection)
-        fold_or_park(connection, projection, version, events)
+        if park:
+            fold_or_park(connection, projection, version, events)
+        else:
+            fold_strictly(connection, projection, events)
         last = events[-1]
         connection.execute(_SQL["move_checkpoint"], {**key, "shard_seq": last.shard_seq, "position": last.position})
     record_span(
