@@ -16,7 +16,7 @@ class Operations:
 
     def __init__(self, settings: Settings) -> None:
         self._watch = Watch(database_url=settings.database_url, redis_url=settings.redis_url)
-        self._stall_seconds = settings.stall_seconds
+        self._settings = settings
         self._expected = expected_migrations()
 
     async def answer(self, path: str, *, request_id: str) -> Problem:
@@ -24,7 +24,12 @@ class Operations:
         if path == "/prometheus":
             return Problem(200, _headers(CONTENT_TYPE), exposition(await self._watch.look()))
         seen = await self._watch.look()
-        reasons = reasons_against(seen, expected=self._expected, stall_seconds=self._stall_seconds)
+        reasons = reasons_against(
+            seen,
+            expected=self._expected,
+            stall_seconds=self._settings.stall_seconds,
+            max_parked_streams=self._settings.max_parked_streams,
+        )
         if reasons or seen.signs is None or seen.signs.figures is None:
             return problem_for(NotReady(reasons, redis=seen.redis.word), request_id=request_id)
         state = {

@@ -29,7 +29,9 @@ class NotReady(Exception):
         super().__init__(self.message)
 
 
-def reasons_against(seen: Observation, *, expected: frozenset[str], stall_seconds: float) -> list[Reason]:
+def reasons_against(
+    seen: Observation, *, expected: frozenset[str], stall_seconds: float, max_parked_streams: int
+) -> list[Reason]:
     """
     This will say why an installation is not ready; an empty list says that it is.
 
@@ -52,7 +54,20 @@ def reasons_against(seen: Observation, *, expected: frozenset[str], stall_second
                 fix="Run `python3 manage.py migrate`.",
             )
         ]
-    return _standing_still(seen.signs, stall_seconds)
+    return _paused(seen.signs, max_parked_streams) + _standing_still(seen.signs, stall_seconds)
+
+
+def _paused(signs: VitalSigns, max_parked_streams: int) -> list[Reason]:
+    live = {(shard.projection, shard.version) for shard in signs.shards if shard.state == "live"}
+    return [
+        Reason(
+            reason="projection_paused",
+            message=f"Projection {parked.projection} has stopped: {parked.streams} streams are parked.",
+            fix="See why with `manage.py parked`, mend that, and fold them again with `manage.py unpark`.",
+        )
+        for parked in signs.parked
+        if (parked.projection, parked.version) in live and parked.streams >= max_parked_streams
+    ]
 
 
 def _standing_still(signs: VitalSigns, stall_seconds: float) -> list[Reason]:

@@ -136,6 +136,22 @@ class TestReadiness:
         assert "with 2 events to fold" in standing[1]["reasons"][0]["message"]
         assert after[0] == 200
 
+    async def test_is_denied_while_too_many_streams_are_parked(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        report(connection)
+        drain(connection, redis)
+        connection.execute(
+            "insert into projections.parked (name, version, position, stream, error) "
+            "values ('figures', 1, 1, 'company-1', 'broken'), ('figures', 1, 2, 'company-2', 'broken')"
+        )
+
+        within_limit = await readiness(max_parked_streams=3)
+        beyond = await readiness(max_parked_streams=2)
+
+        assert within_limit[0] == 200
+        assert (beyond[0], codes(beyond[1])) == (503, ["projection_paused"])
+
     async def test_is_not_denied_for_a_transaction_that_was_open_for_long(
         self, connection: psycopg.Connection, redis: Redis
     ) -> None:
