@@ -52,7 +52,7 @@ def write(name: str, *, board: Board, database_url: str, file: Path, seed: str) 
             key, command = unheard.pop()
         else:
             number += 1
-            key, command = f"{name}-{number}", _any_command(random, number)
+            key, command = f"{name}-{number}", any_command(random, number)
             ledger.intend(key, command)
             unheard.clear()
         _send(session, ledger, key, command, random)
@@ -92,7 +92,8 @@ class _Session:
         yield self._connection
 
 
-def _any_command(random: Random, number: int) -> Command:
+def any_command(random: Random, number: int) -> Command:
+    """This will draw a writer's command of that number; the first ones make sure that the companies are registered."""
     if number <= len(_CIKS):
         return RegisterCompany(
             cik=_CIKS[number - 1], name=f"Company {number}", sic=_sic(random), country="US", tickers=()

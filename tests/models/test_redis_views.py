@@ -239,7 +239,7 @@ CALM = State()
 FLUSH = State(flushes=1)
 LOST_LOCK = State(lock_losses=1)
 FAIL_OVER_OF_ONE = State(fail_overs=1, followers=(Follower(),), redis=loaded(1), replica=loaded(1), last_epoch=1)
-FAIL_OVER_OF_TWO = State(fail_overs=1, seq=2, redis=loaded(1), replica=loaded(1), last_epoch=1)
+FAIL_OVER_OF_TWO = State(fail_overs=1, seq=3, redis=loaded(2), replica=loaded(1), last_epoch=1)
 
 
 class TestRedisViews:
