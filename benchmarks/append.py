@@ -5,6 +5,9 @@ Both are given the version of the stream by its writer, check it and refuse anot
 while they write; figures count only when it has skipped nothing and swapped nothing. Rounds alternate between the
 two, so that a busy machine is busy for both. Writers, reader and sequencer are processes of their own.
 
+The package's other mode, in which PostgreSQL functions append without the table lock, is run beside them for what its
+reader skips: notification ids are drawn before commit there, and a reader that has seen a larger one never looks back.
+
     .venv/bin/python -m benchmarks.append quick|full
 """
 
@@ -176,6 +179,7 @@ def compare(*, rounds: int, seconds: float) -> int:
     python = peer_python()
     ours: list[Written] = []
     theirs: list[Written] = []
+    by_functions: list[Written] = []
     with tempfile.TemporaryDirectory(prefix="factfold-benchmark-") as folder:
         postgres = EmbeddedPostgres(Path(folder) / "postgres", password=secrets.token_hex(8), durable=True)
         postgres.start()
@@ -189,11 +193,14 @@ def compare(*, rounds: int, seconds: float) -> int:
                 url = fresh_database(postgres, f"theirs_{number}")
                 them = partial(_role, [python, str(PEER)], url)
                 theirs.append(round_of(them, helpers=("reader",), seconds=seconds))
+                url = fresh_database(postgres, f"by_functions_{number}")
+                them = partial(_role, ["env", "POSTGRES_ENABLE_DB_FUNCTIONS=y", python, str(PEER)], url)
+                by_functions.append(round_of(them, helpers=("reader",), seconds=seconds))
                 print(f"round {number + 1}: ours {ours[-1].rate:,.0f}/s, eventsourcing {theirs[-1].rate:,.0f}/s")
         finally:
             postgres.stop()
     ratio = statistics.median(ours_.rate / theirs_.rate for ours_, theirs_ in zip(ours, theirs, strict=True))
-    for name, side in (("ours", ours), ("eventsourcing", theirs)):
+    for name, side in (("ours", ours), ("eventsourcing", theirs), ("its functions", by_functions)):
         rate = statistics.median(written.rate for written in side)
         skipped, swapped = sum(written.skipped for written in side), sum(written.swapped for written in side)
         print(f"{name:<14} {rate:>8,.0f} events/s   skipped {skipped}   swapped {swapped}")

@@ -1,6 +1,12 @@
-"""The other side of `benchmarks.append`: the `eventsourcing` package in its default, safe mode, on its own venv."""
+"""
+The other side of `benchmarks.append`: the `eventsourcing` package, on its own venv.
+
+In its default, safe mode; with `POSTGRES_ENABLE_DB_FUNCTIONS=y` in the environment in the one that appends by
+functions in the database.
+"""
 
 import json
+import os
 import sys
 import threading
 import time
@@ -28,6 +34,7 @@ def recorder_at(url: str, *, create: bool) -> ApplicationRecorder:
         "POSTGRES_PORT": str(address.port),
         "POSTGRES_USER": address.username or "",
         "CREATE_TABLE": "y" if create else "n",
+        "POSTGRES_ENABLE_DB_FUNCTIONS": os.environ.get("POSTGRES_ENABLE_DB_FUNCTIONS", "n"),
         "POSTGRES_PASSWORD": unquote(address.password or ""),
     }
     return InfrastructureFactory.construct(environment).application_recorder()

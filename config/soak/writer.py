@@ -32,6 +32,7 @@ _PAUSE_SECONDS = 0.01
 _RECONNECT_SECONDS = 0.1
 _ATTEMPTS = 200
 _GIVES_UP = 0.02
+_ANSWER_IS_LOST = 0.04
 _SENDS_AGAIN = 0.7
 
 
@@ -72,7 +73,11 @@ def _send(session: "_Session", ledger: Ledger, key: str, command: Command, rando
                 return
             time.sleep(_RECONNECT_SECONDS)
         else:
-            ledger.accept(key, accepted)
+            if random.random() >= _ANSWER_IS_LOST:
+                ledger.accept(key, accepted)
+                return
+            if random.random() < _SENDS_AGAIN:
+                continue
             return
 
 
