@@ -124,6 +124,18 @@ def metrics_consulted(metric: Metric) -> set[str]:
     return {metric.key}.union(*(formula.operands() for formula in _formulas(metric.key)))
 
 
+def first_end_consulted(places: Iterable[Place]) -> date | None:
+    """The end of the earliest period a formula may look at from any of these places; None where none is known."""
+    first = min((place.end for place in places if place.end is not None), default=None)
+    return None if first is None else year_before(first, _years_looked_back()) - COUNTERPART_REACH
+
+
+@cache
+def _years_looked_back() -> int:
+    metrics = load_catalogue().metrics
+    return max((operand.years_ago for m in metrics for each in _formulas(m.key) for operand in each.needs), default=0)
+
+
 def metrics_behind(metric: Metric) -> set[str]:
     """The metrics a value may be worked out from, and those these may be worked out from."""
     found: set[str] = set()

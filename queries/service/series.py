@@ -14,7 +14,15 @@ from queries.metrics.catalogue import Metric
 from queries.metrics.periods import calendar_label, duration_days, fiscal_label, trailing_label, year_before
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.series import SERIES, SeriesRow
-from queries.service.absence import CALENDAR_METRICS, Absence, Known, Place, metrics_consulted, why_absent
+from queries.service.absence import (
+    CALENDAR_METRICS,
+    Absence,
+    Known,
+    Place,
+    first_end_consulted,
+    metrics_consulted,
+    why_absent,
+)
 from queries.service.arguments import AsOf, Query, argument, contradiction
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.companies import Company, find_companies
@@ -274,6 +282,7 @@ async def _values(
             "ciks": list(ciks),
             "metrics": [key for key in keys if key not in CALENDAR_METRICS],
             "period_types": list(kinds),
+            "since": None,
             "calendar_metrics": list(CALENDAR_METRICS),
             "calendar_types": list(kinds | calendar_kinds if set(keys) & set(CALENDAR_METRICS) else calendar_kinds),
             "view": view,
@@ -380,8 +389,10 @@ async def _absences(
             "ciks": list({gap.cik for *_, gap in missing}),
             "metrics": list(consulted),
             "period_types": ["annual", "quarterly", "ttm", "instant"],
-            "calendar_metrics": [],
-            "calendar_types": [],
+            "since": first_end_consulted(gap.place for *_, gap in missing),
+            # However old, the newest twelve months are named.
+            "calendar_metrics": list({metric.key for _, metric, _, _ in missing}),
+            "calendar_types": ["ttm"] if asked.period_type == "ttm" else [],
             "view": "as_of" if asked.as_of else "latest",
             "as_of": asked.as_of,
         },

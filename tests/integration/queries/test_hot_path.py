@@ -95,6 +95,7 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
             "ciks": [1, 2],
             "metrics": ["revenue"],
             "period_types": ["annual"],
+            "since": None,
             "calendar_metrics": ["net_income", "total_assets"],
             "calendar_types": ["annual", "instant"],
             "view": "latest",
