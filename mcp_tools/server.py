@@ -32,7 +32,7 @@ _INSTRUCTIONS = (
     "Companies' reported figures from SEC filings, read-only. Start with search to find ids of companies and metrics; "
     "get_metrics gives values over time, get_aggregates figures over sectors and industries, explain_value the "
     "filings behind a value. Every answer has meta.position and meta.fresh_at; quote them with figures. Values are "
-    "exact decimal text; null means not reported, never zero."
+    "exact decimal text; null is never zero: reason says why there is no value."
 )
 
 type Scope = MutableMapping[str, Any]

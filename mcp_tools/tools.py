@@ -74,7 +74,7 @@ def _output_schema(components: Mapping[str, Schema]) -> Schema:
         "rows": {
             "type": "array",
             "items": {"type": "array"},
-            "description": "Rows of cells. Exact values are decimal text; null means not reported, never zero.",
+            "description": "Rows of cells. Exact values are decimal text; null means absent, never zero.",
         },
         "nested_columns": {
             "type": "object",

@@ -1,5 +1,6 @@
-"""Figures that were really filed, in through commands and out through the read API."""
+"""Figures that were really filed, and a few invented beside them, in through commands and out through the read API."""
 
+from datetime import date
 from typing import Any
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from redis import Redis
 
 from commands.companies.change_tickers import ChangeTickers
+from commands.companies.merge_company import MergeCompany
 from commands.companies.reclassify_company import ReclassifyCompany
 from tests.factories import duration, register_company, report_filing
 from tests.fixtures.real_filings import ALPHABET, GOOGLE, JPMORGAN, report
@@ -361,3 +363,45 @@ class TestTheCatalogue:
         assert found["gross_margin"]["not_for"] == ["bank", "insurer"]
         assert found["payout_ratio"]["undefined_if"] == "net_income <= 0"
         assert (found["eps_diluted"]["split_sensitive"], found["eps_diluted"]["additive"]) == (True, False)
+
+
+class TestChainsOfCompanies:
+    async def test_run_through_every_predecessor_and_never_in_circles(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        year = ("2010-01-01", "2010-12-31")
+        founded = report_filing(
+            cik=7, accession="0000000007-11-000001", facts=(duration("us-gaap:Revenues", *year, "3"),)
+        )
+        report(
+            filed,
+            redis,
+            register_company(cik=7, name="Garage"),
+            founded,
+            MergeCompany(cik=GOOGLE, predecessor_cik=7, effective_on=date(2011, 6, 1)),
+            MergeCompany(cik=7, predecessor_cik=ALPHABET, effective_on=date(2001, 1, 1)),
+        )
+
+        found = await rows(reader, "GOOGL", metrics="revenue", through="predecessors")
+
+        assert [(row["cik"], row["period"]) for row in found] == [
+            (7, "CY2010"),
+            (GOOGLE, "CY2012"),
+            (GOOGLE, "CY2013"),
+            (GOOGLE, "CY2014"),
+            (ALPHABET, "CY2015"),
+        ]
+
+    @pytest.mark.parametrize(("view", "value"), [("first", 66_001 * MILLION), ("latest", 65_830 * MILLION)])
+    async def test_take_the_first_or_the_last_known_where_both_state_a_period(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis, view: str, value: int
+    ) -> None:
+        recast = duration("us-gaap:Revenues", "2014-01-01", "2014-12-31", "65830000000")
+        later = report_filing(
+            cik=ALPHABET, accession="0001652044-17-999999", filed_on=date(2017, 2, 3), facts=(recast,)
+        )
+        report(filed, redis, later)
+
+        found = await rows(reader, "GOOGL", metrics="revenue", through="predecessors", view=view)
+
+        assert [row["value"] for row in found if row["period"] == "CY2014"] == [value]
