@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from config.deploy_checks import deployed_lock_findings, template_findings
+
 ROOT = Path(__file__).parent.parent
 PUBLISHED_SCHEMA = ROOT / "docs" / "openapi.json"
 _PROGRAMS = Path(sys.executable).parent
@@ -32,6 +34,8 @@ def run_lint() -> int:
         "AsyncAPI document": lambda: _page_findings("asyncapi"),
         "list of metrics": lambda: _page_findings("figures_doc"),
         "lock": lock_findings,
+        "SAM template": template_findings,
+        "deployed locks": deployed_lock_findings,
     }
     failed = []
     for name, check in checks.items():

@@ -20,6 +20,7 @@ _NEEDS_NO_SERVERS = frozenset(
         "spectacular",
         "asyncapi",
         "figures_doc",
+        "build_lambda",
         "make_sample",
         "diffsettings",
     }

@@ -1,8 +1,15 @@
-"""The `api` process of `manage.py up`: serves on a listening socket it inherits, so that a restart loses no port."""
+"""
+The `api` process.
 
+`python -m config.serve --host 0.0.0.0 --port 8000` serves on an address of its own. `manage.py up` hands over a
+listening socket instead, so that a restart loses no port: `python -m config.serve DESCRIPTOR`.
+"""
+
+import argparse
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import uvicorn
@@ -10,8 +17,9 @@ import uvicorn
 GRACE_SECONDS = 5
 
 
-def main(descriptor: int) -> None:
+def main(arguments: Sequence[str]) -> None:
     """This will serve until SIGTERM; answers under way get a few seconds to end."""
+    options = _options(arguments)
     configuration = uvicorn.Config(
         "config.asgi:application",
         loop="uvloop",
@@ -19,12 +27,23 @@ def main(descriptor: int) -> None:
         ws="none",
         lifespan="on",
         access_log=False,
+        host=options.host,
+        port=options.port,
         **_logging(),
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    uvicorn.Server(configuration).run(sockets=[socket.socket(fileno=descriptor)])
+    inherited = None if options.descriptor is None else [socket.socket(fileno=options.descriptor)]
+    uvicorn.Server(configuration).run(sockets=inherited)
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m config.serve", description="Serve the API and MCP.")
+    parser.add_argument("descriptor", type=int, nargs="?", help="a listening socket that was handed over")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, help="the port to listen on (default 8000)")
+    return parser.parse_args(arguments)
 
 
 def _logging() -> dict[str, Any]:
@@ -33,4 +52,4 @@ def _logging() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(sys.argv[1:])
