@@ -94,7 +94,7 @@ class TestTheFunction:
         answer = function.invoke(rung)
 
         rows = connection.execute("select shard, shard_seq from projections.checkpoint where shard_seq > 0")
-        reached = dict(rows.fetchall())
+        reached: dict[int, int] = dict(rows.fetchall())
         assert answer == ("response", {"batchItemFailures": []})
         assert reached == {shard: head.shard_seq for shard, head in shard_heads(connection).items() if head.shard_seq}
 
