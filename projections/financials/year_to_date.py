@@ -30,8 +30,6 @@ NEIGHBOUR_REACH = timedelta(days=5)
 SAME_DAY_REACH = timedelta(days=20)
 """How far a period of an earlier year may end from the same calendar day and still be its counterpart."""
 
-_TYPICAL_QUARTER_DAYS = 91
-
 SpanCopies = Mapping[Span, list[Copy]]
 _Chain = Sequence["Quarter"]
 
@@ -232,7 +230,7 @@ def _ending_near(spans: list[Span], day: date, reach: timedelta) -> Iterator[Spa
 
 
 def _chains(end: date, quarters: list[Span]) -> Iterator[tuple[Span, ...]]:
-    """Every way to four quarters that follow each other and end on this day, the closest fit first."""
+    """Every way to four quarters that follow each other and end on this day."""
     yield from _chains_back(end, timedelta(0), quarters, 4)
 
 
@@ -240,11 +238,7 @@ def _chains_back(day: date, reach: timedelta, quarters: list[Span], count: int) 
     if count == 0:
         yield ()
         return
-    found = sorted(
-        _ending_near(quarters, day, reach),
-        key=lambda span: (abs((span.end - day).days), abs(span.days - _TYPICAL_QUARTER_DAYS), span),
-    )
-    for span in found:
+    for span in _ending_near(quarters, day, reach):
         for rest in _chains_back(start_of(span) - timedelta(days=1), NEIGHBOUR_REACH, quarters, count - 1):
             yield (span, *rest)
 
@@ -273,9 +267,22 @@ def _added_up(metric: Metric, copies: SpanCopies, stated: list[Timeline], sums: 
 
 def _from_quarters(chains: Sequence[_Chain]) -> Timeline:
     def find(instant: datetime) -> Finding | None:
-        return next((found for chain in chains if (found := _sum_of_quarters(chain, instant))), None)
+        sums = [(chain, found) for chain in chains if (found := _sum_of_quarters(chain, instant))]
+        return min(sums, key=lambda each: _preference(each[0], instant))[1] if sums else None
 
     return trace({instant for chain in chains for quarter in chain for instant in quarter.instants}, find)
+
+
+def _preference(chain: _Chain, instant: datetime) -> list[tuple[int, float]]:
+    """Quarter by quarter from the last: the one that joins most closely, then the one known last."""
+    order = []
+    joint = chain[0].span.end
+    for quarter in chain:
+        version = at(quarter.timeline, instant)
+        known_from = version.known_from.timestamp() if version else 0.0
+        order.append((abs((quarter.span.end - joint).days), -known_from))
+        joint = start_of(quarter.span) - timedelta(days=1)
+    return order
 
 
 def _year_to_date_sum(metric: Metric, copies: SpanCopies, way: _Sum, instant: datetime) -> Finding | None:

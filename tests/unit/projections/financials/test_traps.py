@@ -576,6 +576,21 @@ class TestTwelveMonths:
         assert latest(rows, "net_income", "CY2024Q1TTM") is None
 
 
+def test_pretax_income_made_of_net_income_leaves_discontinued_operations_out() -> None:
+    year = ("2008-07-01", "2009-06-30")
+    procter_and_gamble = Filing(
+        accession="0001193125-10-188769",
+        filed="2010-08-13",
+        facts=(
+            flow("NetIncomeLoss", *year, 13_436),
+            flow("IncomeTaxExpenseBenefit", *year, 3_733),
+            flow("IncomeLossFromDiscontinuedOperationsNetOfTax", *year, 2_756),
+        ),
+    )
+
+    assert value(resolved(procter_and_gamble).values, "pretax_income", "CY2009") == 14_413 * MILLION
+
+
 class TestChecks:
     def test_a_balance_that_does_not_balance_is_flagged_with_both_sides(self) -> None:
         filing = Filing(
@@ -592,6 +607,23 @@ class TestChecks:
         (check,) = found.checks
         assert (check.check_name, int(check.stated), int(check.expected)) == ("balance", 100 * MILLION, 90 * MILLION)
         assert latest_flags(found.values, "total_assets", "CY2023Q4I") == ("check_failed",)
+
+    def test_shares_filed_in_millions_are_flagged(self) -> None:
+        year = ("2023-01-01", "2023-12-31")
+        mcdonalds = Filing(
+            accession="0000063908-24-000072",
+            filed="2024-02-22",
+            facts=(
+                flow("NetIncomeLoss", *year, 8_469),
+                duration("us-gaap:EarningsPerShareDiluted", *year, "11.56", unit="USD/shares"),
+                duration("us-gaap:WeightedAverageNumberOfDilutedSharesOutstanding", *year, "732.3", unit="shares"),
+            ),
+        )
+
+        rows = resolved(mcdonalds).values
+
+        assert latest_flags(rows, "shares_diluted", "CY2023") == ("check_failed",)
+        assert latest_flags(rows, "net_income", "CY2023") == ()
 
     def test_a_missing_side_is_no_failure(self) -> None:
         filing = Filing(
