@@ -15,6 +15,8 @@ _WEIGHTS = {
     "flushall": 3,
     "freeze worker": 2,
     "freeze listener": 2,
+    "begin rebuild": 3,
+    "kill rebuild": 1,
 }
 
 

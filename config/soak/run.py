@@ -22,6 +22,7 @@ from config.soak.board import Board
 from config.soak.faults import Fault, draw_faults
 from config.soak.ledger import LedgerBroken, LedgerCheck, check_ledgers, read_ledger
 from config.soak.listener import listen
+from config.soak.rebuilder import rebuild
 from config.soak.relay import patient, relay
 from config.soak.roles import Role
 from config.soak.watcher import watch
@@ -29,6 +30,7 @@ from config.soak.writer import APPLICATION_NAME, write
 from config.worker import run_worker
 from projections.verify import Difference, Verified, verify
 
+REBUILD = "rebuild"
 _WATCH_SECONDS = 0.02
 _REST_PATIENCE_SECONDS = 60
 _FROZEN_SECONDS = 0.4
@@ -64,6 +66,7 @@ class Totals(msgspec.Struct, kw_only=True):
     events_checked: int = 0
     events_seen_live: int = 0
     looks_at_redis: int = 0
+    switches_to_a_rebuild: int = 0
 
 
 class NotAtRest(Exception):
@@ -83,7 +86,7 @@ class Installation:
         self._board = Board(
             (
                 *(f"{name} rests" for name in self._writers),
-                *("resting", "bells", "dropped", "doubled", "delayed", "events seen", "looks at Redis"),
+                *("resting", "bells", "dropped", "doubled", "delayed", "events seen", "looks at Redis", "switches"),
             )
         )
         self._roles = {name: Role(name, play, log=folder / "roles.log") for name, play in self._parts().items()}
@@ -104,6 +107,7 @@ class Installation:
             f"listener {number}": partial(listen, redis_url=urls["redis_url"]) for number in range(plan.listeners)
         }
         parts["relay"] = partial(relay, board=board, redis_url=urls["redis_url"], seed=seed)
+        parts[REBUILD] = partial(rebuild, board=board, database_url=urls["database_url"], findings=self._findings)
         parts["watcher"] = partial(watch, board=board, findings=self._findings, **urls)
         return parts
 
@@ -111,9 +115,10 @@ class Installation:
         return self._folder / f"{writer.replace(' ', '-')}.ledger"
 
     def start(self) -> None:
-        """This will start every process."""
-        for role in self._roles.values():
-            role.start()
+        """This will start every process; a rebuild is begun by a fault."""
+        for name, role in self._roles.items():
+            if name != REBUILD:
+                role.start()
 
     def end(self) -> None:
         """This will end every process."""
@@ -165,7 +170,11 @@ class Installation:
         ):
             verified = verify(connection, redis)
             ledgers = check_ledgers(connection, [read_ledger(self._ledger(writer)) for writer in self._writers])
+            # Every command was found sound, so every event can be folded.
+            parked = connection.execute("select stream, error from projections.parked order by position").fetchone()
             placed = [row[0] for row in connection.execute("select event_id from events.log order by position")]
+        if parked is not None:
+            raise Difference(f"{parked[0]} is parked: {parked[1]}")
         if placed[: len(self._prefix)] != self._prefix:
             raise LedgerBroken("positions that were seen in an earlier round hold other events now")
         self._prefix = placed
@@ -177,6 +186,7 @@ class Installation:
             setattr(totals, name, getattr(totals, name) + self._board[name])
         totals.events_seen_live += self._board["events seen"]
         totals.looks_at_redis += self._board["looks at Redis"]
+        totals.switches_to_a_rebuild += self._board["switches"]
         totals.ended_by_themselves += self.ended_by_themselves
 
     def _make_happen(self, fault: Fault) -> str:
@@ -194,6 +204,11 @@ class Installation:
                 )
             case "flushall":
                 self._flush()
+            case "begin rebuild":
+                if self._roles[REBUILD].has_ended():
+                    self._roles[REBUILD].start()
+            case "kill rebuild":
+                self._roles[REBUILD].kill()
             case _:
                 named = sorted(name for name in self._roles if name.partition(" ")[0] == target)
                 target = named[fault.which % len(named)]
@@ -241,13 +256,15 @@ class Installation:
             if at <= now:
                 self._roles[name].signal(signal.SIGCONT)
                 del self._thaw[name]
-        for role in self._roles.values():
-            if role.has_ended():
+        for name, role in self._roles.items():
+            if name != REBUILD and role.has_ended():
                 self.ended_by_themselves += 1
                 role.start()
 
     def _is_at_rest(self) -> bool:
-        if self._thaw or not all(self._board[f"{name} rests"] for name in self._writers):
+        if self._thaw or not self._roles[REBUILD].has_ended():
+            return False
+        if not all(self._board[f"{name} rests"] for name in self._writers):
             return False
         try:
             with psycopg.connect(settings.FACTFOLD.database_url, autocommit=True, connect_timeout=5) as connection:

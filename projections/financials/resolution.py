@@ -59,7 +59,8 @@ def resolve(copies: Iterable[Copy], *, sic: str | None, wanted: Callable[[date],
     `copies` must hold all relevant copies of one company that end at a wanted day or at the days the rules look back
     to; others do no harm. `sic` decides which metrics apply.
     """
-    copies = list(copies)
+    # A filing that was withdrawn before it became known never said anything.
+    copies = [copy for copy in copies if copy.known_to is None or copy.known_from < copy.known_to]
     with localcontext(prec=WORKING_DIGITS):
         broken = find_broken(copies)
         timelines = _from_facts(copies, broken, sic)

@@ -124,6 +124,7 @@ class Pipeline(RuleBasedStateMachine):
     @rule()
     def come_to_rest(self) -> None:
         drain(self.connection, self.redis)
+        assert self.connection.execute("select error from projections.parked").fetchall() == []
         verify(self.connection, self.redis)
         check_ledgers(self.connection, [self.sent])
 

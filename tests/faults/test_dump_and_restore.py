@@ -44,7 +44,15 @@ class TestDumpAndRestore:
         dispatch_many(connection, [report_filing(cik=102)], now=NOW)
         programs, dump = postgres_programs(), tmp_path / "dump.sql"
         subprocess.run([programs / "pg_dump", "--file", dump, database_url], check=True)
-        restore: list[str | Path] = [programs / "psql", "--quiet", "--set", "ON_ERROR_STOP=1", "--file", dump, another_cluster.url()]
+        restore: list[str | Path] = [
+            programs / "psql",
+            "--quiet",
+            "--set",
+            "ON_ERROR_STOP=1",
+            "--file",
+            dump,
+            another_cluster.url(),
+        ]
         subprocess.run(restore, check=True, stdout=subprocess.DEVNULL)
 
         with psycopg.connect(another_cluster.url(), autocommit=True) as restored:

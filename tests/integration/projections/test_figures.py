@@ -139,6 +139,7 @@ class TestAnyHistory:
                 refresh_figures(connection, redis)
         drain(connection, redis)
 
+        assert connection.execute("select error from projections.parked").fetchall() == []
         verify(connection, redis)
 
 

@@ -113,6 +113,14 @@ class TestVintages:
             (36_537_000_000, withdrawn_at),
         ]
 
+    @pytest.mark.parametrize("concept", ["SalesRevenueNet", "Assets"])
+    def test_a_filing_withdrawn_before_it_became_known_says_nothing(self, concept: str) -> None:
+        start = None if concept == "Assets" else APPLE_2009[0]
+        withdrawn = datetime(2009, 12, 31, tzinfo=UTC)
+        early = copy(concept, start, APPLE_2009[1], 1, "0001193125-10-012091", "2010-01-25", withdrawn=withdrawn)
+
+        assert resolved([early]) == resolved([early], trailing=True) == []
+
     def test_a_periodic_report_is_trusted_before_a_current_report_that_came_later(self) -> None:
         year = ("2012-07-01", "2013-06-30")
         procter_and_gamble = [
