@@ -70,6 +70,11 @@ def trailing_label(end: date) -> str:
     return f"{str(label).removesuffix('I')}TTM"
 
 
+def distance_from_label(kind: str, end: date, calendar_offset: int) -> int:
+    """How many days a period is from the calendar period it is labelled with; twelve months are as far as their end."""
+    return abs(calendar_label(end, 0)[1] if kind in ("ttm", "instant") else calendar_offset)
+
+
 def fiscal_label(end: date, days: int, latest_fiscal_year_end: date | None) -> tuple[int, str] | None:
     """
     The company's own name for a period: (fiscal year, "FY" or "Q1" to "Q4").

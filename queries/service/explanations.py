@@ -11,7 +11,14 @@ from queries.connections import ReadSources, Snapshot
 from queries.errors import QueryError
 from queries.metrics.catalogue import Metric, formula_of, load_catalogue
 from queries.metrics.formula import Formula, Operand
-from queries.metrics.periods import PeriodType, calendar_label, fiscal_label, trailing_label, year_before
+from queries.metrics.periods import (
+    PeriodType,
+    calendar_label,
+    distance_from_label,
+    fiscal_label,
+    trailing_label,
+    year_before,
+)
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.explanation import EXPLANATION, ExplanationRow, OperandRow, RevisionRow, SourceRow, SplitRow
 from queries.read_models.filing import document_url
@@ -159,7 +166,8 @@ def _chosen(
 
 
 def _nearest_first(version: _Version) -> tuple[int, float]:
-    return abs(version.calendar_offset), -version.known_from.timestamp()
+    distance = distance_from_label(version.period_type, version.period_end, version.calendar_offset)
+    return distance, -version.known_from.timestamp()
 
 
 def _is_meant(version: _Version, *, period: AskedPeriod, company: Company) -> bool:
@@ -414,7 +422,10 @@ def _asked_place(period: AskedPeriod, *, metric: Metric, standing: Iterable[_Ver
             return version.duration_days > 0 and trailing_label(version.period_end) == period.label
         return version.period == period.label
 
-    there = min(filter(is_there, standing), key=_nearest_first, default=None)
+    def nearest(version: _Version) -> tuple[int, float]:
+        return distance_from_label(kind, version.period_end, version.calendar_offset), -version.known_from.timestamp()
+
+    there = min(filter(is_there, standing), key=nearest, default=None)
     end = there.period_end if there else None
     if kind == "instant":
         return Place(kind=kind, end=end, days=0)

@@ -11,7 +11,14 @@ import msgspec
 
 from queries.connections import ReadSources, Snapshot
 from queries.metrics.catalogue import Metric
-from queries.metrics.periods import calendar_label, duration_days, fiscal_label, trailing_label, year_before
+from queries.metrics.periods import (
+    calendar_label,
+    distance_from_label,
+    duration_days,
+    fiscal_label,
+    trailing_label,
+    year_before,
+)
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.series import SERIES, SeriesRow
 from queries.service.absence import (
@@ -167,6 +174,11 @@ class _Value(msgspec.Struct, frozen=True, kw_only=True):
     accession: str
     known_from: datetime
     flags: list[str]
+
+    @property
+    def distance(self) -> int:
+        """How many days the period is from the calendar period it stands for."""
+        return distance_from_label(self.period_type, self.period_end, self.calendar_offset)
 
 
 _Slot = tuple[int, int]
@@ -360,7 +372,7 @@ class _Gap(NamedTuple):
 
 def _gap(line: _Line, metric: Metric, slot: _Slot, *, period_type: PeriodTypes) -> _Gap:
     instant = metric.over == "instant"
-    beside = sorted(line.beside[slot], key=lambda value: abs(value.calendar_offset))
+    beside = sorted(line.beside[slot], key=lambda value: value.distance)
     alike = next((value for value in beside if (value.duration_days == 0) == instant), None)
     nearest = alike or beside[0]
     kind: PeriodTypes = "instant" if instant else period_type
@@ -456,9 +468,8 @@ def _compare(value: _Value, bound: AskedPeriod, *, company: Company) -> int:
 
 def _stands_before(value: _Value, held: _Value, *, view: View) -> bool:
     """Whether of two own periods under one calendar label, or two companies' values for one, this one stands for it."""
-    distance, other = abs(value.calendar_offset), abs(held.calendar_offset)
-    if distance != other:
-        return distance < other
+    if value.distance != held.distance:
+        return value.distance < held.distance
     known_before = value.known_from < held.known_from
     # What a successor merely repeats was known through its predecessor before.
     if value.cik != held.cik and (view == "first" or (value.value, value.unit) == (held.value, held.unit)):

@@ -73,6 +73,22 @@ class TestTwelveMonths:
         ]
         assert "the newest twelve months of AAPL net_income are CY2018Q3TTM" in told
 
+    async def test_whose_label_two_ends_claim_are_those_that_end_nearest_to_the_quarter(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        # Quarters of twelve and of sixteen weeks: Costco's end on 15 February and on 10 May.
+        facts = (
+            duration("us-gaap:Revenues", "2008-02-18", "2009-02-15", "1"),
+            duration("us-gaap:Revenues", "2008-05-12", "2009-05-10", "2"),
+        )
+        report(filed, redis, register_company(cik=7), report_filing(cik=7, facts=facts))
+
+        found = await rows(reader, 7, metrics="revenue", period_type="ttm")
+        told = await explained(reader, company=7, metric="revenue", period="CY2009Q1TTM")
+
+        assert [(row["period"], row["period_end"]) for row in found] == [("CY2009Q1TTM", "2009-05-10")]
+        assert told["period_end"] == "2009-05-10"
+
     async def test_are_never_added_up_of_earnings_per_share(self, reader: httpx.AsyncClient) -> None:
         told = await warnings(reader, "AAPL", metrics="eps_diluted", period_type="ttm")
 
