@@ -51,8 +51,8 @@ class FrontDoor:
         self._django = django
         self._read = queries.rest.app.create_app(settings, problem_for)
         self._mcp = mcp_tools.server.create_app(settings, self._read)
-        self._operations = operations.Operations(settings)
         self._requests = Requests()
+        self._operations = operations.Operations(settings, requests=self._requests)
         self._logs_writes = settings.log == "json"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,9 +79,13 @@ class FrontDoor:
             self._requests.count(method=method, route=route, status=status, begun=begun)
             if self._logs_writes and route.startswith(_WRITE_PATH):
                 seconds = round(time.perf_counter() - begun, 6)
-                logger.info(
-                    "%s %s %d", method, route, status, extra={"route": route, "status": status, "seconds": seconds}
-                )
+                told = {
+                    "route": route,
+                    "status": status,
+                    "seconds": seconds,
+                    "traceparent": _header(scope, b"traceparent"),
+                }
+                logger.info("%s %s %d", method, route, status, extra=told)
 
     def _answering(self, scope: Scope) -> AsgiApp:
         path: str = scope["path"]
@@ -122,12 +126,17 @@ class FrontDoor:
 
 def give_request_id(scope: Scope) -> str:
     """This will return the id a request came with, or give it one, under which every part of the house knows it."""
-    for name, value in scope["headers"]:
+    headers = scope["headers"]
+    for name, value in headers:
         if name == b"x-request-id":
             return str(value.decode("latin-1"))
     request_id = secrets.token_hex(12)
-    scope["headers"] = [*scope["headers"], (b"x-request-id", request_id.encode())]
+    scope["headers"] = [*headers, (b"x-request-id", request_id.encode())]
     return request_id
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
 
 
 def _route(scope: Scope) -> str:

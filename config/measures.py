@@ -1,11 +1,13 @@
 """What an installation tells Prometheus."""
 
 import time
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from itertools import accumulate
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from config.observation import Observation
 from projections.vital_signs import ShardSigns, VitalSigns
@@ -13,29 +15,43 @@ from projections.vital_signs import ShardSigns, VitalSigns
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-HTTP_REQUESTS = Counter("factfold_http_requests", "Requests answered.", ["method", "route", "status"])
-HTTP_SECONDS = Histogram(
-    "factfold_http_request_seconds", "From a request to the end of its answer.", ["method", "route"], buckets=_BUCKETS
-)
-
 
 class Requests:
-    """Counts requests by method and route template; labels are looked up once, for this is the hot path."""
+    """
+    Counts the requests of an event loop by method, route template and status.
+
+    The library's own counters take a lock or two for each request; one thread needs none.
+    """
 
     def __init__(self) -> None:
-        self._counters: dict[tuple[str, str, int], Any] = {}
-        self._histograms: dict[tuple[str, str], Any] = {}
+        self._counted: dict[tuple[str, str, int], list[int]] = {}
+        self._seconds: dict[tuple[str, str, int], float] = defaultdict(float)
 
     def count(self, *, method: str, route: str, status: int, begun: float) -> None:
         """This will count a request that began at `begun`, an instant of `time.perf_counter`, and has ended now."""
-        counter = self._counters.get((method, route, status))
-        if counter is None:
-            counter = self._counters[method, route, status] = HTTP_REQUESTS.labels(method, route, str(status))
-        histogram = self._histograms.get((method, route))
-        if histogram is None:
-            histogram = self._histograms[method, route] = HTTP_SECONDS.labels(method, route)
-        counter.inc()
-        histogram.observe(time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        key = method, route, status
+        buckets = self._counted.get(key)
+        if buckets is None:
+            buckets = self._counted[key] = [0] * (len(_BUCKETS) + 1)
+        buckets[bisect_left(_BUCKETS, seconds)] += 1
+        self._seconds[key] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """This will tell what was counted, as the library asks for it."""
+        labels = ["method", "route", "status"]
+        requests = CounterMetricFamily("factfold_http_requests", "Requests answered.", labels=labels)
+        seconds = HistogramMetricFamily(
+            "factfold_http_request_seconds", "From a request to the end of its answer.", labels=labels
+        )
+        for (method, route, status), counted in self._counted.items():
+            named = [method, route, str(status)]
+            sums = list(accumulate(counted))
+            requests.add_metric(named, sums[-1])
+            buckets = [(str(limit), float(count)) for limit, count in zip((*_BUCKETS, "+Inf"), sums, strict=True)]
+            seconds.add_metric(named, buckets, self._seconds[method, route, status])
+        yield requests
+        yield seconds
 
 
 class _Found:
@@ -48,10 +64,12 @@ class _Found:
         return families(self._seen)
 
 
-def exposition(seen: Observation) -> bytes:
+def exposition(seen: Observation, *, requests: Requests | None = None) -> bytes:
     """This will write what was observed and what this process has counted, in the text format of Prometheus."""
     registry = CollectorRegistry()
     registry.register(_Found(seen))
+    if requests is not None:
+        registry.register(requests)
     return generate_latest(registry) + generate_latest(REGISTRY)
 
 

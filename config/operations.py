@@ -3,7 +3,7 @@
 import msgspec
 
 from config.env import Settings
-from config.measures import CONTENT_TYPE, exposition
+from config.measures import CONTENT_TYPE, Requests, exposition
 from config.observation import Watch, expected_migrations
 from config.problem_details import Problem, problem_for
 from config.readiness import NotReady, reasons_against
@@ -14,7 +14,8 @@ PATHS = frozenset({"/readyz", "/prometheus"})
 class Operations:
     """Answers the operator without a thread and without the readers' connections."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, requests: Requests | None = None) -> None:
+        self._requests = requests
         self._watch = Watch(database_url=settings.database_url, redis_url=settings.redis_url)
         self._settings = settings
         self._expected = expected_migrations()
@@ -22,7 +23,7 @@ class Operations:
     async def answer(self, path: str, *, request_id: str) -> Problem:
         """This will answer one of `PATHS`."""
         if path == "/prometheus":
-            return Problem(200, _headers(CONTENT_TYPE), exposition(await self._watch.look()))
+            return Problem(200, _headers(CONTENT_TYPE), exposition(await self._watch.look(), requests=self._requests))
         seen = await self._watch.look()
         reasons = reasons_against(
             seen,

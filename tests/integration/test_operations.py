@@ -201,7 +201,8 @@ class TestMeasures:
         assert counted("/v1/companies/{company}", "404") >= 2
         assert counted("unknown", "404") >= 1
         assert counted("/v1/commands/{id}", "404") >= 1
-        assert value(told, "factfold_http_request_seconds_count", route="/v1/status") >= 1
+        assert value(told, "factfold_http_request_seconds_count", route="/v1/status") == 1
+        assert value(told, "factfold_http_request_seconds_bucket", route="/v1/status", le="+Inf") == 1
 
     async def test_count_commands_by_name_and_outcome(self, front_door: httpx.AsyncClient) -> None:
         before = measures((await front_door.get("/prometheus")).text)

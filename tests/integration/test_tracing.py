@@ -1,7 +1,13 @@
 """One command, one trace: from its request through log, doorbell and projector to Redis."""
 
+import gzip
 import json
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import psycopg
@@ -208,6 +214,44 @@ class TestWithoutAProvider:
             start_tracing("test", environ={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_SDK_DISABLED": "true"})
             is None
         )
+
+
+class TestAProvider:
+    def test_sends_the_spans_of_a_process_to_the_endpoint_before_it_ends(self) -> None:
+        received: list[tuple[str, bytes]] = []
+
+        class Collector(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                received.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the library's name
+                """Says nothing."""
+
+        server = HTTPServer(("127.0.0.1", 0), Collector)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        program = (
+            "from config.tracing import start_tracing\n"
+            "from commands.tracing import continued\n"
+            "start_tracing('test')\n"
+            "with continued('a span of this test'): pass\n"
+        )
+        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+
+        subprocess.run(
+            [sys.executable, "-c", program],
+            check=True,
+            env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "no_proxy": "127.0.0.1"},
+        )
+        server.shutdown()
+        server.server_close()
+
+        ((path, body),) = received
+        told = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
+        assert path == "/v1/traces"
+        assert b"a span of this test" in told
+        assert b"factfold" in told
 
 
 class TestBells:
