@@ -136,12 +136,17 @@ class Company:
                 return "year to date called a quarter"
             if _among(theirs.value, own):
                 return "a quarter of other dates"
+            is_stated = _among_any(ours, (copy for copy in same_span if copy.concept in concepts))
             for long in own:
                 for short in self.copies:
                     if (short.concept, short.start) == (long.concept, long.start) and _same(
                         long.value - short.value, theirs.value
                     ):
-                        return "a difference across filings"
+                        return (
+                            "worked out where a filing states the quarter"
+                            if is_stated
+                            else "a difference across filings"
+                        )
             if self._less_three_quarters(own, end, theirs.value):
                 return "the year less three quarters"
         if theirs.source.startswith(("imputed", "corrected", "reconciled")):
@@ -254,6 +259,11 @@ def _same(one: Decimal, other: Decimal) -> bool:
 
 def _among(value: Decimal, copies: Iterable[Copy]) -> bool:
     return any(_same(copy.value, value) for copy in copies)
+
+
+def _among_any(values: Iterable[tuple[Decimal, date | None]], copies: Iterable[Copy]) -> bool:
+    listed = list(copies)
+    return any(_among(value, listed) for value, _ in values)
 
 
 def main() -> None:
