@@ -2,7 +2,9 @@
 
 import asyncio
 import dataclasses
+import re
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,12 +23,13 @@ from commands.doorbells.memory import MemoryDoorbell
 from commands.event_log.sequence import _LOCK, sequence_pending
 from commands.publishing import DoorbellUnreachable, publish_pending
 from config.asgi import FrontDoor, application
+from config.measures import exposition
 from config.operations import Operations
 from config.worker_metrics import Lookout, listening
 from projections.sweeper import drain
 from tests.fixtures.filings import NOW, RegisterCompanyFactory, ReportFilingFactory
 
-type Look = Callable[..., Any]
+NOTHING = {"visible": 0, "in_flight": 0, "delayed": 0}
 
 
 @pytest.fixture
@@ -265,6 +268,32 @@ class TestMeasures:
 
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.content for answer in answers}) == 1
+
+
+class TestTheBoard:
+    async def test_shows_only_what_is_told(
+        self, front_door: httpx.AsyncClient, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        report(connection)
+        drain(connection, redis)
+        await front_door.post("/v1/commands/RegisterCompany", json={"cik": 99, "name": "Ninety-Nine Inc."})
+        lookout = Lookout(settings.FACTFOLD, queue_depths=lambda: [QueueDepth(queue="bells", **NOTHING)])
+        worker = exposition(lookout.look()).decode()
+        lookout.close()
+        api = (await front_door.get("/prometheus")).text
+
+        told = {sample.name for family in measures(worker).values() for sample in family.samples} | {
+            sample.name for family in measures(api).values() for sample in family.samples
+        }
+        board = orjson.loads((Path(__file__).parent.parent.parent / "deploy" / "grafana.json").read_bytes())
+        shown = {
+            name
+            for panel in board["panels"]
+            for target in panel["targets"]
+            for name in re.findall(r"factfold_[a-z_]+", target["expr"])
+        }
+        assert shown
+        assert shown - told == set()
 
 
 class TestAWorkersListener:
