@@ -33,6 +33,9 @@ _ALONE_TIMEOUT = "15s"
 
 _CLOSE_ENOUGH_EVENTS = 500
 _TOLD_EVERY_SECONDS = 1.0
+_TOLD_LESS_OFTEN = 20
+"""A rebuild of an hour tells its progress every few minutes."""
+
 _REFRESHED_ELSEWHERE_SECONDS = 0.05
 
 Tell = Callable[[str], None]
@@ -284,7 +287,7 @@ class _Pace:
     def tell(self, *, last: bool = False) -> None:
         """This will tell how far the folding is, if the last time is long enough ago."""
         now = time.monotonic()
-        if not last and now - self._told < _TOLD_EVERY_SECONDS:
+        if not last and now - self._told < max(_TOLD_EVERY_SECONDS, (now - self._began) / _TOLD_LESS_OFTEN):
             return
         self._told = now
         folded, _ = _row(self._connection, "progress", self._version.key)

@@ -32,6 +32,9 @@ _SQL = load_statements("projections", "shard_building.sql")
 APPLICATION_NAME = "factfold rebuild"
 """What the connections of a rebuild are called on the server."""
 
+_BATCH_BYTES = 1024 * 1024
+"""As many companies are folded together: little is lost by a kill, and progress is told often."""
+
 _MAX_STREAM_BYTES = 4 * MAX_BYTES
 """A company is folded at once up to this size: what is folded in slices has to be read back between them."""
 
@@ -167,7 +170,7 @@ def _packed(connection: psycopg.Connection, task: ShardTask, from_stream: str) -
     streams: list[str] = []
     bytes_packed = events_packed = 0
     for stream, size, events in connection.execute(_SQL["stream_sizes"], parameters).fetchall():
-        if streams and (bytes_packed + size > MAX_BYTES or events_packed + events > task.batch_events):
+        if streams and (bytes_packed + size > _BATCH_BYTES or events_packed + events > task.batch_events):
             yield streams
             streams, bytes_packed, events_packed = [], 0, 0
         streams.append(stream)
