@@ -1,0 +1,55 @@
+"""A whole installation in a folder of its own, as `manage.py up` starts it."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+ROOT = Path(__file__).parent.parent
+_OTHERS = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+_PATIENCE_SECONDS = 300
+
+
+class Installation(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a running installation is reached; `pid` is that of `manage.py up`."""
+
+    api_url: str
+    database_url: str
+    redis_url: str
+    pid: int
+
+
+@contextmanager
+def running_installation(folder: Path, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[Installation]:
+    """This will run an installation that has worked out everything it was started with; `environ` adds settings."""
+    own = {name: value for name, value in os.environ.items() if name not in _OTHERS and not name.startswith("FACTFOLD")}
+    command = [sys.executable, str(ROOT / "manage.py"), "up", "--data", str(folder), "--port", "0", *options]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**own, **(environ or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    # Whatever happens, nothing is waited for without end.
+    alarm = threading.Timer(_PATIENCE_SECONDS, process.terminate)
+    alarm.start()
+    try:
+        assert process.stdout
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if re.match(r"ready: http", line):
+                break
+        else:
+            raise SystemExit("the installation did not start:\n" + "".join(said))
+        alarm.cancel()
+        # It goes on talking, and must not be stopped by a full pipe.
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        yield msgspec.json.decode((folder / "installation.json").read_bytes(), type=Installation)
+    finally:
+        alarm.cancel()
+        process.terminate()
+        process.wait(_PATIENCE_SECONDS)
