@@ -42,7 +42,14 @@ _SECTOR, _SIC = "services", "7372"
 _POLL_SECONDS = 0.01
 _QUIET_SECONDS = 0.15
 _PATIENCE_SECONDS = 30
-_CONCEPTS = ("Revenues", "CostOfRevenue", "GrossProfit", "OperatingIncomeLoss", "NetIncomeLoss", "IncomeTaxExpenseBenefit")
+_FLOWS = (
+    "Revenues",
+    "CostOfRevenue",
+    "GrossProfit",
+    "OperatingIncomeLoss",
+    "NetIncomeLoss",
+    "IncomeTaxExpenseBenefit",
+)
 _BALANCES = ("Assets", "Liabilities", "StockholdersEquity", "AssetsCurrent", "LiabilitiesCurrent")
 
 
@@ -97,7 +104,6 @@ def main(arguments: Sequence[str]) -> int:
         uvloop.run(_read(given.address, rate=given.rate))
         return 0
     commands = 40 if given.size == "quick" else 300
-    machine = Machine()
     with (
         tempfile.TemporaryDirectory(prefix="factfold-benchmark-") as folder,
         running_installation(Path(folder) / "data") as installation,
@@ -105,12 +111,13 @@ def main(arguments: Sequence[str]) -> int:
         client = Client(installation.api_url)
         _register(client, count=2 * commands + 10)
         _waits_ms(client, range(10))
+        machine = Machine(also=installation.pid)
         idle = _waits_ms(client, range(10, 10 + commands))
         idle_load = machine.told()
         with _reading(installation, rate=None) as told:
             time.sleep(3)
         capacity = told()
-        machine = Machine()
+        machine = Machine(also=installation.pid)
         with _reading(installation, rate=capacity / 2) as told:
             time.sleep(1)
             loaded = _waits_ms(client, range(10 + commands, 10 + 2 * commands))
@@ -173,7 +180,7 @@ def _revenue(number: int) -> int:
 def _filing(number: int) -> dict[str, Any]:
     years = [(f"{year}-01-01", f"{year}-12-31") for year in (2021, 2022, 2023)]
     facts: list[dict[str, Any]] = []
-    for place, concept in enumerate(_CONCEPTS):
+    for place, concept in enumerate(_FLOWS):
         for start, end in years:
             value = _revenue(number) // (place + 1)
             facts.append({"concept": f"us-gaap:{concept}", "unit": "USD", "start": start, "end": end, "value": value})
@@ -193,7 +200,7 @@ def _filing(number: int) -> dict[str, Any]:
 
 
 class _Asker(asyncio.Protocol):
-    """One kept connection that asks every `pause` seconds, or as soon as it is answered; a late answer is waited for."""
+    """One kept connection that asks every `pause` seconds; a late answer is waited for."""
 
     def __init__(self, request: bytes, *, pause: float) -> None:
         self._request = request
@@ -205,7 +212,7 @@ class _Asker(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._due = self._loop.time() + random.random() * self._pause  # noqa: S311  (spreads the askers)
+        self._due = self._loop.time() + random.random() * self._pause
         self._loop.call_at(self._due, self._ask)
 
     def _ask(self) -> None:
@@ -235,8 +242,8 @@ async def _read(api_url: str, *, rate: float) -> None:
     loop = asyncio.get_running_loop()
     askers = []
     begun = time.perf_counter()
+    pause = CONNECTIONS / rate if rate else 0.0
     for _ in range(CONNECTIONS):
-        pause = CONNECTIONS / rate if rate else 0.0
         _, asker = await loop.create_connection(lambda: _Asker(request, pause=pause), host, int(port))
         askers.append(asker)
     print("ready", flush=True)

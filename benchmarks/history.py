@@ -82,9 +82,7 @@ class Ledger:
         now = datetime.now(UTC)
         for numbers in batched(range(self._companies), 100):
             reports = [
-                annual_report(number, year=year)
-                for number in numbers
-                for year in range(FIRST_YEAR, FIRST_YEAR + YEARS)
+                annual_report(number, year=year) for number in numbers for year in range(FIRST_YEAR, FIRST_YEAR + YEARS)
             ]
             dispatch_many(self._connection, [*map(company, numbers), *reports], now=now)
         drain(self._connection, self._redis)
@@ -135,7 +133,8 @@ class Ledger:
             raise FiguresWrong(f"there are {filed} filings")
         everyone = sum(revenue(number, FIRST_YEAR + YEARS - 1) for number in range(self._companies))
         found = self._connection.execute(
-            "select n, sum from figures_v1.group_aggregate where metric = 'revenue' and group_by = 'all' and period = %s",
+            "select n, sum from figures_v1.group_aggregate"
+            " where metric = 'revenue' and group_by = 'all' and period = %s",
             [f"CY{FIRST_YEAR + YEARS - 1}"],
         ).fetchone()
         if found != (self._companies, everyone):
@@ -159,7 +158,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("size", choices=("quick", "full"))
     quick = parser.parse_args(arguments).size == "quick"
     companies, rounds, filings = (10, 3, 10) if quick else (40, 9, 20)
-    with tempfile.TemporaryDirectory(prefix="factfold-benchmark-") as folder, running_databases(Path(folder)) as databases:
+    with tempfile.TemporaryDirectory(prefix="factfold-benchmark-") as name, running_databases(Path(name)) as databases:
         databases.migrated("empty")
         ledgers = {scale: _ledger(databases, scale, companies=companies * scale) for scale in SCALES}
         for ledger in ledgers.values():
@@ -200,7 +199,8 @@ def _ledger(databases: Databases, scale: int, *, companies: int) -> Ledger:
 
 
 def _cost(rounds: Sequence[Spent], kind: str, steps: Sequence[str]) -> float:
-    return statistics.median(sum(getattr(spent, kind)[step] for step in steps) for spent in rounds)
+    costs: list[dict[str, float]] = [getattr(spent, kind) for spent in rounds]
+    return statistics.median(sum(cost[step] for step in steps) for cost in costs)
 
 
 def _told(rounds: Sequence[Spent], kind: str, filings: int) -> dict[str, float]:

@@ -26,7 +26,9 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def running_installation(folder: Path, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[Installation]:
+def running_installation(
+    folder: Path, *options: str, environ: Mapping[str, str] | None = None
+) -> Iterator[Installation]:
     """This will run an installation that has worked out everything it was started with; `environ` adds settings."""
     own = {name: value for name, value in os.environ.items() if name not in _OTHERS and not name.startswith("FACTFOLD")}
     command = [sys.executable, str(ROOT / "manage.py"), "up", "--data", str(folder), "--port", "0", *options]

@@ -7,23 +7,33 @@ from typing import Any
 
 
 class Machine:
-    """Processor time the whole machine and this process with its ended children spent, since this was made."""
+    """
+    Processor time the whole machine and the benchmark spent since this was made.
 
-    def __init__(self) -> None:
+    The benchmark is this process with its ended children, and the running process `also` with all it descends to.
+    """
+
+    def __init__(self, *, also: int | None = None) -> None:
         self._begun = time.perf_counter()
+        self._also = also
         self._spent = _spent_seconds()
-        self._own = _own_seconds()
+        self._own = self._own_seconds()
 
     def told(self) -> dict[str, Any]:
         """This will say how many processors there are and how many were busy on average, all in all and without us."""
         seconds = time.perf_counter() - self._begun
         busy = (_spent_seconds() - self._spent) / seconds
-        ours = (_own_seconds() - self._own) / seconds
+        ours = (self._own_seconds() - self._own) / seconds
         return {
-            "processors": os.process_cpu_count(),
+            "processors": len(os.sched_getaffinity(0)),
             "busy": round(busy, 2),
             "busy_with_others": round(max(0.0, busy - ours), 2),
         }
+
+    def _own_seconds(self) -> float:
+        spent = os.times()
+        own = spent.user + spent.system + spent.children_user + spent.children_system
+        return own + (cpu_seconds(*family(self._also)) if self._also else 0.0)
 
 
 def cpu_seconds(*pids: int) -> float:
@@ -47,11 +57,6 @@ def family(pid: int) -> list[int]:
         except FileNotFoundError:
             continue
     return found
-
-
-def _own_seconds() -> float:
-    spent = os.times()
-    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def _spent_seconds() -> float:
