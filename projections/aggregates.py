@@ -1,9 +1,10 @@
 """Group aggregates: dirty groups recomputed from `metric_value`, all their members at a time."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from decimal import Decimal
+from itertools import batched
 from typing import Any
 
 import msgspec
@@ -42,6 +43,15 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     industry: str | None
     company: str
 
+
+_CELLS_AT_ONCE = 64
+"""What one filing changes takes a few statements, and members of all companies in so many cells fit in memory."""
+
+Cell = tuple[str, str]
+"""(metric, period)."""
+
+Group = tuple[str, str]
+"""(group_by, group_key)."""
 
 PeriodGroup = tuple[str, str, str]
 """(period, group_by, group_key) of one metric."""
@@ -128,11 +138,11 @@ def _refresh(connection: psycopg.Connection, version: int, now: datetime) -> Ref
     if not dirty and (position, parked) == (old_position, old_parked):
         return None
     seq += 1
-    groups: dict[str, set[PeriodGroup]] = defaultdict(set)
+    groups: dict[Cell, set[Group]] = defaultdict(set)
     for metric, period, group_by, group_key in connection.execute(_SQL["consume_dirty_groups"]).fetchall():
-        groups[metric].add((period, group_by, group_key))
-    for metric, wanted in sorted(groups.items()):
-        _rewrite(connection, metric, wanted, seq)
+        groups[metric, period].add((group_by, group_key))
+    for cells in batched(sorted(groups), _CELLS_AT_ONCE):
+        _rewrite(connection, {cell: groups[cell] for cell in cells}, seq)
     recorded = connection.execute(_SQL["recorded_at"], {"position": position}).fetchone()
     lag_ms = max(0, round((now - recorded[0]).total_seconds() * 1000)) if recorded else 0
     connection.execute(
@@ -151,37 +161,47 @@ def _one(
     return row
 
 
-def _rewrite(connection: psycopg.Connection, metric: str, wanted: set[PeriodGroup], seq: int) -> None:
-    periods = sorted({period for period, _, _ in wanted})
-    unit = load_catalogue().by_key()[metric].unit
-    members = _members(connection, metric, unit, periods)
-    ordered = sorted(wanted)
-    columns = zip(*ordered, strict=True)
-    parameters = {name: list(column) for name, column in zip(("period", "group_by", "group_key"), columns, strict=True)}
-    connection.execute(_SQL["delete_aggregates"], {"metric": metric, **parameters})
-    rows = aggregates_of(metric, unit, members, wanted)
-    copy_rows(connection, _SQL["copy_aggregates"], map(_columns, rows))
-    changed = sorted({(group_by, period) for period, group_by, _ in wanted})
-    connection.execute(
-        _SQL["record_changes"],
-        {"metric": metric, "seq": seq, "group_by": [by for by, _ in changed], "period": [p for _, p in changed]},
+def _rewrite(connection: psycopg.Connection, wanted: Mapping[Cell, Set[Group]], seq: int) -> None:
+    members = _members(connection, sorted(wanted))
+    ordered = sorted((*cell, *group) for cell, groups in wanted.items() for group in groups)
+    names = ("metric", "period", "group_by", "group_key")
+    connection.execute(_SQL["delete_aggregates"], _columns_of(names, ordered))
+    rows = (
+        row
+        for (metric, period), groups in sorted(wanted.items())
+        for row in aggregates_of(
+            metric,
+            _unit_of(metric),
+            {period: members[metric, period]},
+            {(period, group_by, group_key) for group_by, group_key in groups},
+        )
     )
+    copy_rows(connection, _SQL["copy_aggregates"], map(_columns, rows))
+    changed = sorted({(metric, group_by, period) for metric, period, group_by, _ in ordered})
+    connection.execute(_SQL["record_changes"], {"seq": seq, **_columns_of(("metric", "group_by", "period"), changed)})
 
 
-def _members(connection: psycopg.Connection, metric: str, unit: str, periods: Sequence[str]) -> dict[str, list[Member]]:
+def _members(connection: psycopg.Connection, cells: Sequence[Cell]) -> dict[Cell, list[Member]]:
     """The one value of each company that stands for each calendar period: the nearest to it, then the newest known."""
-    best: dict[tuple[str, int], tuple[tuple[object, ...], Member]] = {}
-    for period, cik, value, distance, known_from, days, sector, industry, company in connection.execute(
-        _SQL["members"], {"metric": metric, "unit": unit, "periods": periods}
+    best: dict[Cell, dict[int, tuple[tuple[object, ...], Member]]] = {cell: {} for cell in cells}
+    parameters = _columns_of(("metric", "period"), cells) | {"unit": [_unit_of(metric) for metric, _ in cells]}
+    for metric, period, cik, value, distance, known_from, days, sector, industry, company in connection.execute(
+        _SQL["members"], parameters
     ):
         rank = nearest_first(distance, known_from, days)
-        held = best.get((period, cik))
+        of_cell = best[metric, period]
+        held = of_cell.get(cik)
         if held is None or rank < held[0]:
-            best[period, cik] = rank, Member(cik, value, sector, industry, company)
-    members: dict[str, list[Member]] = defaultdict(list)
-    for (period, _), (_, member) in best.items():
-        members[period].append(member)
-    return members
+            of_cell[cik] = rank, Member(cik, value, sector, industry, company)
+    return {cell: [member for _, member in of_cell.values()] for cell, of_cell in best.items()}
+
+
+def _unit_of(metric: str) -> str:
+    return load_catalogue().by_key()[metric].unit
+
+
+def _columns_of(names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> dict[str, list[str]]:
+    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
 
 
 def nearest_first(distance: int, known_from: datetime, days: int) -> tuple[int, float, int]:

@@ -45,18 +45,19 @@ with consumed as (delete from dirty_group returning metric, period, group_by, gr
 select distinct metric, period, group_by, group_key from consumed
 
 -- name: members
--- Index: metric_value_frame. The latest values of a metric for some periods, with what places a company in groups.
-select value.period, value.cik, value.value, abs(value.calendar_offset), value.known_from, value.duration_days,
+-- Index: metric_value_frame. The latest values of some metrics for some periods, with what places a company in groups.
+select value.metric, value.period, value.cik, value.value, abs(value.calendar_offset), value.known_from, value.duration_days,
     company.sector, company.industry, coalesce(company.tickers[1], company.name)
-from metric_value as value
+from unnest(%(metric)s::text[], %(period)s::text[], %(unit)s::text[]) as cell (metric, period, unit)
+join metric_value as value
+    on value.metric = cell.metric and value.period = cell.period and value.known_to is null and value.unit = cell.unit
 join company on company.cik = value.cik
-where value.metric = %(metric)s and value.period = any(%(periods)s) and value.known_to is null
-    and value.unit = %(unit)s
 
 -- name: delete_aggregates
 delete from group_aggregate
-using unnest(%(period)s::text[], %(group_by)s::text[], %(group_key)s::text[]) as gone (period, group_by, group_key)
-where group_aggregate.metric = %(metric)s and group_aggregate.group_by = gone.group_by
+using unnest(%(metric)s::text[], %(period)s::text[], %(group_by)s::text[], %(group_key)s::text[])
+    as gone (metric, period, group_by, group_key)
+where group_aggregate.metric = gone.metric and group_aggregate.group_by = gone.group_by
     and group_aggregate.period = gone.period and group_aggregate.group_key = gone.group_key
 
 -- name: copy_aggregates
@@ -65,9 +66,9 @@ copy group_aggregate (metric, period, group_by, group_key, unit, n, sum, mean, m
 
 -- name: record_changes
 insert into aggregate_change (metric, group_by, period, seq)
-select %(metric)s, group_by, period, %(seq)s
-from unnest(%(group_by)s::text[], %(period)s::text[]) as row (group_by, period)
-order by group_by, period
+select metric, group_by, period, %(seq)s
+from unnest(%(metric)s::text[], %(group_by)s::text[], %(period)s::text[]) as row (metric, group_by, period)
+order by metric, group_by, period
 on conflict (metric, group_by, period) do update set seq = excluded.seq
 
 -- name: set_freshness

@@ -18,6 +18,8 @@ to only while what was found at first still stands and every fragment counted is
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
 from itertools import batched, groupby
 from typing import Any, NamedTuple, cast
 
@@ -29,7 +31,7 @@ from redis import Redis
 
 from commands.sql import load_statements
 from projections.projection import live_version
-from queries.read_models.aggregate_fragment import render_fragment
+from queries.read_models.aggregate_fragment import join_rows, render_row
 
 _SQL = load_statements("projections", "redis_views.sql")
 _LUA = load_statements("projections", "redis_views.lua")
@@ -72,6 +74,37 @@ class _Held(NamedTuple):
     epoch: int | None
     seq: int | None
     meta: str | None
+
+
+class _Member(msgspec.Struct):
+    company: str
+    cik: int
+    value: str
+
+
+class _Group(msgspec.Struct):
+    """A row of `group_aggregate`, as its JSON text gives it."""
+
+    metric: str
+    unit: str
+    group_by: str
+    group_key: str
+    period: str
+    n: int
+    sum: Decimal
+    mean: Decimal
+    min: Decimal
+    p10: Decimal
+    p25: Decimal
+    median: Decimal
+    p75: Decimal
+    p90: Decimal
+    max: Decimal
+    top: list[_Member]
+    bottom: list[_Member]
+
+
+_decode_group = msgspec.json.Decoder(_Group).decode
 
 
 class _Step(NamedTuple):
@@ -183,8 +216,15 @@ def freshness_text(freshness: Mapping[str, Any]) -> str:
 
 def _fragments(epoch: int, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, bytes]]:
     for (metric, group_by, period), found in groupby(rows, lambda row: (row["metric"], row["group_by"], row["period"])):
-        groups = [row for row in found if row["group_key"] is not None]
-        yield fragment_key(epoch, metric, group_by, period), render_fragment(groups) if groups else b""
+        groups = {row["group_key"]: row["stored"] for row in found if row["group_key"] is not None}
+        rendered = [_rendered(groups[key]) for key in sorted(groups)]
+        yield fragment_key(epoch, metric, group_by, period), join_rows(rendered) if rendered else b""
+
+
+@lru_cache(maxsize=16_384)
+def _rendered(stored: str) -> bytes:
+    """A fragment is written whole when one of its groups changed; the others are as they were."""
+    return render_row(msgspec.to_builtins(_decode_group(stored), builtin_types=(Decimal,)))
 
 
 def _drop_dead_epochs(redis: Redis, *, upto: int) -> None:

@@ -10,8 +10,8 @@ select count(*) from aggregate_change where seq > %(after)s
 
 -- name: changed_rows
 -- One row a group of every changed (metric, group_by, period); no group columns where none is left.
-select change.metric, change.group_by, change.period, group_aggregate.group_key, unit, n, sum, mean, min, p10, p25,
-    median, p75, p90, max, top, bottom
+select change.metric, change.group_by, change.period, group_aggregate.group_key,
+    row_to_json(group_aggregate)::text as stored
 from aggregate_change as change
 left join group_aggregate on group_aggregate.metric = change.metric and group_aggregate.group_by = change.group_by
     and group_aggregate.period = change.period
@@ -19,6 +19,6 @@ where change.seq > %(after)s
 order by change.metric, change.group_by, change.period
 
 -- name: all_rows
-select metric, group_by, period, group_key, unit, n, sum, mean, min, p10, p25, median, p75, p90, max, top, bottom
+select metric, group_by, period, group_key, row_to_json(group_aggregate)::text as stored
 from group_aggregate
 order by metric, group_by, period

@@ -19,7 +19,17 @@ def render_fragment(rows: Iterable[Mapping[str, Any]]) -> bytes:
     array sorted by group; numbers are exact decimal literals.
     """
     ordered = sorted(rows, key=lambda row: row["group_key"])
-    return _encoder.encode([_public_row(row) for row in ordered])
+    return join_rows(map(render_row, ordered))
+
+
+def render_row(row: Mapping[str, Any]) -> bytes:
+    """This will render one row of a fragment."""
+    return _encoder.encode(_public_row(row))
+
+
+def join_rows(rendered: Iterable[bytes]) -> bytes:
+    """This will make a fragment of rows that are rendered and in order."""
+    return b"[%b]" % b",".join(rendered)
 
 
 def _public_row(row: Mapping[str, Any]) -> dict[str, Any]:
