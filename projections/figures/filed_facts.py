@@ -9,7 +9,7 @@ from commands.filings.events import ConceptFacts, FilingReported
 from projections.figures.rows import FilingRow
 from projections.financials.copies import Copy, is_relevant, metrics_of_concept, reporting_cycle
 from projections.financials.forms import ANNUAL_REPORTS, trust_tier
-from queries.metrics.periods import duration_days, is_reporting_length, period_type
+from queries.metrics.periods import duration_days, is_plausible, is_reporting_length, period_type
 
 
 @lru_cache(maxsize=65_536)
@@ -35,7 +35,7 @@ def period_ends(filing: FilingReported) -> tuple[date | None, date | None]:
         (end, days_between(start, end))
         for _, _, values in filing.facts
         for start, end, _ in values
-        if start is not None and end <= filed_on
+        if start is not None and end <= filed_on and is_plausible(day(end))
     }
     any_ends = [end for end, days in spans if is_reporting_length(days)]
     year_ends = [end for end, days in spans if period_type(days) == "annual"]
@@ -54,7 +54,7 @@ def relevant_ends(facts: Iterable[ConceptFacts]) -> set[date]:
         for concept, unit, values in facts
         if concept in concepts
         for start, end, _ in values
-        if is_relevant(concept, unit, days_between(start, end))
+        if is_relevant(concept, unit, days_between(start, end)) and is_plausible(day(end))
     }
 
 
@@ -71,8 +71,8 @@ def copies_of(filing: FilingRow, facts: Iterable[ConceptFacts]) -> Iterator[Copy
             continue
         for start, end, value in values:
             days = days_between(start, end)
-            if is_relevant(concept, unit, days):
-                last = day(end)
+            last = day(end)
+            if is_relevant(concept, unit, days) and is_plausible(last):
                 yield Copy(
                     concept,
                     unit,

@@ -22,7 +22,7 @@ from projections.financials.resolution import MetricVersion, Resolved, resolve
 from projections.financials.splits import SHARE_CONCEPTS, find_splits
 from projections.financials.timeline import Source
 from projections.financials.year_to_date import SAME_DAY_REACH
-from queries.metrics.periods import year_before
+from queries.metrics.periods import is_plausible, year_before
 
 _SQL = load_statements("projections.figures", "values.sql")
 
@@ -146,7 +146,7 @@ def _copies_in(
         _SQL["copies_in_windows"], {"cik": cik, **_window_columns(windows), "concepts": concepts}
     ):
         tier = trust_tier(form)
-        if tier is not None and is_relevant(concept, unit, days):
+        if tier is not None and is_relevant(concept, unit, days) and is_plausible(end):
             cycle = reporting_cycle(end, report_end)
             amendment = form.endswith("/A")
             copies.append(

@@ -114,7 +114,11 @@ def _rows(timelines: Timelines, wanted: Callable[[date], bool]) -> Iterator[Metr
             kind = span.kind
             if kind is None or not wanted(span.end):
                 continue
-            label, offset = (trailing_label(span.end), 0) if span.trailing else calendar_label(span.end, span.days)
+            label, offset = (
+                (trailing_label(span.end), calendar_label(span.end, 0)[1])
+                if span.trailing
+                else calendar_label(span.end, span.days)
+            )
             start = span.end - timedelta(days=span.days - 1) if span.days else None
             for revision, version in enumerate(timeline):
                 yield MetricVersion(

@@ -98,6 +98,11 @@ def fiscal_label(end: date, days: int, latest_fiscal_year_end: date | None) -> t
     return year, f"Q{quarter}"
 
 
+def is_plausible(day: date) -> bool:
+    """Whether a period can really end on a day: mistyped years such as 0021 are kept as filed but feed nothing."""
+    return 1900 <= day.year < 2200
+
+
 @cache
 def known_at(filed_on: date, accepted_at: datetime | None) -> datetime:
     """When the world could know a filing: its acceptance, else the end of its filing day in US Eastern time."""

@@ -143,6 +143,24 @@ class TestAnyHistory:
         verify(connection, redis)
 
 
+class TestOddDates:
+    def test_a_mistyped_year_is_kept_as_filed_and_feeds_nothing(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        odd = (
+            duration("us-gaap:Revenues", "0002-01-01", "0002-12-31", "5"),
+            instant("us-gaap:Assets", "0001-01-01", "7"),
+        )
+        dispatch_all(connection, register_company(cik=101), report_filing(cik=101, facts=odd))
+
+        drain(connection, redis)
+
+        assert connection.execute("select count(*) from figures_v1.fact").fetchone() == (2,)
+        assert connection.execute("select count(*) from figures_v1.metric_value").fetchone() == (0,)
+        assert connection.execute("select count(*) from projections.parked").fetchone() == (0,)
+        verify(connection, redis)
+
+
 class TestParking:
     def test_a_poison_event_sets_its_stream_aside_and_no_other(
         self, connection: psycopg.Connection, redis: Redis
