@@ -60,6 +60,10 @@ class ProcessEnded(Exception):
     """A process that was to fold shards ended before its time; what it printed says why. What it committed stands."""
 
 
+class ShardIncomplete(Exception):
+    """The events found stream by stream are not those the log has in the shard: the log is damaged."""
+
+
 def fold_shards(tasks: Sequence[ShardTask], *, processes: int, told: Callable[[], None]) -> None:
     """
     This will do the tasks, largest first, in so many processes, and call `told` again and again meanwhile.
@@ -67,6 +71,7 @@ def fold_shards(tasks: Sequence[ShardTask], *, processes: int, told: Callable[[]
     Raises:
         EventUnfoldable: the first event found that cannot be folded.
         ProcessEnded: a process was killed, or failed in another way.
+        ShardIncomplete: the log does not hold what it should.
     """
     count = min(processes, len(tasks))
     if count <= 1:
@@ -161,7 +166,8 @@ def _fold_streams(connection: psycopg.Connection, task: ShardTask, told: Callabl
     for streams in _packed(connection, task, stream):
         while _fold_next(connection, task, streams, to_seq):
             told()
-    connection.execute(_SQL["end_building"], key)
+    if not connection.execute(_SQL["end_building"], key).rowcount:
+        raise ShardIncomplete(f"the streams of shard {task.shard} do not hold its {to_seq:,} events; see `verify`")
 
 
 def _packed(connection: psycopg.Connection, task: ShardTask, from_stream: str) -> Iterator[list[str]]:

@@ -13,10 +13,11 @@ set stream = %(stream)s, stream_version = %(stream_version)s, folded = folded + 
 where name = %(name)s and version = %(version)s and shard = %(shard)s
 
 -- name: end_building
+-- Only where every event of the shard was met.
 with ended as (
     update projections.building
-    set done = true, folded = to_seq
-    where name = %(name)s and version = %(version)s and shard = %(shard)s and not done
+    set done = true
+    where name = %(name)s and version = %(version)s and shard = %(shard)s and folded = to_seq
     returning to_seq, to_position
 )
 update projections.checkpoint

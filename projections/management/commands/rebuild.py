@@ -14,7 +14,7 @@ from projections.catalog import PROJECTIONS
 from projections.parking import EventUnfoldable
 from projections.projector import MAX_EVENTS
 from projections.rebuild import Rebuild, RebuildRefused, Rebuilt
-from projections.shard_building import ProcessEnded
+from projections.shard_building import ProcessEnded, ShardIncomplete
 from projections.sweeper import refresh_figures, utc_now
 
 INTERRUPTED = 130
@@ -43,6 +43,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         factfold = settings.FACTFOLD
+        for name in ("workers", "batch_events"):
+            if options[name] is not None and options[name] < 1:
+                raise CommandError(f"--{name.replace('_', '-')} is {options[name]}; use 1 or more")
         rebuild = Rebuild(
             factfold.database_url,
             projection=options["projection"],
@@ -61,7 +64,7 @@ class Command(BaseCommand):
                 self._switched(rebuild.roll_back())
             else:
                 self._switched(rebuild.run(accept_differences=options["accept_differences"]))
-        except (EventUnfoldable, RebuildRefused, ProcessEnded) as error:
+        except (EventUnfoldable, RebuildRefused, ProcessEnded, ShardIncomplete) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             self.stderr.write("stopped; the same command goes on from here, --abandon drops what was built")

@@ -35,7 +35,7 @@ from projections.parking import EventUnfoldable, parked_streams
 from projections.projection import live_version, versions
 from projections.projector import catch_up
 from projections.rebuild import Rebuild, RebuildRefused, Rebuilt, VersionsDiffer
-from projections.shard_building import APPLICATION_NAME
+from projections.shard_building import APPLICATION_NAME, ShardIncomplete
 from projections.sweeper import drain, lagging_shards, refresh_figures, utc_now
 from projections.verify import verify
 from tests.factories import duration, instant, register_company, report_filing
@@ -297,6 +297,18 @@ class TestRebuild:
 
         assert rebuild().abandon() == [2]
         assert [(found.version, found.state) for found in versions(connection, "figures")] == [(1, "live")]
+
+    def test_misses_no_event_of_the_log_unnoticed(
+        self, connection: psycopg.Connection, redis: Redis, rebuild: Callable[..., Rebuild]
+    ) -> None:
+        dispatch_all(connection, register_company(cik=103), annual_report(103, 2023, value=5))
+        drain(connection, redis)
+        connection.execute("delete from events.log where position = 2")
+
+        with pytest.raises(ShardIncomplete, match="do not hold its 2 events"):
+            rebuild().run()
+
+        assert live_number(connection) == 1
 
     def test_refuses_to_be_run_twice_at_once(
         self, connection: psycopg.Connection, redis: Redis, rebuild: Callable[..., Rebuild], monkeypatch: Any
