@@ -90,6 +90,8 @@ class _Company:
         for copy in sorted(copies, key=_newest_last):
             if copy.known_at > as_of or (copy.withdrawn_at is not None and copy.withdrawn_at <= as_of):
                 continue
+            if not 1900 <= copy.end.year < 2200:
+                continue
             self.by_concept.setdefault(copy.concept, {}).setdefault((copy.start, copy.end), []).append(copy)
             if _may_be_own_period(copy) and copy.end <= copy.filed_on:
                 self.own_end[copy.accession] = max(copy.end, self.own_end.get(copy.accession, copy.end))
