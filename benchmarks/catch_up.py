@@ -9,7 +9,8 @@ real filings. Ours is one process that folds one shard after the other, with eve
 filings, facts, metric values and their history, marks for the aggregates. The package's runner, in its default mode
 and also one process, writes only the filings and facts of the same events; it is given a few seconds of the log. The
 COPY loads the companies, filings, facts and metric values that came out into empty tables with the same keys and
-indexes. Everything is on one PostgreSQL, the three take turns, and every round starts on a database of its own.
+indexes. A rebuild, in one process too, is timed as a whole, with its aggregates and its comparison. Everything is on
+one PostgreSQL, the sides take turns, and every round starts on a database of its own.
 """
 
 import argparse
@@ -30,7 +31,7 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.databases import Databases, running_databases
-from benchmarks.machine import Machine
+from benchmarks.machine import Machine, cpu_with_backend
 from benchmarks.made_up import FIRST_CIK, annual_report, company, facts_in, revenue
 from benchmarks.peers.environment import peer_python
 from commands.companies.register_company import RegisterCompany
@@ -68,6 +69,9 @@ class Log:
         self.ours: list[float] = []
         self.theirs: list[float] = []
         self.copy: list[float] = []
+        self.rebuild: list[float] = []
+        self.fold_cpu: list[float] = []
+        self.copy_cpu: list[float] = []
 
     def write(self) -> None:
         """This will put the events into a database of either side."""
@@ -124,32 +128,46 @@ class Log:
             "eventsourcing": round(statistics.median(self.theirs)),
             "copy": round(statistics.median(self.copy)),
             "ratio_to_eventsourcing": round(self.to_peer, 1),
+            "rebuild": round(statistics.median(self.rebuild)),
             "ratio_to_copy": round(self.to_copy, 3),
+            "ratio_to_copy_by_cpu": round(statistics.median(self.copy_cpu) / statistics.median(self.fold_cpu), 3),
+            "rebuild_to_eventsourcing": round(_ratio(self.rebuild, self.theirs), 1),
+            "rebuild_to_copy": round(_ratio(self.rebuild, self.copy), 3),
         }
 
     @property
     def to_peer(self) -> float:
-        return statistics.median(ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True))
+        return _ratio(self.ours, self.theirs)
 
     @property
     def to_copy(self) -> float:
-        return statistics.median(ours / copy for ours, copy in zip(self.ours, self.copy, strict=True))
+        return _ratio(self.ours, self.copy)
 
     def _fold(self) -> float:
+        from projections.aggregates import refresh
         from projections.projector import catch_up
-        from projections.sweeper import lagging_shards
+        from projections.rebuild import Rebuild
+        from projections.sweeper import lagging_shards, utc_now
 
         name = f"{self.name}_ours_{self._runs}"
-        with psycopg.connect(self._databases.copied(name, of=f"{self.name}_ours"), autocommit=True) as connection:
+        url = self._databases.copied(name, of=f"{self.name}_ours")
+        with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("checkpoint")
-            begun = time.perf_counter()
+            backend = connection.info.backend_pid
+            cpu, begun = cpu_with_backend(backend), time.perf_counter()
             events = sum(
                 catch_up(connection, projection="figures", shard=shard).events for shard in lagging_shards(connection)
             )
             seconds = time.perf_counter() - begun
+            self.fold_cpu.append(cpu_with_backend(backend) - cpu)
             self._check(connection, events)
             if not self._copies:
                 self._copies = {table: _dumped(connection, table) for table in TABLES}
+            refresh(connection, now=datetime.now(UTC))
+        begun = time.perf_counter()
+        # It compares what it built with the tables just folded and fails when they differ.
+        Rebuild(url, projection="figures", clock=utc_now).run()
+        self.rebuild.append(events / (time.perf_counter() - begun))
         self._databases.drop(name)
         return events / seconds
 
@@ -192,12 +210,14 @@ class Log:
             connection.execute(figures.tables)
             connection.execute(figures.indexes)
             connection.execute("checkpoint")
-            begun = time.perf_counter()
+            backend = connection.info.backend_pid
+            cpu, begun = cpu_with_backend(backend), time.perf_counter()
             for table, text in self._copies.items():
                 statement = sql.SQL("copy {} from stdin").format(sql.Identifier(table))
                 with connection.cursor() as cursor, cursor.copy(statement) as copy:
                     copy.write(text)
             seconds = time.perf_counter() - begun
+            self.copy_cpu.append(cpu_with_backend(backend) - cpu)
             found = connection.execute("select count(*) from fact").fetchone()
         self._databases.drop(name)
         if found != (self._facts,):
@@ -231,6 +251,10 @@ def main(arguments: Sequence[str]) -> int:
     }
     print(json.dumps(result, indent=1))
     return 0 if all(log.to_peer >= LEAST_TO_PEER and log.to_copy >= LEAST_TO_COPY for log in logs) else 1
+
+
+def _ratio(rates: Sequence[float], others: Sequence[float]) -> float:
+    return statistics.median(rate / other for rate, other in zip(rates, others, strict=True))
 
 
 def _small(companies: int) -> Iterator[Written]:

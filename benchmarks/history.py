@@ -29,7 +29,7 @@ import psycopg
 from redis import Redis
 
 from benchmarks.databases import Databases, running_databases
-from benchmarks.machine import Machine
+from benchmarks.machine import Machine, cpu_with_backend
 from benchmarks.made_up import FIRST_CIK, annual_report, company, revenue
 
 MOST_GROWTH = 1.5
@@ -55,14 +55,10 @@ class Spent:
     @contextmanager
     def on(self, step: str) -> Iterator[None]:
         """This will add what a block takes."""
-        cpu, begun = self._cpu(), time.perf_counter()
+        cpu, begun = cpu_with_backend(self._backend), time.perf_counter()
         yield
         self.wall[step] += time.perf_counter() - begun
-        self.cpu[step] += self._cpu() - cpu
-
-    def _cpu(self) -> float:
-        nanoseconds = int(Path(f"/proc/{self._backend}/schedstat").read_text("ascii").split()[0])
-        return nanoseconds / 1e9 + time.process_time()
+        self.cpu[step] += cpu_with_backend(self._backend) - cpu
 
 
 class Ledger:

@@ -48,6 +48,12 @@ def cpu_seconds(*pids: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def cpu_with_backend(backend_pid: int) -> float:
+    """This will give the processor time of this process and a PostgreSQL backend together, to the microsecond."""
+    nanoseconds = int(Path(f"/proc/{backend_pid}/schedstat").read_text("ascii").split()[0])
+    return nanoseconds / 1e9 + time.process_time()
+
+
 def family(pid: int) -> list[int]:
     """This will list a process and all it descends to, as far as they run."""
     found = [pid]
