@@ -11,6 +11,7 @@ import msgspec
 from queries.metrics.catalogue import Metric, load_catalogue
 from queries.metrics.periods import LONGEST_YEAR_DAYS, PeriodType, period_type
 
+_SCALES = frozenset(Decimal(10) ** power for power in (3, 6, -3, -6))
 _GRACE_DAYS = 20
 _YEAR_DAYS = 365
 
@@ -132,6 +133,21 @@ def instants_of(copies: Iterable[Copy]) -> set[datetime]:
     return instants
 
 
+def differs_by_scale(value: Decimal, other: Decimal) -> bool:
+    """Whether two values differ by exactly a thousand or a million."""
+    return bool(value and other) and abs(value / other) in _SCALES
+
+
+def is_opposite(value: Decimal, other: Decimal) -> bool:
+    """Whether two values differ by their sign alone."""
+    return bool(value) and value == -other
+
+
+def is_slip(value: Decimal, other: Decimal) -> bool:
+    """Whether two values differ as slips do: by scale or by sign."""
+    return differs_by_scale(value, other) or is_opposite(value, other)
+
+
 def known_together_from(spans: Iterable[Iterable[Copy]]) -> datetime:
     """The first instant at which each of these spans may have a copy."""
     return max(min(copy.known_from for copy in copies) for copies in spans)
@@ -150,7 +166,8 @@ def by_vintage(copies: Iterable[Copy]) -> dict[Vintage, list[Copy]]:
     """
     Copies of one span parted by vintage.
 
-    An amendment that repeats what the original of its cycle says is no vintage of its own.
+    An amendment that repeats what the original of its cycle says, or only mends its scale or sign, is no vintage of
+    its own.
     """
     copies = list(copies)
     parted: dict[Vintage, list[Copy]] = defaultdict(list)
@@ -164,6 +181,11 @@ def by_vintage(copies: Iterable[Copy]) -> dict[Vintage, list[Copy]]:
             originals[copy.concept, copy.unit, copy.cycle] = copy
     for copy in copies:
         original = originals.get((copy.concept, copy.unit, copy.cycle))
-        amended = copy.amendment and original is not None and original.value != copy.value
+        amended = (
+            copy.amendment
+            and original is not None
+            and original.value != copy.value
+            and not is_slip(original.value, copy.value)
+        )
         parted[copy.cycle, amended].append(copy)
     return parted

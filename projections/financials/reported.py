@@ -1,15 +1,22 @@
 """The value filings themselves state for a metric and a period."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from decimal import Decimal
 
-from projections.financials.copies import Copy, age, instants_of, known_at_instant, most_trusted
+from projections.financials.copies import (
+    Copy,
+    age,
+    differs_by_scale,
+    instants_of,
+    is_opposite,
+    is_slip,
+    known_at_instant,
+    most_trusted,
+)
 from projections.financials.rounding import rounded
 from projections.financials.timeline import Finding, Timeline, Version, trace
 from queries.metrics.catalogue import Metric
-
-SCALES = frozenset(Decimal(10) ** power for power in (3, 6, -3, -6))
 
 BrokenChecks = Mapping[str, frozenset[str]]
 """The accessions whose accounting identities fail for a span, and the metrics each failure involves."""
@@ -53,14 +60,44 @@ def select(metric: Metric, known: list[Copy]) -> tuple[Copy, tuple[str, ...]]:
     concept = next(preferred_concepts(metric, known))
     peers = [copy for copy in known if copy.concept == concept]
     newest = max(peers, key=age)
-    scaled = [copy for copy in peers if _differs_by_scale(copy.value, newest.value)]
-    opposite = [copy for copy in peers if copy.value and copy.value == -newest.value]
+    slips, flags = slips_among(peers)
+    if newest in slips:
+        return max((copy for copy in peers if copy not in slips and is_slip(copy.value, newest.value)), key=age), flags
+    return newest, flags
+
+
+def slips_among(peers: list[Copy]) -> tuple[list[Copy], tuple[str, ...]]:
+    """
+    The copies of one concept, unit and span that are off by a scale or a sign, and the flags that say so.
+
+    The newest copy is held against the others; the value most filings give stands, of equally many the newest.
+    """
+    newest = max(peers, key=age)
+    scaled = [copy for copy in peers if differs_by_scale(copy.value, newest.value)]
+    opposite = [copy for copy in peers if is_opposite(copy.value, newest.value)]
     if not scaled and not opposite:
-        return newest, ()
+        return [], ()
     disputed = [copy for copy in peers if copy.value == newest.value] + scaled + opposite
-    repeated = max(disputed, key=lambda copy: (sum(other.value == copy.value for other in disputed), age(copy)))
+    standing = max(disputed, key=lambda copy: (sum(other.value == copy.value for other in disputed), age(copy))).value
     flags = (("scale_conflict",) if scaled else ()) + (("sign_conflict",) if opposite else ())
-    return repeated, flags
+    return [copy for copy in disputed if copy.value != standing], flags
+
+
+def without_slips(copies: list[Copy]) -> tuple[list[Copy], dict[tuple[str, str], tuple[str, ...]]]:
+    """The copies of one span that are no slips, and the flags of each concept and unit that had some."""
+    if len({copy.value for copy in copies}) == 1:
+        return copies, {}
+    peers: dict[tuple[str, str], list[Copy]] = defaultdict(list)
+    for copy in copies:
+        peers[copy.concept, copy.unit].append(copy)
+    dropped: list[Copy] = []
+    said: dict[tuple[str, str], tuple[str, ...]] = {}
+    for key, found in peers.items():
+        slips, flags = slips_among(found)
+        if flags:
+            dropped.extend(slips)
+            said[key] = flags
+    return ([copy for copy in copies if copy not in dropped] if dropped else copies), said
 
 
 def in_one_unit(metric: Metric, copies: list[Copy]) -> list[Copy]:
@@ -86,10 +123,6 @@ def preferred_concepts(metric: Metric, copies: list[Copy]) -> Iterator[str]:
         yield from dict.fromkeys(copy.concept for copy in of_newest)
         found -= {copy.concept for copy in of_newest}
     yield from sorted(found, key=metric.concepts.index)
-
-
-def _differs_by_scale(value: Decimal, other: Decimal) -> bool:
-    return bool(value and other) and abs(value / other) in SCALES
 
 
 def _finding(metric: Metric, copy: Copy, flags: tuple[str, ...], broken: BrokenChecks) -> Finding:

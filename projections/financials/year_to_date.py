@@ -18,7 +18,14 @@ from projections.financials.copies import (
     known_together_from,
     most_trusted,
 )
-from projections.financials.reported import BrokenChecks, in_one_unit, is_undisputed, preferred_concepts, reported_at
+from projections.financials.reported import (
+    BrokenChecks,
+    in_one_unit,
+    is_undisputed,
+    preferred_concepts,
+    reported_at,
+    without_slips,
+)
 from projections.financials.rounding import rounded
 from projections.financials.timeline import Finding, Source, Timeline, Version, at, boundaries, covers, overlay, trace
 from queries.metrics.catalogue import Metric
@@ -153,16 +160,21 @@ def _difference_at(
 
 
 def _difference(metric: Metric, longer: list[Copy], shorter: list[Copy]) -> Finding | None:
+    longer, said_of_longer = without_slips(longer)
+    shorter, said_of_shorter = without_slips(shorter)
     minuends, subtrahends = by_vintage(longer), by_vintage(shorter)
     newest_vintage = max(minuends)
     for vintage in sorted(minuends.keys() & subtrahends.keys(), reverse=True):
         of_vintage = in_one_unit(metric, minuends[vintage])
         for concept in preferred_concepts(metric, of_vintage):
             minuend = max((copy for copy in of_vintage if copy.concept == concept), key=age)
-            fitting = [copy for copy in subtrahends[vintage] if (copy.concept, copy.unit) == (concept, minuend.unit)]
-            if fitting:
-                flags = ("from_year_to_date", "older_vintage") if vintage != newest_vintage else ("from_year_to_date",)
-                return _added(metric, ((1, minuend), (-1, max(fitting, key=age))), flags)
+            key = concept, minuend.unit
+            subtrahend = max((c for c in subtrahends[vintage] if (c.concept, c.unit) == key), key=age, default=None)
+            if subtrahend is not None:
+                flags = {"from_year_to_date", *said_of_longer.get(key, ()), *said_of_shorter.get(key, ())}
+                if vintage != newest_vintage:
+                    flags.add("older_vintage")
+                return _added(metric, ((1, minuend), (-1, subtrahend)), flags)
     return None
 
 
@@ -286,11 +298,13 @@ def _preference(chain: _Chain, instant: datetime) -> list[tuple[int, float]]:
 
 
 def _year_to_date_sum(metric: Metric, copies: SpanCopies, way: _Sum, instant: datetime) -> Finding | None:
-    currents, years, priors = (known_at_instant(copies[span], instant) for span in (way.current, way.year, way.prior))
-    if not (currents and years and priors):
+    known = [known_at_instant(copies[span], instant) for span in (way.current, way.year, way.prior)]
+    if not all(known):
         return None
-    currents = in_one_unit(metric, most_trusted(currents))
-    year_vintages, prior_vintages = by_vintage(most_trusted(years)), by_vintage(most_trusted(priors))
+    settled = [without_slips(most_trusted(found)) for found in known]
+    (currents, _), (years, _), (priors, _) = settled
+    currents = in_one_unit(metric, currents)
+    year_vintages, prior_vintages = by_vintage(years), by_vintage(priors)
     for concept in preferred_concepts(metric, currents):
         current = max((copy for copy in currents if copy.concept == concept), key=age)
         key = concept, current.unit
@@ -301,7 +315,8 @@ def _year_to_date_sum(metric: Metric, copies: SpanCopies, way: _Sum, instant: da
             year = max((c for c in year_vintages[vintage] if (c.concept, c.unit) == key), key=age, default=None)
             prior = max((c for c in prior_vintages[vintage] if (c.concept, c.unit) == key), key=age, default=None)
             if year and prior and (comparative is None or comparative.value == prior.value):
-                return _added(metric, ((1, year), (1, current), (-1, prior)), ("from_year_to_date",))
+                flags = {"from_year_to_date", *(flag for _, said in settled for flag in said.get(key, ()))}
+                return _added(metric, ((1, year), (1, current), (-1, prior)), flags)
     return None
 
 
@@ -334,12 +349,13 @@ def _sources(span: Span, finding: Finding) -> tuple[Source, ...]:
     return (Source(1, finding.concept, start_of(span), span.end, finding.value, finding.accession),)
 
 
-def _added(metric: Metric, terms: tuple[tuple[int, Copy], ...], flags: tuple[str, ...]) -> Finding:
+def _added(metric: Metric, terms: tuple[tuple[int, Copy], ...], flags: set[str]) -> Finding:
     first = terms[0][1]
     newest = max((copy for _, copy in terms), key=age)
     value = sum((sign * copy.value for sign, copy in terms[1:]), terms[0][0] * first.value)
     if first.concept in metric.negated_concepts:
-        value, flags = -value, (*flags, "sign_changed")
+        value = -value
+        flags.add("sign_changed")
     sources = tuple(
         Source(sign, copy.concept, copy.start, copy.end, copy.value, copy.accession) for sign, copy in terms
     )

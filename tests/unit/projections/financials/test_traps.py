@@ -434,6 +434,23 @@ def latest_flags(rows: Iterable[MetricVersion], metric: str, period: str) -> tup
     return found.flags
 
 
+def test_19_an_operand_a_million_too_small_is_passed_over() -> None:
+    def cash_flow(accession: str, filed: str, form: str, end: str, value: str) -> Filing:
+        facts = (duration(f"us-gaap:{CASH_FLOW}", "2009-01-01", end, value),)
+        return Filing(accession=accession, filed=filed, form=form, facts=facts)
+
+    kimberly_clark = [
+        cash_flow("0000055785-09-000026", "2009-08-07", "10-Q", "2009-06-30", "1689000000"),
+        cash_flow("0000055785-10-000019", "2010-05-07", "10-Q", "2009-03-31", "692"),
+        cash_flow("0000055785-10-000026", "2010-05-14", "10-Q/A", "2009-03-31", "692000000"),
+    ]
+
+    found = latest(resolved(*kimberly_clark).values, "operating_cash_flow", "CY2009Q2")
+
+    assert found is not None
+    assert (int(found.value) // MILLION, found.flags) == (997, ("from_year_to_date", "scale_conflict", "restated"))
+
+
 def test_20_a_sign_turned_round_once_is_outvoted_and_flagged() -> None:
     def equity(accession: str, filed: str, value: int) -> Filing:
         facts = (instant("us-gaap:StockholdersEquity", "2018-03-31", str(value)),)
