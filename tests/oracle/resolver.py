@@ -96,6 +96,7 @@ class _Company:
             if _may_be_own_period(copy) and copy.end <= copy.filed_on:
                 self.own_end[copy.accession] = max(copy.end, self.own_end.get(copy.accession, copy.end))
         self._candidates: dict[str, dict[Span, list[Copy]]] = {}
+        self._operands: dict[str, dict[Span, list[Copy]]] = {}
         self._known: dict[tuple[str, str, Span], Figure | None] = {}
         self._twelve: dict[tuple[str, date], Figure | None] = {}
         self._quarters: dict[str, dict[Span, Figure]] = {}
@@ -150,6 +151,14 @@ class _Company:
             }
         return self._candidates[metric.key]
 
+    def operands(self, metric: Metric) -> dict[Span, list[Copy]]:
+        """This will give by period the candidates that may be operands of a difference."""
+        if metric.key not in self._operands:
+            self._operands[metric.key] = {
+                span: _operands_among(copies) for span, copies in self.candidates(metric).items()
+            }
+        return self._operands[metric.key]
+
     # One figure
 
     def figure(self, key: str, period_type: str, span: Span) -> Figure | None:
@@ -183,7 +192,7 @@ class _Company:
 
     def _quarters_from_year_to_date(self, metric: Metric) -> dict[Span, Figure]:
         found: dict[Span, list[tuple[tuple[int, bool], datetime, Figure]]] = {}
-        candidates = self.candidates(metric)
+        candidates = self.operands(metric)
         for long in candidates:
             for short in candidates:
                 assert long[0] is not None  # additive metrics are over durations
@@ -228,7 +237,8 @@ class _Company:
             and _newest_last(other) < _newest_last(copy)
             and self.cycle(other) == cycle
         ]
-        return Vintage(cycle, bool(originals) and originals[-1].value != copy.value)
+        before = originals[-1].value if originals else copy.value
+        return Vintage(cycle, before != copy.value and not _conflict({before, copy.value}))
 
     def cycle(self, copy: Copy) -> int:
         own_end = self.own_end.get(copy.accession, copy.filed_on)
@@ -264,7 +274,7 @@ class _Company:
         return min(years, key=lambda year: abs(_days(year.span) - 365), default=None)
 
     def _year_rolled_forward(self, metric: Metric, end: date) -> Figure | None:
-        candidates = self.candidates(metric)
+        candidates = self.operands(metric)
         to_date = [
             copy for span, copies in candidates.items() if self._years_before(metric, span, end) for copy in copies
         ]
@@ -482,14 +492,29 @@ def _in_order_of_choice(metric: Metric, copies: list[Copy]) -> Iterator[Copy]:
 
 def _reported(metric: Metric, copies: list[Copy]) -> Figure:
     chosen = next(_in_order_of_choice(metric, copies))
-    alike = [copy for copy in copies if (copy.concept, copy.unit) == (chosen.concept, chosen.unit)]
-    values = [copy.value for copy in alike]
-    value = chosen.value
-    if _conflict(set(values)):
-        most = max(values.count(each) for each in values)
-        value = [each for each in values if values.count(each) == most][-1]
+    value = _resolved([copy for copy in copies if (copy.concept, copy.unit) == (chosen.concept, chosen.unit)])
     value = _signed(metric, chosen.concept, value)
     return Figure(value, chosen.unit, chosen.concept, (chosen.start, chosen.end), chosen)
+
+
+def _resolved(alike: list[Copy]) -> Decimal:
+    """Rule 5: the value of copies of one concept, unit and period."""
+    values = [copy.value for copy in alike]
+    if not _conflict(set(values)):
+        return values[-1]
+    most = max(values.count(each) for each in values)
+    return [each for each in values if values.count(each) == most][-1]
+
+
+def _operands_among(copies: list[Copy]) -> list[Copy]:
+    """The copies of a period that rule 5 does not pass over for their scale or sign."""
+    kept = []
+    for copy in copies:
+        alike = [other for other in copies if (other.concept, other.unit) == (copy.concept, copy.unit)]
+        value = _resolved(alike)
+        if copy.value == value or not _conflict({copy.value, value}):
+            kept.append(copy)
+    return kept
 
 
 def _conflict(values: set[Decimal]) -> bool:
