@@ -55,7 +55,7 @@ class TestLedger:
             ("delete from events.log where position = 2", "stands at None"),
             ("delete from events.idempotency where key = 'second'", "second was answered"),
             (
-                "update events.event set data = replace(data::text, '1000', '1001')::json where version = 2",
+                "update events.event set data = replace(data::text, '\"1000\"', '\"1001\"')::json where version = 2",
                 "said facts",
             ),
             ("update events.event set version = 9 where version = 2", "was told version 2"),
