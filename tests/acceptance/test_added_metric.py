@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import psycopg
+import pytest
 from redis import Redis
 
 ROOT = Path(__file__).parent.parent.parent
@@ -24,6 +25,7 @@ ENTRY = {
 }
 
 
+@pytest.mark.slow
 def test_turns_up_in_tables_rest_openapi_mcp_and_docs(
     tmp_path: Path, connection: psycopg.Connection, redis: Redis, database_url: str, redis_url: str
 ) -> None:

@@ -21,12 +21,15 @@ from config.packaging import HANDLER, PYTHON, PackagingFailed, build_lambda
 from tests.fixtures.filings import NOW, RegisterCompanyFactory, ReportFilingFactory
 from tests.fixtures.runtime_api import RunningFunction, running_function
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux"
-    or platform.machine() != "x86_64"
-    or f"{sys.version_info.major}.{sys.version_info.minor}" != PYTHON,
-    reason="Lambda's Linux and Python are not those of this machine",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux"
+        or platform.machine() != "x86_64"
+        or f"{sys.version_info.major}.{sys.version_info.minor}" != PYTHON,
+        reason="Lambda's Linux and Python are not those of this machine",
+    ),
+]
 MOST_BYTES = 50 * 1024 * 1024
 """AWS takes no larger archive directly."""
 

@@ -167,6 +167,7 @@ class TestSequencer:
 
         assert found.states > 10_000
 
+    @pytest.mark.slow
     def test_is_kept_single_by_the_key_where_two_run_at_once(self) -> None:
         try_all(Design(snapshot_under_lock=False))
 

@@ -306,6 +306,7 @@ class TestBadInput:
 
         assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
+    @pytest.mark.slow
     def test_a_database_out_of_reach_is_told_and_the_command_can_be_repeated(
         self, post: Post, settings: Settings, connection: psycopg.Connection
     ) -> None:

@@ -129,6 +129,7 @@ def rebuild(connection: psycopg.Connection, database_url: str) -> Callable[..., 
 
 
 class TestRebuild:
+    @pytest.mark.slow
     def test_of_real_companies_equals_the_live_tables(
         self, connection: psycopg.Connection, redis: Redis, rebuild: Callable[..., Rebuild]
     ) -> None:
@@ -147,6 +148,7 @@ class TestRebuild:
         assert len(tables(connection, 2)["metric_value"]) > 1000
         verify(connection, redis)
 
+    @pytest.mark.slow
     def test_gives_the_same_bytes_for_any_number_of_workers_and_any_batch_size(
         self, connection: psycopg.Connection, redis: Redis, rebuild: Callable[..., Rebuild]
     ) -> None:
@@ -216,6 +218,7 @@ class TestRebuild:
         assert connection.execute("select count(*) from figures_v2.company").fetchone() == (len(CIKS) + len(told),)
         verify(connection, redis)
 
+    @pytest.mark.slow
     def test_beside_a_writer_and_two_projectors_that_never_rest(
         self,
         connection: psycopg.Connection,
@@ -335,6 +338,7 @@ class TestStrictness:
         dispatch_all(connection, *(annual_report(cik, 2023, value=cik) for cik in CIKS))
         drain(connection, redis)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("processes", [1, 2])
     def test_an_event_that_cannot_be_folded_stops_it(
         self, connection: psycopg.Connection, rebuild: Callable[..., Rebuild], processes: int
@@ -366,6 +370,7 @@ class TestStrictness:
             rebuild().run()
 
 
+@pytest.mark.slow
 class TestInterruption:
     @pytest.mark.parametrize(
         ("ending", "workers", "code"),
@@ -512,6 +517,7 @@ class TestReaders:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_tells_what_it_did(
         self, connection: psycopg.Connection, redis: Redis, capsys: pytest.CaptureFixture[str]
     ) -> None:

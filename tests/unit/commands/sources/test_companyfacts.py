@@ -210,6 +210,7 @@ class TestReadCompanyfacts:
         ]
         assert len(filings_in(items)) == 1
 
+    @pytest.mark.slow
     def test_keeps_memory_small_whatever_the_size_of_an_archive(self, tmp_path: Path) -> None:
         archive = tmp_path / "companyfacts.zip"
         write_bulky_archive(archive, companies=110, mebibytes_each=4, facts_of_largest=60_000)
