@@ -3,12 +3,10 @@
 from datetime import date
 from typing import Any
 
-from factory.base import Factory
-from factory.declarations import Sequence
-
 from commands.companies.register_company import RegisterCompany
 from commands.filings.events import ConceptFacts
 from commands.filings.report_filing import ReportFiling
+from tests.fixtures.filings import RegisterCompanyFactory, ReportFilingFactory
 
 
 def instant(concept: str, end: str, value: str, *, unit: str = "USD") -> ConceptFacts:
@@ -21,32 +19,12 @@ def duration(concept: str, start: str, end: str, value: str, *, unit: str = "USD
     return concept, unit, ((start, end, value),)
 
 
-class RegisterCompanyFactory(Factory[RegisterCompany]):
-    class Meta:
-        model = RegisterCompany
-
-    cik = Sequence(lambda n: 1_000_000 + n)
-    name = Sequence(lambda n: f"Company {n} Inc.")
-    sic = "3571"
-    country = "US"
-
-
-class ReportFilingFactory(Factory[ReportFiling]):
-    class Meta:
-        model = ReportFiling
-
-    cik = 1_000_000
-    accession = Sequence(lambda n: f"0001000000-24-{n:06d}")
-    form = "10-K"
-    filed_on = date(2024, 2, 15)
-    facts = (duration("us-gaap:Revenues", "2023-01-01", "2023-12-31", "1000"),)
-
-
 def register_company(**named: Any) -> RegisterCompany:
     """A command for a manufacturer without a ticker, but for what is named."""
-    return RegisterCompanyFactory.build(**named)
+    return RegisterCompanyFactory.build(**{"sic": "3571", "country": "US", **named})
 
 
 def report_filing(**named: Any) -> ReportFiling:
     """A command for an annual report for 2023 with a revenue of 1,000 dollars, but for what is named."""
-    return ReportFilingFactory.build(**named)
+    revenue = duration("us-gaap:Revenues", "2023-01-01", "2023-12-31", "1000")
+    return ReportFilingFactory.build(**{"cik": 1_000_000, "filed_on": date(2024, 2, 15), "facts": (revenue,), **named})

@@ -11,7 +11,17 @@ import msgspec
 
 from projections.financials.copies import Span, SpanKind
 from projections.financials.rounding import rounded
-from projections.financials.timeline import Finding, Timeline, Version, at, boundaries, covers, overlay, trace
+from projections.financials.timeline import (
+    Finding,
+    Timeline,
+    Version,
+    at,
+    boundaries,
+    covers,
+    overlay,
+    trace,
+    version_age,
+)
 from projections.financials.year_to_date import SAME_DAY_REACH, trailing_span
 from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric, load_catalogue
@@ -194,15 +204,11 @@ def _worked_out(rule: Rule, versions: dict[Operand, Version]) -> Finding | None:
         value = rule.formula.compute(values.get)
     except (OperandMissing, DivisionByZero, InvalidOperation, Overflow):
         return None
-    newest = max(versions.values(), key=_age)
+    newest = max(versions.values(), key=version_age)
     flags = {flag for version in versions.values() for flag in version.flags}
     if rule.metric.kind == "reported":
         flags.add("derived")
     return Finding(rounded(Decimal(value)), unit, newest.accession, None, tuple(sorted(flags)))
-
-
-def _age(version: Version) -> tuple[datetime, str]:
-    return version.known_from, version.accession
 
 
 def _common_unit(metric: Metric, versions: Iterable[Version]) -> str | None:

@@ -94,6 +94,11 @@ def trace(
     return timeline
 
 
+def version_age(version: Version) -> tuple[datetime, str]:
+    """The order of versions from first to last known."""
+    return version.known_from, version.accession
+
+
 def at(timeline: Timeline, instant: datetime) -> Version | None:
     """The version that held at an instant."""
     for version in timeline:

@@ -27,7 +27,17 @@ from projections.financials.reported import (
     without_slips,
 )
 from projections.financials.rounding import rounded
-from projections.financials.timeline import Finding, Source, Timeline, Version, at, boundaries, covers, overlay, trace
+from projections.financials.timeline import (
+    Finding,
+    Source,
+    Timeline,
+    at,
+    boundaries,
+    covers,
+    overlay,
+    trace,
+    version_age,
+)
 from queries.metrics.catalogue import Metric
 from queries.metrics.periods import LONGEST_YEAR_DAYS, period_type, year_before
 
@@ -325,7 +335,7 @@ def _sum_of_quarters(chain: _Chain, instant: datetime) -> Finding | None:
     findings = [finding for _, finding in found]
     if len(findings) != 4 or len({(finding.concept, finding.unit) for finding in findings}) != 1:
         return None
-    newest = max((version for quarter in chain if (version := at(quarter.timeline, instant))), key=_age)
+    newest = max((version for quarter in chain if (version := at(quarter.timeline, instant))), key=version_age)
     flags = {flag for finding in findings for flag in finding.flags} - {"from_year_to_date"}
     value = rounded(sum((finding.value for finding in findings[1:]), findings[0].value))
     sources = tuple(source for span, finding in found for source in _sources(span, finding))
@@ -337,10 +347,6 @@ def _sum_of_quarters(chain: _Chain, instant: datetime) -> Finding | None:
         tuple(sorted({*flags, "from_quarters"})),
         sources,
     )
-
-
-def _age(version: Version) -> tuple[datetime, str]:
-    return version.known_from, version.accession
 
 
 def _sources(span: Span, finding: Finding) -> tuple[Source, ...]:
