@@ -18,7 +18,8 @@ from queries.service.explanations import ExplainQuery, explain_value
 from queries.service.filings import FilingsQuery, list_filings
 from queries.service.metrics import MetricQuery, MetricsQuery, list_metrics, show_metric
 from queries.service.search import SearchQuery, search
-from queries.service.series import CompanySeriesQuery, SeriesQuery, company_series, many_series
+from queries.service.series import company_series, many_series
+from queries.service.series_query import CompanySeriesQuery, SeriesQuery
 from queries.service.status import StatusQuery, data_status
 
 _KNOWLEDGE = (

@@ -1,0 +1,208 @@
+"""A company's values in the places of its time line: which periods it has, and which value stands for each."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from queries.metrics.catalogue import Metric
+from queries.metrics.periods import (
+    calendar_label,
+    distance_from_label,
+    duration_days,
+    fiscal_label,
+    trailing_label,
+    year_before,
+)
+from queries.service.absence import CALENDAR_METRICS, Place
+from queries.service.asked_period import AskedPeriod
+from queries.service.companies import Company
+from queries.service.lineage import Predecessor
+from queries.service.series_query import DEFAULT_PERIODS, MAX_PERIODS, PeriodsAsked, PeriodTypes, View
+
+TYPICAL_DAYS = {"annual": 365, "quarterly": 91, "ttm": 91}
+
+_LABEL = re.compile(r"CY(\d{4})(?:Q([1-4])(?:I|TTM)?)?")
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    cik: int
+    metric: str
+    unit: str
+    period_type: str
+    period: str | None
+    period_start: date | None
+    period_end: date
+    duration_days: int
+    calendar_offset: int
+    value: Decimal
+    accession: str
+    known_from: datetime
+    flags: list[str]
+
+    @property
+    def distance(self) -> int:
+        """How many days the period is from the calendar period it stands for."""
+        return distance_from_label(self.period_type, self.period_end, self.calendar_offset)
+
+
+Slot = tuple[int, int]
+"""A place on a company's time line, the same for durations and the balances at their ends: (year, quarter)."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One company's values of the metrics asked for, each in its slot, and which slots the company has."""
+
+    company: Company
+    chosen: dict[tuple[str, Slot], Value]
+    beside: dict[Slot, list[Value]]
+    slots: list[Slot]
+
+    def cells(self, metrics: Iterable[Metric]) -> Iterator[tuple[Metric, Slot, Value | None]]:
+        """Every metric's value in every slot, metric by metric."""
+        for metric in metrics:
+            for slot in self.slots:
+                yield metric, slot, self.chosen.get((metric.key, slot))
+
+
+def of_company(company: Company, values: Iterable[Value], earlier: Iterable[Predecessor]) -> list[Value]:
+    """A company's values, and those of its predecessors for the periods that ended before it went on."""
+    before = {each.origin: each.before for each in earlier if each.cik == company.cik}
+    return [
+        value if value.cik == company.cik else msgspec.structs.replace(value, flags=[*value.flags, "predecessor"])
+        for value in values
+        if value.cik == company.cik or (value.cik in before and value.period_end < before[value.cik])
+    ]
+
+
+def line_of(
+    company: Company, *, metrics: Sequence[Metric], values: Sequence[Value], asked: PeriodsAsked, view: View
+) -> Line:
+    # A metric over a duration has instants only by mistake of its source; they are not what is asked for.
+    kinds = {metric.key: "instant" if metric.over == "instant" else asked.period_type for metric in metrics}
+    fitting = [value for value in values if kinds.get(value.metric) == value.period_type]
+    calendar = list(_calendar(values, period_type=asked.period_type))
+    closed = {
+        value.period_end: slot
+        for value in (*calendar, *fitting)
+        if value.duration_days and (slot := _labelled(value.period))
+    }
+    chosen: dict[tuple[str, Slot], Value] = {}
+    beside: dict[Slot, list[Value]] = defaultdict(list)
+    for index, value in enumerate((*fitting, *calendar)):
+        slot = _slot(value, company=company, period_type=asked.period_type, closed=closed)
+        if slot is None or not _inside(value, company=company, asked=asked):
+            continue
+        beside[slot].append(value)
+        held = chosen.get((value.metric, slot))
+        if index < len(fitting) and (held is None or _stands_before(value, held, view=view)):
+            chosen[value.metric, slot] = value
+    slots = sorted(beside)
+    wanted = asked.last or (MAX_PERIODS if asked.from_ or asked.to else DEFAULT_PERIODS)
+    # With a first period but no last one, the count runs forward from it.
+    slots = slots[:wanted] if asked.last and asked.from_ else slots[-wanted:]
+    return Line(company=company, chosen=chosen, beside=beside, slots=slots)
+
+
+def _calendar(values: Iterable[Value], *, period_type: PeriodTypes) -> Iterator[Value]:
+    """Values that show which periods the company has, whatever metrics are asked for."""
+    for value in values:
+        if value.metric not in CALENDAR_METRICS:
+            continue
+        if value.period_type == period_type:
+            yield value
+        elif period_type == "ttm" and value.period_type in ("annual", "quarterly"):
+            end = value.period_end
+            start = year_before(end, 1) + timedelta(days=1)
+            yield msgspec.structs.replace(
+                value,
+                period_type="ttm",
+                period=trailing_label(end),
+                period_start=start,
+                duration_days=duration_days(start, end),
+                calendar_offset=0,
+            )
+
+
+class Gap(NamedTuple):
+    """Where a value is missing: whose it would be, over which period, beginning when."""
+
+    cik: int
+    place: Place
+    start: date | None
+
+
+def gap_in(line: Line, metric: Metric, slot: Slot, *, period_type: PeriodTypes) -> Gap:
+    instant = metric.over == "instant"
+    beside = sorted(line.beside[slot], key=lambda value: value.distance)
+    alike = next((value for value in beside if (value.duration_days == 0) == instant), None)
+    nearest = alike or beside[0]
+    kind: PeriodTypes = "instant" if instant else period_type
+    days = 0 if instant else alike.duration_days if alike else None
+    start = alike.period_start if alike else None
+    return Gap(nearest.cik, Place(kind=kind, end=nearest.period_end, days=days), start)
+
+
+def _slot(value: Value, *, company: Company, period_type: PeriodTypes, closed: Mapping[date, Slot]) -> Slot | None:
+    """
+    Where a value stands. A balance stands with the period it closes; in annual answers only the balances at the ends of
+    fiscal years count.
+    """
+    if value.duration_days or period_type == "instant":
+        return _labelled(value.period)
+    if value.period_end in closed:
+        return closed[value.period_end]
+    if period_type == "annual":
+        fiscal = fiscal_label(value.period_end, 0, company.latest_fiscal_year_end)
+        if fiscal is None or fiscal[1] != "FY":
+            return None
+    return _labelled(calendar_label(value.period_end, TYPICAL_DAYS[period_type])[0])
+
+
+def _labelled(label: str | None) -> Slot | None:
+    match = _LABEL.fullmatch(label or "")
+    return (int(match[1]), int(match[2] or 0)) if match else None
+
+
+def _inside(value: Value, *, company: Company, asked: PeriodsAsked) -> bool:
+    if asked.from_ is None and asked.to is None:
+        return True
+    return (asked.from_ is None or _compare(value, asked.from_, company=company) >= 0) and (
+        asked.to is None or _compare(value, asked.to, company=company) <= 0
+    )
+
+
+def _compare(value: Value, bound: AskedPeriod, *, company: Company) -> int:
+    """-1, 0 or 1: before, in or after the bound, in the bound's own calendar and grain."""
+    if bound.end is not None:
+        return (value.period_end > bound.end) - (value.period_end < bound.end)
+    if bound.kind == "fiscal":
+        fiscal = fiscal_of(value, company)
+        at = (fiscal[0], 4 if fiscal[1] == "FY" else int(fiscal[1][1])) if fiscal else (value.period_end.year, 4)
+    else:
+        match = _LABEL.fullmatch(value.period or "")
+        at = (int(match[1]), int(match[2] or 4)) if match else (value.period_end.year, 4)
+    mine: tuple[int, ...] = at if bound.quarter else at[:1]
+    theirs: tuple[int, ...] = (bound.year, bound.quarter) if bound.quarter else (bound.year,)
+    return (mine > theirs) - (mine < theirs)
+
+
+def _stands_before(value: Value, held: Value, *, view: View) -> bool:
+    """Whether of two own periods under one calendar label, or two companies' values for one, this one stands for it."""
+    if value.distance != held.distance:
+        return value.distance < held.distance
+    known_before = value.known_from < held.known_from
+    # What a successor merely repeats was known through its predecessor before.
+    if value.cik != held.cik and (view == "first" or (value.value, value.unit) == (held.value, held.unit)):
+        return known_before
+    return value.known_from > held.known_from
+
+
+def fiscal_of(value: Value, company: Company) -> tuple[int, str] | None:
+    # Twelve months that end in the midst of a fiscal year go by the day they end on.
+    days = 0 if value.period_type == "ttm" else value.duration_days
+    return fiscal_label(value.period_end, days, company.latest_fiscal_year_end)
