@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from queries.metrics.formula import Formula, parse_formula
+from queries.metrics.formula import Formula, Operand, parse_formula
 
 
 class CatalogueInvalid(Exception):
@@ -84,3 +84,18 @@ def formula_of(key: str) -> Formula | None:
     """This will give the parsed formula of a metric, or None when it has none."""
     text = load_catalogue().by_key()[key].formula
     return parse_formula(text) if text else None
+
+
+@cache
+def share_operands(key: str) -> tuple[Operand, ...]:
+    """The operands by which share splits reach a metric that is worked out per share."""
+    metrics = load_catalogue().by_key()
+    formula = formula_of(key)
+    if formula is None or "shares" not in metrics[key].unit:
+        return ()
+    return tuple(operand for operand in formula.needs if metrics[operand.metric].split_sensitive)
+
+
+def is_changed_by_splits(metric: Metric) -> bool:
+    """Whether a share split changes the metric, as filed or by what it is worked out from."""
+    return metric.split_sensitive or bool(share_operands(metric.key))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from queries.metrics.catalogue import Catalogue, Metric
+from queries.metrics.catalogue import Catalogue, Metric, is_changed_by_splits
 
 BEGIN: Final = "<!-- metrics: written by `manage.py figures_doc` from the catalogue -->"
 END: Final = "<!-- metrics: end -->"
@@ -72,7 +72,7 @@ def _remarks(metric: Metric) -> Iterator[str]:
         yield f"undefined if `{metric.undefined_if}`"
     if metric.not_for:
         yield "not for " + " or ".join(f"{kind}s" for kind in metric.not_for)
-    if metric.split_sensitive:
+    if is_changed_by_splits(metric):
         yield "changed by splits"
     if metric.additive:
         yield "additive"

@@ -147,6 +147,17 @@ def metrics_behind(metric: Metric) -> set[str]:
     return found
 
 
+def own_currency(units: Iterable[str]) -> str:
+    """The currency a company reports in, by the units of its figures: USD where it uses that or none at all."""
+    currencies = sorted({unit[:3] for unit in units if unit[:3].isupper()})
+    return currencies[0] if currencies and "USD" not in currencies else "USD"
+
+
+def unit_in(metric: Metric, currency: str) -> str:
+    """The unit a metric has for a company that reports in a currency."""
+    return metric.unit.replace("USD", currency)
+
+
 def why_absent[V: KnownValue](metric: Metric, place: Place, *, sic: str | None, known: Known[V]) -> Absence:
     """This will say why a metric has no value at a place, given what was known then."""
     if not applies(metric, sic):

@@ -9,7 +9,7 @@ import msgspec
 
 from queries.connections import ReadSources, Snapshot
 from queries.errors import QueryError
-from queries.metrics.catalogue import Metric, formula_of, load_catalogue
+from queries.metrics.catalogue import Metric, formula_of, is_changed_by_splits, load_catalogue
 from queries.metrics.formula import Formula, Operand
 from queries.metrics.periods import (
     PeriodType,
@@ -22,14 +22,24 @@ from queries.metrics.periods import (
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.explanation import EXPLANATION, ExplanationRow, OperandRow, RevisionRow, SourceRow, SplitRow
 from queries.read_models.filing import document_url
-from queries.service.absence import CALENDAR_METRICS, Absence, Known, Place, metrics_behind, place_of, why_absent
+from queries.service.absence import (
+    CALENDAR_METRICS,
+    Absence,
+    Known,
+    Place,
+    metrics_behind,
+    own_currency,
+    place_of,
+    unit_in,
+    why_absent,
+)
 from queries.service.arguments import AsOf, Query, argument
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.companies import Company, CompanyReference, find_company
 from queries.service.filings import FilingKnown, broken_checks, filings_named
 from queries.service.metrics import find_metrics
 from queries.service.result import Result, meta_of
-from queries.service.splits import shown, split_factor, splits_after, splits_known
+from queries.service.splits import share_values, shown, split_factor, splits_known, splits_since
 from queries.service.statements import load_statements
 
 _SQL = load_statements("explanations.sql")
@@ -198,15 +208,26 @@ async def _present(
     formula = version.formula
     if formula is not None:
         beside = await _versions(snapshot, cik=company.cik, metrics=metrics_behind(metric))
-        known = Known(other for other in beside if other.stands_at(version.known_from))
-        operands = [_operand(operand, place=version.place, known=known, company=company) for operand in formula.needs]
+        standing = [other for other in beside if other.stands_at(version.known_from)]
+        known = Known(standing)
+        currency = own_currency(other.unit for other in standing if other.period_end == version.period_end)
+        operands = [
+            _operand(operand, place=version.place, known=known, company=company, currency=currency)
+            for operand in formula.needs
+        ]
     facts = msgspec.json.decode(version.sources or "[]", type=list[_Source])
     filings = await filings_named(snapshot, cik=company.cik, accessions=[fact.accession for fact in facts])
     stands_on = {version.accession, *filings, *(operand.accession for operand in operands if operand.accession)}
-    splits = []
-    if metric.split_sensitive:
-        known_splits = await splits_known(snapshot, (company.cik,), as_of=as_of)
-        splits = splits_after(known_splits, cik=company.cik, known_from=version.known_from)
+    splits = None
+    if is_changed_by_splits(metric):
+        splits = splits_since(
+            metric,
+            await splits_known(snapshot, (company.cik,), as_of=as_of),
+            cik=company.cik,
+            place=version.place,
+            known_from=version.known_from,
+            behind=await share_values(snapshot, (company.cik,), (metric,)),
+        )
     history = [past for past in versions if past.span == version.span and (as_of is None or past.known_from <= as_of)]
     fiscal = version.fiscal(company)
     return ExplanationRow(
@@ -237,7 +258,7 @@ async def _present(
         operands=operands,
         sources=[_source(fact, filings.get(fact.accession), company=company) for fact in facts],
         revisions=[_revision(past, company=company, as_of=as_of) for past in history],
-        split_factor=shown(split_factor(splits)) if metric.split_sensitive else None,
+        split_factor=None if splits is None else shown(split_factor(splits)),
         splits=[
             SplitRow(
                 ratio=shown(split.ratio),
@@ -245,7 +266,7 @@ async def _present(
                 accession=split.accession,
                 url=document_url(cik=company.cik, accession=split.accession),
             )
-            for split in splits
+            for split in splits or ()
         ],
         broken_checks=await broken_checks(snapshot, cik=company.cik, accessions=stands_on),
         flags=[*version.flags, "parked"] if company.parked else version.flags,
@@ -292,7 +313,7 @@ def _source(fact: _Source, filing: FilingKnown | None, *, company: Company) -> S
     )
 
 
-def _operand(operand: Operand, *, place: Place, known: Known[_Version], company: Company) -> OperandRow:
+def _operand(operand: Operand, *, place: Place, known: Known[_Version], company: Company, currency: str) -> OperandRow:
     metric = load_catalogue().by_key()[operand.metric]
     version = known.operand(operand, place=place)
     role = f"years_ago:{operand.years_ago}" if operand.years_ago else "ttm" if operand.span == "ttm" else "value"
@@ -306,7 +327,7 @@ def _operand(operand: Operand, *, place: Place, known: Known[_Version], company:
             period_start=None,
             period_end=None if operand.years_ago else place.end,
             value=None,
-            unit=metric.unit,
+            unit=unit_in(metric, currency),
             accession=None,
             form=None,
             filed_on=None,
@@ -351,6 +372,8 @@ async def _absent(
         absence = why_absent(metric, place, sic=company.sic, known=known)
     formula = formula_of(metric.key) if absence.reason != "not_applicable" else None
     newest = known.newest(metric.key, place.kind)
+    last = place.end or max((version.period_end for version in standing), default=None)
+    currency = own_currency(version.unit for version in standing if version.period_end == last)
     days = 0 if place.kind == "ttm" else place.days
     fiscal = None
     if place.end is not None and days is not None:
@@ -362,7 +385,7 @@ async def _absent(
         name=company.name,
         metric=metric.key,
         label=metric.label,
-        unit=metric.unit,
+        unit=unit_in(metric, currency),
         period=period.label if period.kind == "calendar" else _label(place),
         period_start=start,
         period_end=place.end or period.end,
@@ -381,7 +404,9 @@ async def _absent(
         concept=None,
         url=None,
         formula=formula.text if formula else None,
-        operands=[_operand(operand, place=place, known=known, company=company) for operand in formula.needs]
+        operands=[
+            _operand(operand, place=place, known=known, company=company, currency=currency) for operand in formula.needs
+        ]
         if formula
         else [],
         sources=[],

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from queries.connections import ReadSources
 from queries.errors import QueryError
-from queries.metrics.catalogue import Metric, load_catalogue
+from queries.metrics.catalogue import Metric, is_changed_by_splits, load_catalogue
 from queries.read_models.metric import METRIC, MetricRow
 from queries.service.arguments import Query, argument
 from queries.service.result import Result, meta_of
@@ -90,5 +90,5 @@ def _row(metric: Metric) -> MetricRow:
         concepts=list(metric.concepts),
         not_for=list(metric.not_for),
         additive=metric.additive,
-        split_sensitive=metric.split_sensitive,
+        split_sensitive=is_changed_by_splits(metric),
     )

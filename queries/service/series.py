@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from queries.connections import ReadSources, Snapshot
-from queries.metrics.catalogue import Metric
+from queries.metrics.catalogue import Metric, is_changed_by_splits
 from queries.metrics.periods import calendar_label, fiscal_label
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.series import SERIES, SeriesRow
@@ -14,6 +14,7 @@ from queries.service.absence import (
     Known,
     first_end_consulted,
     metrics_consulted,
+    unit_in,
     why_absent,
 )
 from queries.service.companies import Company, find_companies
@@ -22,7 +23,16 @@ from queries.service.metrics import find_metrics
 from queries.service.remarks import remarks_on
 from queries.service.result import Result, meta_of
 from queries.service.series_query import CompanySeriesQuery, PeriodsAsked, PeriodTypes, SeriesQuery, View, view_asked
-from queries.service.splits import Split, on_todays_basis, shown, split_factor, splits_after, splits_known
+from queries.service.splits import (
+    ShareValue,
+    Split,
+    on_todays_basis,
+    share_values,
+    shown,
+    split_factor,
+    splits_known,
+    splits_since,
+)
 from queries.service.statements import load_statements
 from queries.service.time_line import TYPICAL_DAYS, Line, Slot, Value, fiscal_of, gap_in, line_of, of_company
 
@@ -68,10 +78,11 @@ async def _series(
         ]
         absences = await _absences(snapshot, lines, metrics=fitting, asked=asked)
         splits: list[Split] = []
-        if any(metric.split_sensitive for metric in fitting):
+        if any(map(is_changed_by_splits, fitting)):
             splits = await splits_known(snapshot, origins, as_of=asked.as_of)
+        behind = await share_values(snapshot, origins, fitting) if splits else []
         rows = [
-            _row(line.company, metric, found, splits=splits, asked=asked)
+            _row(line.company, metric, found, splits=splits, behind=behind, asked=asked)
             if found is not None
             else _absent(line, metric, slot, absences[line.company.cik, metric.key, slot], asked.period_type)
             for line in lines
@@ -96,8 +107,6 @@ def _misfits(metrics: Iterable[Metric], asked: PeriodsAsked) -> Iterable[str]:
     for metric in metrics:
         if asked.period_type == "instant" and metric.over == "duration":
             yield f"{metric.key} covers a duration; ask for it with period_type annual, quarterly or ttm"
-        elif asked.adjust and "shares" in metric.unit and not metric.split_sensitive:
-            yield f"{metric.key} is worked out from several figures and is not restated for splits"
 
 
 async def _values(
@@ -163,12 +172,23 @@ async def _absences(
     }
 
 
-def _row(company: Company, metric: Metric, value: Value, *, splits: Sequence[Split], asked: PeriodsAsked) -> SeriesRow:
+def _row(
+    company: Company,
+    metric: Metric,
+    value: Value,
+    *,
+    splits: Sequence[Split],
+    behind: Sequence[ShareValue],
+    asked: PeriodsAsked,
+) -> SeriesRow:
     fiscal = fiscal_of(value, company)
     shown_value, flags, factor = value.value, value.flags, None
-    if metric.split_sensitive:
-        factor = split_factor(splits_after(splits, cik=value.cik, known_from=value.known_from))
-        if asked.adjust and factor != 1:
+    if is_changed_by_splits(metric):
+        since = splits_since(
+            metric, splits, cik=value.cik, place=value.place, known_from=value.known_from, behind=behind
+        )
+        factor = None if since is None else split_factor(since)
+        if asked.adjust and factor is not None and factor != 1:
             shown_value, flags = on_todays_basis(value.value, metric, factor=factor), [*flags, "split_adjusted"]
     return SeriesRow(
         company=company.display,
@@ -201,7 +221,7 @@ def _absent(line: Line, metric: Metric, slot: Slot, absence: Absence, period_typ
         company=line.company.display,
         cik=cik,
         metric=metric.key,
-        unit=metric.unit,
+        unit=unit_in(metric, line.currency(slot)),
         period=calendar_label(end, 0)[0] if place.kind == "instant" else label,
         period_start=start,
         period_end=end,

@@ -1,14 +1,15 @@
 """On which basis per-share figures and share counts stand, and how they read on today's."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal, localcontext
 
 import msgspec
 
 from queries.connections import Snapshot
-from queries.metrics.catalogue import Metric
+from queries.metrics.catalogue import Metric, share_operands
 from queries.read_models.aggregate_fragment import plain
+from queries.service.absence import Known, Place
 from queries.service.statements import load_statements
 
 _SQL = load_statements("splits.sql")
@@ -25,6 +26,33 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     accession: str
 
 
+class ShareValue(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a figure that a split changes."""
+
+    cik: int
+    metric: str
+    period_type: str
+    period: str | None
+    period_end: date
+    duration_days: int
+    value: Decimal
+    unit: str
+    known_from: datetime
+    known_to: datetime | None
+
+    def stood_at(self, instant: datetime) -> bool:
+        """Whether it held at an instant."""
+        return self.known_from <= instant and (self.known_to is None or instant < self.known_to)
+
+
+async def share_values(snapshot: Snapshot, ciks: Iterable[int], metrics: Iterable[Metric]) -> list[ShareValue]:
+    """This will read every version of the share figures that some companies' metrics are worked out from."""
+    behind = {operand.metric for metric in metrics for operand in share_operands(metric.key)}
+    if not behind:
+        return []
+    return await snapshot.fetch(ShareValue, _SQL["share_values"], {"ciks": list(ciks), "metrics": sorted(behind)})
+
+
 async def splits_known(snapshot: Snapshot, ciks: Iterable[int], *, as_of: datetime | None) -> list[Split]:
     """This will read the splits some companies' filings had shown by `as_of`, the first known first."""
     return await snapshot.fetch(Split, _SQL["splits"], {"ciks": list(ciks), "as_of": as_of})
@@ -33,6 +61,27 @@ async def splits_known(snapshot: Snapshot, ciks: Iterable[int], *, as_of: dateti
 def splits_after(splits: Iterable[Split], *, cik: int, known_from: datetime) -> list[Split]:
     """The splits a company's filings showed only after a version became known."""
     return [split for split in splits if split.cik == cik and split.known_from > known_from]
+
+
+def splits_since(
+    metric: Metric,
+    splits: Sequence[Split],
+    *,
+    cik: int,
+    place: Place,
+    known_from: datetime,
+    behind: Iterable[ShareValue],
+) -> list[Split] | None:
+    """
+    The splits a value of a company does not count yet: of a figure worked out per share, those its share figures do
+    not count, among `behind`. None where splits do not touch the metric, or its operands stand on several bases.
+    """
+    if metric.split_sensitive or not splits:
+        return splits_after(splits, cik=cik, known_from=known_from)
+    stood = Known(value for value in behind if value.cik == cik and value.stood_at(known_from))
+    operands = (stood.operand(operand, place=place) for operand in share_operands(metric.key))
+    since = [splits_after(splits, cik=cik, known_from=operand.known_from) for operand in operands if operand]
+    return since[0] if since and all(each == since[0] for each in since) else None
 
 
 def split_factor(splits: Sequence[Split]) -> Decimal:

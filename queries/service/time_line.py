@@ -18,7 +18,7 @@ from queries.metrics.periods import (
     trailing_label,
     year_before,
 )
-from queries.service.absence import CALENDAR_METRICS, Place
+from queries.service.absence import CALENDAR_METRICS, Place, own_currency
 from queries.service.asked_period import AskedPeriod
 from queries.service.companies import Company
 from queries.service.lineage import Predecessor
@@ -30,10 +30,12 @@ _LABEL = re.compile(r"CY(\d{4})(?:Q([1-4])(?:I|TTM)?)?")
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """A value of a company's metric in the view asked for."""
+
     cik: int
     metric: str
     unit: str
-    period_type: str
+    period_type: PeriodTypes
     period: str | None
     period_start: date | None
     period_end: date
@@ -48,6 +50,11 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
     def distance(self) -> int:
         """How many days the period is from the calendar period it stands for."""
         return distance_from_label(self.period_type, self.period_end, self.calendar_offset)
+
+    @property
+    def place(self) -> Place:
+        """Where it stands, as formulas look from there."""
+        return Place(kind=self.period_type, end=self.period_end, days=self.duration_days)
 
 
 Slot = tuple[int, int]
@@ -67,6 +74,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         for metric in metrics:
             for slot in self.slots:
                 yield metric, slot, self.chosen.get((metric.key, slot))
+
+    def currency(self, slot: Slot) -> str:
+        """The currency of the figures in a slot, or of all where these have none."""
+        here = [value.unit for value in self.beside[slot] if value.unit[:3].isupper()]
+        return own_currency(here or (value.unit for values in self.beside.values() for value in values))
 
 
 def of_company(company: Company, values: Iterable[Value], earlier: Iterable[Predecessor]) -> list[Value]:

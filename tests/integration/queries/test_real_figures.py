@@ -11,8 +11,9 @@ from redis import Redis
 from commands.companies.change_tickers import ChangeTickers
 from commands.companies.merge_company import MergeCompany
 from commands.companies.reclassify_company import ReclassifyCompany
-from tests.factories import duration, register_company, report_filing
-from tests.fixtures.real_filings import ALPHABET, GOOGLE, JPMORGAN, report
+from commands.filings.events import ConceptFacts
+from tests.factories import duration, instant, register_company, report_filing
+from tests.fixtures.real_filings import ALPHABET, GOOGLE, JPMORGAN, report, together
 
 MILLION = 1_000_000
 
@@ -135,6 +136,39 @@ class TestSplits:
 
         assert [(row["value"], row["split_factor"]) for row in before + between] == [(44.15, 1), (6.307142857143, 7)]
 
+    async def test_reach_what_is_worked_out_per_share_by_the_basis_of_its_shares(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        def weighted(year: int, count: str) -> ConceptFacts:
+            concept = "us-gaap:WeightedAverageNumberOfDilutedSharesOutstanding"
+            return duration(concept, f"{year}-01-01", f"{year}-12-31", count, unit="shares")
+
+        def equity(millions: int) -> ConceptFacts:
+            return instant("us-gaap:StockholdersEquity", "2022-12-31", f"{millions}000000", unit="EUR")
+
+        outstanding = instant("dei:EntityCommonStockSharesOutstanding", "2022-12-31", "100000000", unit="shares")
+        first = (outstanding, equity(1000), weighted(2022, "100000000"))
+        # Four shares for one; the equity is restated, the shares outstanding then are not.
+        second = (equity(1200), weighted(2022, "400000000"), weighted(2023, "400000000"))
+        report(
+            filed,
+            redis,
+            register_company(cik=7),
+            report_filing(cik=7, filed_on=date(2023, 2, 15), facts=first),
+            report_filing(cik=7, filed_on=date(2024, 2, 15), facts=together(*second)),
+        )
+
+        asked = {"metrics": "book_value_per_share", "to": "CY2022"}
+        (filed_then,) = await rows(reader, 7, **asked)
+        (restated,) = await rows(reader, 7, adjust="splits", **asked)
+        (before,) = await rows(reader, 7, adjust="splits", as_of="2023-12-31", **asked)
+        explanation = await explained(reader, company=7, metric="book_value_per_share", period="CY2022Q4I")
+
+        assert (filed_then["value"], filed_then["unit"], filed_then["split_factor"]) == (12, "EUR/shares", 4)
+        assert (restated["value"], restated["flags"]) == (3, ["restated", "split_adjusted"])
+        assert (before["value"], before["split_factor"]) == (10, 1)
+        assert (explanation["split_factor"], len(explanation["splits"])) == (4, 1)
+
     async def test_do_not_touch_money(self, reader: httpx.AsyncClient) -> None:
         (row,) = await rows(reader, "AAPL", metrics="net_income", last=1, adjust="splits")
 
@@ -178,6 +212,19 @@ class TestAbsentFigures:
         found = await rows(reader, 7, metrics="net_margin")
 
         assert [row["reason"] for row in found] == ["currency_mismatch"]
+
+    async def test_are_in_the_currency_the_company_reports_in(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        sales = duration("us-gaap:Revenues", "2023-01-01", "2023-12-31", "100", unit="EUR")
+        report(filed, redis, register_company(cik=7), report_filing(cik=7, facts=(sales,)))
+
+        found = await rows(reader, 7, metrics="net_income,eps_basic,net_margin,total_assets")
+        explanation = await explained(reader, company=7, metric="free_cash_flow", period="CY2023")
+
+        assert [row["unit"] for row in found] == ["EUR", "EUR/shares", "pure", "EUR"]
+        assert explanation["unit"] == "EUR"
+        assert {operand["unit"] for operand in explanation["operands"]} == {"EUR"}
 
     async def test_are_summed_up_in_the_warnings(self, reader: httpx.AsyncClient) -> None:
         told = await warnings(reader, "JPM", metrics="gross_margin,revenue")
