@@ -12,7 +12,7 @@ import psycopg
 from psycopg import IsolationLevel
 
 from commands.sql import load_statements
-from projections.copying import copy_rows, escape
+from projections.copying import copy_lines, escape, line_of
 from projections.financials.statistics import summarise
 from projections.projection import Version, live_version
 from queries.metrics.catalogue import load_catalogue
@@ -176,7 +176,7 @@ def _rewrite(connection: psycopg.Connection, wanted: Mapping[Cell, Set[Group]], 
             {(period, group_by, group_key) for group_by, group_key in groups},
         )
     )
-    copy_rows(connection, _SQL["copy_aggregates"], map(_columns, rows))
+    copy_lines(connection, _SQL["copy_aggregates"], (line_of(_columns(row)) for row in rows))
     changed = sorted({(metric, group_by, period) for metric, period, group_by, _ in ordered})
     connection.execute(_SQL["record_changes"], {"seq": seq, **_columns_of(("metric", "group_by", "period"), changed)})
 

@@ -1,6 +1,7 @@
 """COPY in text format, built by hand: several times faster than adapting each value of a million rows."""
 
 from collections.abc import Iterable, Sequence
+from itertools import batched
 
 import psycopg
 
@@ -8,21 +9,16 @@ NULL = r"\N"
 _CHUNK_ROWS = 5_000
 
 
-def copy_rows(connection: psycopg.Connection, statement: bytes, rows: Iterable[Sequence[str]]) -> int:
-    """This will send rows of ready column texts (`NULL` for null, others through `escape`) and count them."""
-    count = 0
+def copy_lines(connection: psycopg.Connection, statement: bytes, lines: Iterable[str]) -> None:
+    """This will send ready lines of COPY's text format, one a row, without their line ends."""
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        chunk: list[str] = []
-        for row in rows:
-            chunk.append("\t".join(row))
-            if len(chunk) == _CHUNK_ROWS:
-                copy.write("\n".join(chunk) + "\n")
-                count += len(chunk)
-                chunk.clear()
-        if chunk:
+        for chunk in batched(lines, _CHUNK_ROWS):
             copy.write("\n".join(chunk) + "\n")
-            count += len(chunk)
-    return count
+
+
+def line_of(columns: Sequence[str]) -> str:
+    """This will join ready column texts (`NULL` for null, others through `escape`) to a line."""
+    return "\t".join(columns)
 
 
 def escape(text: str) -> str:

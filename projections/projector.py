@@ -1,11 +1,13 @@
 """The one way events get into a projection: checkpoint, fold, commit."""
 
 import time
+from itertools import takewhile
 
 import msgspec
 import psycopg
 
 from commands.event_log.read import read_shard
+from commands.messages import RecordedEvent
 from commands.sql import load_statements
 from commands.tracing import record_span
 from projections.catalog import PROJECTIONS
@@ -103,6 +105,17 @@ def follow_version(
             time.sleep(_HELD_SECONDS)
 
 
+def _ending_with_a_stream(events: list[RecordedEvent]) -> list[RecordedEvent]:
+    """
+    The events of a batch that was cut off, without those of its last stream where it holds others.
+
+    What comes of a stream in one piece costs less than half of what it does in two.
+    """
+    last = events[-1].stream
+    rest = sum(1 for _ in takewhile(lambda event: event.stream == last, reversed(events)))
+    return events if rest == len(events) else events[:-rest]
+
+
 def _lag(connection: psycopg.Connection, projection: Projection, shard: int) -> tuple[Version, int, int, int]:
     row = connection.execute(_SQL["lag"], {"name": projection.name, "shard": shard}).fetchone()
     if row is None:
@@ -134,6 +147,8 @@ def _fold_batch(
         events = read_shard(connection, shard=shard, after=after, max_events=most, max_bytes=MAX_BYTES)
         if not events:
             return 0
+        if len(events) == most or sum(len(event.data) for event in events) >= MAX_BYTES:
+            events = _ending_with_a_stream(events)
         version.enter(connection)
         if park:
             fold_or_park(connection, projection, version, events)

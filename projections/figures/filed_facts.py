@@ -31,12 +31,8 @@ def period_ends(filing: FilingReported) -> tuple[date | None, date | None]:
     Ends after the filing day are plans, not reports, and left out.
     """
     filed_on = filing.filed_on.isoformat()
-    spans = {
-        (end, days_between(start, end))
-        for _, _, values in filing.facts
-        for start, end, _ in values
-        if start is not None and end <= filed_on and is_plausible(day(end))
-    }
+    stated = {(start, end) for _, _, values in filing.facts for start, end, _ in values if start is not None}
+    spans = [(end, days_between(start, end)) for start, end in stated if end <= filed_on and is_plausible(day(end))]
     any_ends = [end for end, days in spans if is_reporting_length(days)]
     year_ends = [end for end, days in spans if period_type(days) == "annual"]
     is_annual = filing.form in ANNUAL_REPORTS
@@ -49,13 +45,14 @@ def period_ends(filing: FilingReported) -> tuple[date | None, date | None]:
 def relevant_ends(facts: Iterable[ConceptFacts]) -> set[date]:
     """The ends of the spans for which these facts can feed a metric."""
     concepts = metrics_of_concept()
-    return {
-        day(end)
+    ends = {
+        end
         for concept, unit, values in facts
         if concept in concepts
         for start, end, _ in values
-        if is_relevant(concept, unit, days_between(start, end)) and is_plausible(day(end))
+        if is_relevant(concept, unit, days_between(start, end))
     }
+    return {last for last in map(day, ends) if is_plausible(last)}
 
 
 def copies_of(filing: FilingRow, facts: Iterable[ConceptFacts]) -> Iterator[Copy]:

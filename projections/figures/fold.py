@@ -7,7 +7,7 @@ import psycopg
 from commands.filings.events import ConceptFacts
 from commands.messages import RecordedEvent
 from commands.sql import load_statements
-from projections.copying import NULL, copy_rows, escape
+from projections.copying import NULL, copy_lines, escape
 from projections.figures.batch import Batch, key_columns, read_batch
 from projections.figures.filed_facts import days_between
 from projections.figures.rows import FilingKey
@@ -77,17 +77,15 @@ def _write_facts(connection: psycopg.Connection, batch: Batch) -> None:
     replaced = batch.facts.keys() & batch.filings_before
     if replaced:
         connection.execute(_SQL["delete_facts_of_filings"], key_columns(replaced))
-    copy_rows(connection, _SQL["copy_facts"], _fact_rows(batch.facts))
+    copy_lines(connection, _SQL["copy_facts"], _fact_lines(batch.facts))
 
 
-def _fact_rows(facts: Mapping[FilingKey, Iterable[ConceptFacts]]) -> Iterator[tuple[str, ...]]:
-    for (number, accession), concepts in sorted(facts.items()):
-        cik = str(number)
+def _fact_lines(facts: Mapping[FilingKey, Iterable[ConceptFacts]]) -> Iterator[str]:
+    for (cik, accession), concepts in sorted(facts.items()):
         for concept, unit, values in concepts:
-            concept_text, unit_text = escape(concept), escape(unit)
+            name = f"{cik}\t{escape(concept)}\t{escape(unit)}"
             for start, end, value in values:
-                days = str(days_between(start, end))
-                yield cik, concept_text, unit_text, start or NULL, end, days, accession, value
+                yield f"{name}\t{start or NULL}\t{end}\t{days_between(start, end)}\t{accession}\t{value}"
 
 
 def _mark_reclassified(connection: psycopg.Connection, batch: Batch) -> None:

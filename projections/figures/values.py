@@ -3,14 +3,14 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 import psycopg
 
 from commands.sql import load_statements
-from projections.copying import NULL, copy_rows, escape
+from projections.copying import NULL, copy_lines, escape, line_of
 from projections.figures.batch import Batch
 from projections.figures.filed_facts import copies_of
 from projections.figures.rows import Group
@@ -59,25 +59,25 @@ def write_values(connection: psycopg.Connection, batch: Batch) -> None:
         checks.extend((cik, check) for check in after.checks)
         cells = changed_cells(before.values(), after.values)
         dirty.update((cell, group) for cell in cells for group in company.groups())
-    copy_rows(connection, _SQL["copy_values"], (_value_columns(cik, row) for cik, row in rows))
-    copy_rows(connection, _SQL["copy_checks"], (_check_columns(cik, check) for cik, check in checks))
-    copy_rows(connection, _SQL["copy_dirty_groups"], ((*cell, *group) for cell, group in sorted(dirty)))
+    copy_lines(connection, _SQL["copy_values"], (_value_line(cik, row) for cik, row in rows))
+    copy_lines(connection, _SQL["copy_checks"], (_check_line(cik, check) for cik, check in checks))
+    copy_lines(connection, _SQL["copy_dirty_groups"], (line_of((*cell, *group)) for cell, group in sorted(dirty)))
 
 
 def write_splits(connection: psycopg.Connection, batch: Batch) -> None:
     """This will find the splits of every company whose share counts were touched anew."""
-    rows: list[tuple[str, ...]] = []
+    lines: list[str] = []
     for cik in sorted(batch.share_counts_touched):
         if cik in batch.companies_with_filings:
             copies: Iterable[Copy] = _copies_in(connection, cik, ALL_TIME, sorted(SHARE_CONCEPTS))
             connection.execute(_SQL["delete_splits"], {"cik": cik})
         else:
             copies = _copies_of_batch(batch, cik, concepts=SHARE_CONCEPTS)
-        rows.extend(
-            (str(cik), split.known_from.isoformat(), format(split.ratio, "f"), split.accession)
+        lines.extend(
+            line_of((str(cik), split.known_from.isoformat(), format(split.ratio, "f"), split.accession))
             for split in find_splits(copies)
         )
-    copy_rows(connection, _SQL["copy_splits"], rows)
+    copy_lines(connection, _SQL["copy_splits"], lines)
 
 
 def _replace_values(
@@ -179,39 +179,27 @@ def _window_columns(windows: Sequence[Window]) -> dict[str, list[date]]:
     return {"low": [low for low, _ in windows], "high": [high for _, high in windows]}
 
 
-def _value_columns(cik: int, row: MetricVersion) -> tuple[str, ...]:
+def _value_line(cik: int, row: MetricVersion) -> str:
+    concept = escape(row.concept) if row.concept else NULL
+    sources = escape(msgspec.json.encode(row.sources).decode()) if row.sources else NULL
     return (
-        str(cik),
-        row.metric,
-        row.period_type,
-        row.period or NULL,
-        row.period_start.isoformat() if row.period_start else NULL,
-        row.period_end.isoformat(),
-        str(row.duration_days),
-        str(row.calendar_offset),
-        str(row.revision),
-        row.known_from.isoformat(),
-        row.known_to.isoformat() if row.known_to else NULL,
-        format(row.value, "f"),
-        escape(row.unit),
-        row.accession,
-        escape(row.concept) if row.concept else NULL,
-        escape(msgspec.json.encode(row.sources).decode()) if row.sources else NULL,
-        "{" + ",".join(row.flags) + "}",
+        f"{cik}\t{row.metric}\t{row.period_type}\t{row.period or NULL}\t{row.period_start or NULL}\t{row.period_end}"
+        f"\t{row.duration_days}\t{row.calendar_offset}\t{row.revision}\t{_instant(row.known_from)}"
+        f"\t{_instant(row.known_to) if row.known_to else NULL}\t{row.value:f}\t{escape(row.unit)}\t{row.accession}"
+        f"\t{concept}\t{sources}\t{{{','.join(row.flags)}}}"
     )
 
 
-def _check_columns(cik: int, check: BrokenCheck) -> tuple[str, ...]:
+def _check_line(cik: int, check: BrokenCheck) -> str:
     return (
-        str(cik),
-        check.accession,
-        check.check_name,
-        check.period_start.isoformat() if check.period_start else NULL,
-        check.period_end.isoformat(),
-        str(check.duration_days),
-        format(check.stated, "f"),
-        format(check.expected, "f"),
+        f"{cik}\t{check.accession}\t{check.check_name}\t{check.period_start or NULL}\t{check.period_end}"
+        f"\t{check.duration_days}\t{check.stated:f}\t{check.expected:f}"
     )
+
+
+@lru_cache(maxsize=65_536)
+def _instant(instant: datetime) -> str:
+    return instant.isoformat()
 
 
 def changed_cells(before: Iterable[MetricVersion], after: Iterable[MetricVersion]) -> set[Cell]:

@@ -123,16 +123,6 @@ def known_at_instant(copies: Iterable[Copy], instant: datetime) -> list[Copy]:
     ]
 
 
-def instants_of(copies: Iterable[Copy]) -> set[datetime]:
-    """Every instant at which one of the copies begins or ceases to count."""
-    instants: set[datetime] = set()
-    for copy in copies:
-        instants.add(copy.known_from)
-        if copy.known_to is not None:
-            instants.add(copy.known_to)
-    return instants
-
-
 def differs_by_scale(value: Decimal, other: Decimal) -> bool:
     """Whether two values differ by exactly a thousand or a million."""
     return bool(value and other) and abs(value / other) in _SCALES
@@ -148,11 +138,6 @@ def is_slip(value: Decimal, other: Decimal) -> bool:
     return differs_by_scale(value, other) or is_opposite(value, other)
 
 
-def known_together_from(spans: Iterable[Iterable[Copy]]) -> datetime:
-    """The first instant at which each of these spans may have a copy."""
-    return max(min(copy.known_from for copy in copies) for copies in spans)
-
-
 def most_trusted(copies: list[Copy]) -> list[Copy]:
     """The copies of the most trusted tier of forms that has any."""
     tiers = {copy.tier for copy in copies}
@@ -162,30 +147,57 @@ def most_trusted(copies: list[Copy]) -> list[Copy]:
     return [copy for copy in copies if copy.tier == tier]
 
 
-def by_vintage(copies: Iterable[Copy]) -> dict[Vintage, list[Copy]]:
+def slips_among(peers: list[Copy]) -> tuple[list[Copy], tuple[str, ...]]:
     """
-    Copies of one span parted by vintage.
+    The copies of one concept, unit and span that are off by a scale or a sign, and the flags that say so.
+
+    The newest copy, which comes last, is held against the others; the value most filings give stands, of equally many
+    the newest.
+    """
+    newest = peers[-1].value
+    if all(copy.value == newest for copy in peers):
+        return [], ()
+    scaled = [copy for copy in peers if differs_by_scale(copy.value, newest)]
+    opposite = [copy for copy in peers if is_opposite(copy.value, newest)]
+    if not scaled and not opposite:
+        return [], ()
+    disputed = [copy for copy in peers if copy.value == newest] + scaled + opposite
+    standing = max(disputed, key=lambda copy: (sum(other.value == copy.value for other in disputed), age(copy))).value
+    flags = (("scale_conflict",) if scaled else ()) + (("sign_conflict",) if opposite else ())
+    return [copy for copy in disputed if copy.value != standing], flags
+
+
+def without_slips(copies: list[Copy]) -> tuple[list[Copy], dict[tuple[str, str], tuple[str, ...]]]:
+    """The copies of one span that are no slips, and the flags of each concept and unit that had some."""
+    first = copies[0].value
+    if all(copy.value == first for copy in copies):
+        return copies, {}
+    peers: dict[tuple[str, str], list[Copy]] = defaultdict(list)
+    for copy in copies:
+        peers[copy.concept, copy.unit].append(copy)
+    dropped: list[Copy] = []
+    said: dict[tuple[str, str], tuple[str, ...]] = {}
+    for key, found in peers.items():
+        slips, flags = slips_among(found)
+        if flags:
+            dropped.extend(slips)
+            said[key] = flags
+    return ([copy for copy in copies if copy not in dropped] if dropped else copies), said
+
+
+def by_vintage(copies: list[Copy]) -> dict[Vintage, list[Copy]]:
+    """
+    Copies of one span, first known first, parted by vintage.
 
     An amendment that repeats what the original of its cycle says, or only mends its scale or sign, is no vintage of
     its own.
     """
-    copies = list(copies)
     parted: dict[Vintage, list[Copy]] = defaultdict(list)
-    if not any(copy.amendment for copy in copies):
-        for copy in copies:
-            parted[copy.cycle, False].append(copy)
-        return parted
     originals: dict[tuple[str, str, int], Copy] = {}
-    for copy in sorted(copies, key=age):
-        if not copy.amendment:
-            originals[copy.concept, copy.unit, copy.cycle] = copy
+    if any(copy.amendment for copy in copies):
+        originals = {(copy.concept, copy.unit, copy.cycle): copy for copy in copies if not copy.amendment}
     for copy in copies:
-        original = originals.get((copy.concept, copy.unit, copy.cycle))
-        amended = (
-            copy.amendment
-            and original is not None
-            and original.value != copy.value
-            and not is_slip(original.value, copy.value)
-        )
+        original = originals.get((copy.concept, copy.unit, copy.cycle)) if copy.amendment else None
+        amended = original is not None and original.value != copy.value and not is_slip(original.value, copy.value)
         parted[copy.cycle, amended].append(copy)
     return parted

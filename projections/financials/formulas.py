@@ -2,9 +2,9 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import DivisionByZero, InvalidOperation, Overflow
 from functools import cache, reduce
 
 import msgspec
@@ -40,6 +40,8 @@ class Rule(msgspec.Struct, frozen=True):
     undefined_if: Formula | None
     kinds: tuple[SpanKind, ...]
     required: tuple[Operand, ...]
+    operands: tuple[Operand, ...]
+    dispensable: frozenset[Operand]
 
     def looks_back(self) -> set[str]:
         """The metrics whose earlier years it needs."""
@@ -53,13 +55,17 @@ def rules() -> tuple[Rule, ...]:
     for metric in load_catalogue().metrics:
         if metric.formula is not None:
             formula = parse_formula(metric.formula)
+            undefined_if = parse_formula(metric.undefined_if) if metric.undefined_if else None
+            guards = undefined_if.needs if undefined_if else ()
             found.append(
                 Rule(
                     metric,
                     formula,
-                    parse_formula(metric.undefined_if) if metric.undefined_if else None,
+                    undefined_if,
                     ("instant",) if metric.over == "instant" else ("annual", "quarterly", "ttm"),
-                    tuple(operand for operand in formula.needs if not operand.optional),
+                    required=tuple(operand for operand in formula.needs if not operand.optional),
+                    operands=tuple(dict.fromkeys((*formula.needs, *guards))),
+                    dispensable=frozenset(operand for operand in formula.needs if operand.optional) - {*guards},
                 )
             )
     return tuple(found)
@@ -86,8 +92,11 @@ def add_formulas(timelines: Timelines, *, sic: str | None) -> None:
         spans = timelines[rule.metric.key]
         for operand in rule.looks_back():
             of_metric.setdefault(operand, _Calendar(timelines.get(operand, ())))
+        sources = [_Source(operand, timelines.get(operand.metric, {}), of_metric) for operand in rule.operands]
+        if not all(source.spans for source in sources if source.operand in rule.required):
+            continue
         for span in every.of_kinds(rule.kinds):
-            operands = _operand_timelines(rule, span, timelines, of_metric)
+            operands = _operand_timelines(rule, span, sources)
             if operands is None:
                 continue
             stated = spans.get(span, [])
@@ -134,42 +143,42 @@ class _Calendar:
         return near
 
 
-def _operand_timelines(
-    rule: Rule, span: Span, timelines: Timelines, calendars: dict[str, _Calendar]
-) -> dict[Operand, Timeline] | None:
+class _Source:
+    """Where one operand of a rule takes its timelines from."""
+
+    def __init__(self, operand: Operand, spans: Mapping[Span, Timeline], calendars: Mapping[str, _Calendar]) -> None:
+        self.operand = operand
+        self.spans = spans
+        self._calendars = calendars
+        self._instant = _is_instant(operand.metric)
+
+    def timeline(self, span: Span) -> Timeline | None:
+        """What is known of the operand where the rule is worked out for a span."""
+        operand = self.operand
+        if self._instant:
+            span = Span(span.end, 0)
+        elif operand.span == "ttm":
+            span = trailing_span(span.end)
+        if not operand.years_ago:
+            return self.spans.get(span)
+        if not self.spans:
+            return None
+        near = self._calendars[operand.metric].counterparts(span, operand.years_ago)
+        # At each instant the nearest period that has a value then: one first stated later must not be looked ahead to.
+        nothing: Timeline = []
+        return reduce(overlay, (self.spans[counterpart] for counterpart in near), nothing)
+
+
+def _operand_timelines(rule: Rule, span: Span, sources: Iterable[_Source]) -> dict[Operand, Timeline] | None:
     """The timelines of all operands that have one; None when a required one has none."""
     found: dict[Operand, Timeline] = {}
-    for operand in rule.formula.needs:
-        timeline = _operand_timeline(operand, span, timelines, calendars)
+    for source in sources:
+        timeline = source.timeline(span)
         if timeline:
-            found[operand] = timeline
-        elif not operand.optional:
+            found[source.operand] = timeline
+        elif source.operand not in rule.dispensable:
             return None
-    for operand in rule.undefined_if.needs if rule.undefined_if else ():
-        timeline = found.get(operand) or _operand_timeline(operand, span, timelines, calendars)
-        if not timeline:
-            return None
-        found[operand] = timeline
     return found
-
-
-def _operand_timeline(
-    operand: Operand, span: Span, timelines: Timelines, calendars: dict[str, _Calendar]
-) -> Timeline | None:
-    spans = timelines.get(operand.metric)
-    if not spans:
-        return None
-    wanted = span
-    if _is_instant(operand.metric):
-        wanted = Span(span.end, 0)
-    elif operand.span == "ttm":
-        wanted = trailing_span(span.end)
-    if not operand.years_ago:
-        return spans.get(wanted)
-    near = calendars[operand.metric].counterparts(wanted, operand.years_ago)
-    # At each instant the nearest period that has a value then: a period first stated later must not be looked ahead to.
-    nothing: Timeline = []
-    return reduce(overlay, (spans[counterpart] for counterpart in near), nothing)
 
 
 @cache
@@ -208,12 +217,17 @@ def _worked_out(rule: Rule, versions: dict[Operand, Version]) -> Finding | None:
     flags = {flag for version in versions.values() for flag in version.flags}
     if rule.metric.kind == "reported":
         flags.add("derived")
-    return Finding(rounded(Decimal(value)), unit, newest.accession, None, tuple(sorted(flags)))
+    return Finding(rounded(value), unit, newest.accession, None, tuple(sorted(flags)) if flags else ())
 
 
 def _common_unit(metric: Metric, versions: Iterable[Version]) -> str | None:
     """The metric's unit in the one currency of its operands; None when they are in several."""
-    currencies = {version.unit[:3] for version in versions if version.unit[:3].isupper()}
+    return _unit_in_currency(metric.unit, frozenset([version.unit for version in versions]))
+
+
+@cache
+def _unit_in_currency(unit: str, units: frozenset[str]) -> str | None:
+    currencies = {each[:3] for each in units if each[:3].isupper()}
     if len(currencies) > 1:
         return None
-    return metric.unit.replace("USD", currencies.pop()) if currencies else metric.unit
+    return unit.replace("USD", currencies.pop()) if currencies else unit

@@ -9,14 +9,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
+from typing import NamedTuple
 
 import msgspec
 
 from projections.financials.checks import BrokenCheck, broken_by_span, find_broken
-from projections.financials.copies import Copy, Span, metrics_fed
+from projections.financials.copies import Copy, Span, age, metrics_fed
 from projections.financials.formulas import Timelines, add_formulas
 from projections.financials.reported import BrokenChecks, reported_timeline
 from projections.financials.rounding import WORKING_DIGITS
+from projections.financials.span_history import SpanHistory
 from projections.financials.timeline import Source
 from projections.financials.year_to_date import Quarter, quarters_of, trailing_timelines
 from queries.metrics.applicability import applies
@@ -70,65 +72,69 @@ def resolve(copies: Iterable[Copy], *, sic: str | None, wanted: Callable[[date],
 
 def _from_facts(copies: Iterable[Copy], broken: Iterable[BrokenCheck], sic: str | None) -> Timelines:
     candidates: dict[str, dict[Span, list[Copy]]] = defaultdict(lambda: defaultdict(list))
+    spans: dict[tuple[date, int], Span] = {}
     metrics: dict[str, Metric] = {}
-    for copy in copies:
+    for copy in sorted(copies, key=age):
+        span = spans.get((copy.end, copy.days))
+        if span is None:
+            span = spans[copy.end, copy.days] = Span(copy.end, copy.days)
         for metric in metrics_fed(copy.concept, copy.unit, copy.days):
             if metric.key not in metrics:
                 if not applies(metric, sic):
                     continue
                 metrics[metric.key] = metric
-            candidates[metric.key][Span(copy.end, copy.days)].append(copy)
+            candidates[metric.key][span].append(copy)
+    histories = {
+        key: {span: SpanHistory(found) for span, found in of_span.items()} for key, of_span in candidates.items()
+    }
     checks = broken_by_span(broken)
     timelines: Timelines = defaultdict(dict)
-    for key, of_span in candidates.items():
+    for key, of_metric in histories.items():
         timelines[key] = {
-            span: reported_timeline(metrics[key], found, checks.get(span, {}))
-            for span, found in of_span.items()
+            span: reported_timeline(metrics[key], history, checks.get(span, {}))
+            for span, history in of_metric.items()
             if span.kind is not None
         }
     additive = [metric for metric in metrics.values() if metric.additive]
-    _add_quarters_and_twelve_months(timelines, candidates, additive, checks)
+    _add_quarters_and_twelve_months(timelines, histories, additive, checks)
     return timelines
 
 
 def _add_quarters_and_twelve_months(
     timelines: Timelines,
-    copies: Mapping[str, dict[Span, list[Copy]]],
+    histories: Mapping[str, Mapping[Span, SpanHistory]],
     additive: Sequence[Metric],
     broken: Mapping[Span, BrokenChecks],
 ) -> None:
     quarters: dict[str, dict[Span, Quarter]] = {}
     for metric in additive:
-        found = quarters_of(metric, copies[metric.key], timelines[metric.key], broken)
+        found = quarters_of(metric, histories[metric.key], timelines[metric.key], broken)
         quarters[metric.key] = found
         timelines[metric.key].update((span, quarter.timeline) for span, quarter in found.items())
     ends = {span.end for spans in timelines.values() for span in spans if span.kind in {"annual", "quarterly"}}
     for metric in additive:
         spans = timelines[metric.key]
-        spans.update(trailing_timelines(metric, copies[metric.key], spans, quarters[metric.key], ends=ends))
+        spans.update(trailing_timelines(metric, histories[metric.key], spans, quarters[metric.key], ends=ends))
 
 
 def _rows(timelines: Timelines, wanted: Callable[[date], bool]) -> Iterator[MetricVersion]:
+    places: dict[Span, _Place | None] = {}
     for key, spans in timelines.items():
         for span, timeline in spans.items():
-            kind = span.kind
-            if kind is None or not wanted(span.end):
+            if span not in places:
+                places[span] = _place(span) if wanted(span.end) else None
+            place = places[span]
+            if place is None:
                 continue
-            label, offset = (
-                (trailing_label(span.end), calendar_label(span.end, 0)[1])
-                if span.trailing
-                else calendar_label(span.end, span.days)
-            )
-            start = span.end - timedelta(days=span.days - 1) if span.days else None
             for revision, version in enumerate(timeline):
                 yield MetricVersion(
                     key,
-                    kind,
-                    label,
-                    start,
+                    place.kind,
+                    place.label,
+                    place.start,
                     span.end,
                     span.days,
-                    offset,
+                    place.offset,
                     revision,
                     version.known_from,
                     version.known_to,
@@ -139,3 +145,22 @@ def _rows(timelines: Timelines, wanted: Callable[[date], bool]) -> Iterator[Metr
                     version.sources,
                     (*version.flags, "restated") if revision else version.flags,
                 )
+
+
+class _Place(NamedTuple):
+    """What the rows of a span say of it besides its end and length."""
+
+    kind: PeriodType
+    label: str | None
+    offset: int
+    start: date | None
+
+
+def _place(span: Span) -> _Place | None:
+    """None for a span no metric is kept for."""
+    kind = span.kind
+    if kind is None:
+        return None
+    label, offset = calendar_label(span.end, 0 if span.trailing else span.days)
+    start = span.end - timedelta(days=span.days - 1) if span.days else None
+    return _Place(kind, trailing_label(span.end) if span.trailing else label, offset, start)

@@ -1,32 +1,16 @@
 """Quarters nobody filed, and twelve months, from year-to-date values of one vintage."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from functools import partial
+from functools import cache, partial
+from typing import NamedTuple
 
-import msgspec
-
-from projections.financials.copies import (
-    Copy,
-    Span,
-    age,
-    by_vintage,
-    instants_of,
-    known_at_instant,
-    known_together_from,
-    most_trusted,
-)
-from projections.financials.reported import (
-    BrokenChecks,
-    in_one_unit,
-    is_undisputed,
-    preferred_concepts,
-    reported_at,
-    without_slips,
-)
+from projections.financials.copies import Copy, Span, age
+from projections.financials.reported import BrokenChecks, in_one_unit, preferred_concepts, reported_at
 from projections.financials.rounding import rounded
+from projections.financials.span_history import SlipFlags, SpanHistory, Standing, instants_of
 from projections.financials.timeline import (
     Finding,
     Source,
@@ -47,150 +31,152 @@ NEIGHBOUR_REACH = timedelta(days=5)
 SAME_DAY_REACH = timedelta(days=20)
 """How far a period of an earlier year may end from the same calendar day and still be its counterpart."""
 
-SpanCopies = Mapping[Span, list[Copy]]
+SpanHistories = Mapping[Span, SpanHistory]
 _Chain = Sequence["Quarter"]
 
 
-class _Difference(msgspec.Struct, frozen=True):
+class _Difference(NamedTuple):
     """Two spans that begin on one day and differ by a quarter."""
 
-    longer: Span
-    shorter: Span
+    longer: SpanHistory
+    shorter: SpanHistory
 
 
-class _Sum(msgspec.Struct, frozen=True):
-    """The spans of last year, this year to date, and last year to the same date."""
+class _Sum(NamedTuple):
+    """Last year, this year to date, and last year to the same date."""
 
-    year: Span
-    current: Span
-    prior: Span
-
-    def spans(self) -> tuple[Span, Span, Span]:
-        return self.year, self.current, self.prior
+    year: SpanHistory
+    current: SpanHistory
+    prior: SpanHistory
 
 
+@cache
 def start_of(span: Span) -> date:
     """The first day of a span."""
     return span.end - timedelta(days=span.days - 1)
 
 
-class Quarter(msgspec.Struct, frozen=True):
+class Quarter:
     """
     A quarter of one metric, stated or from year-to-date values.
 
     `timeline` joins equal values; `at` tells what the copies known at an instant give, and by which concept.
     """
 
-    span: Span
-    timeline: Timeline
-    at: Callable[[datetime], Finding | None]
-    instants: frozenset[datetime]
+    __slots__ = ("_find", "_found", "instants", "span", "timeline")
+
+    def __init__(
+        self, span: Span, timeline: Timeline, find: Callable[[datetime], Finding | None], instants: Iterable[datetime]
+    ) -> None:
+        self.span = span
+        self.timeline = timeline
+        self.instants = sorted(instants)
+        self._find = find
+        self._found: dict[int, Finding | None] = {}
+
+    def at(self, instant: datetime) -> Finding | None:
+        """What is known of it at an instant."""
+        place = bisect_right(self.instants, instant)
+        try:
+            return self._found[place]
+        except KeyError:
+            found = self._found[place] = self._find(instant)
+            return found
 
 
 def quarters_of(
-    metric: Metric, copies: SpanCopies, stated: Mapping[Span, Timeline], broken: Mapping[Span, BrokenChecks]
+    metric: Metric, histories: SpanHistories, stated: Mapping[Span, Timeline], broken: Mapping[Span, BrokenChecks]
 ) -> dict[Span, Quarter]:
     """Every quarter that filings state, or that is the difference of two year-to-date values."""
-    differences = _differences(copies)
+    differences = _differences(histories)
     quarters: dict[Span, Quarter] = {}
     for span in {*differences, *(span for span in stated if span.kind == "quarterly")}:
-        own = copies.get(span, []) if span in stated else []
+        own = histories.get(span) if span in stated else None
         candidates = differences.get(span, [])
-        find = partial(_quarter_at, metric, copies, own, broken.get(span, {}), candidates)
+        find = partial(_quarter_at, metric, own, broken.get(span, {}), candidates)
         timeline = stated.get(span, [])
-        if candidates and not covers(timeline, _earliest(copies, candidates)):
-            timeline = overlay(timeline, _difference_timeline(metric, copies, candidates))
+        if candidates and not covers(timeline, _earliest(candidates)):
+            timeline = overlay(timeline, _difference_timeline(metric, candidates))
         if timeline:
-            involved = [*own, *_copies_of(copies, candidates)]
-            quarters[span] = Quarter(span, timeline, find, frozenset(instants_of(involved)))
+            involved = [history for each in candidates for history in (each.longer, each.shorter)]
+            quarters[span] = Quarter(span, timeline, find, instants_of(involved if own is None else [own, *involved]))
     return quarters
 
 
 def _quarter_at(
     metric: Metric,
-    copies: SpanCopies,
-    own: list[Copy],
+    own: SpanHistory | None,
     broken: BrokenChecks,
     candidates: list[_Difference],
     instant: datetime,
 ) -> Finding | None:
-    return reported_at(metric, own, broken, instant) or _difference_at(metric, copies, candidates, instant)
+    stated = None if own is None else reported_at(metric, own, broken, instant)
+    return stated or _difference_at(metric, candidates, instant)
 
 
-def _differences(copies: SpanCopies) -> dict[Span, list[_Difference]]:
+def _differences(histories: SpanHistories) -> dict[Span, list[_Difference]]:
     differences: dict[Span, list[_Difference]] = defaultdict(list)
-    for spans in _by_start(copies).values():
+    for spans in _by_start(histories).values():
         for index, longer in enumerate(spans):
             for shorter in spans[:index]:
-                if period_type(longer.days - shorter.days) == "quarterly":
-                    quarter = Span(longer.end, longer.days - shorter.days)
-                    differences[quarter].append(_Difference(longer, shorter))
+                days = longer.days - shorter.days
+                if period_type(days) == "quarterly":
+                    differences[Span(longer.end, days)].append(_Difference(histories[longer], histories[shorter]))
     return differences
 
 
-def _by_start(copies: SpanCopies) -> dict[date, list[Span]]:
+def _by_start(histories: SpanHistories) -> dict[date, list[Span]]:
     spans: dict[date, list[Span]] = defaultdict(list)
-    for span in sorted(copies):
+    for span in sorted(histories):
         if 0 < span.days <= LONGEST_YEAR_DAYS:
             spans[start_of(span)].append(span)
     return spans
 
 
-def _copies_of(copies: SpanCopies, candidates: Iterable[_Difference]) -> list[Copy]:
-    return [copy for each in candidates for span in (each.longer, each.shorter) for copy in copies[span]]
+def _earliest(candidates: Iterable[_Difference]) -> datetime:
+    return min(max(each.longer.first_known, each.shorter.first_known) for each in candidates)
 
 
-def _earliest(copies: SpanCopies, candidates: Iterable[_Difference]) -> datetime:
-    return min(known_together_from((copies[each.longer], copies[each.shorter])) for each in candidates)
-
-
-def _difference_timeline(metric: Metric, copies: SpanCopies, candidates: list[_Difference]) -> Timeline:
-    settled = len(candidates) == 1 and all(
-        is_undisputed(copies[span]) for span in (candidates[0].longer, candidates[0].shorter)
-    )
-    earliest = _earliest(copies, candidates)
+def _difference_timeline(metric: Metric, candidates: list[_Difference]) -> Timeline:
+    settled = len(candidates) == 1 and candidates[0].longer.undisputed and candidates[0].shorter.undisputed
+    earliest = _earliest(candidates)
+    involved = instants_of(history for each in candidates for history in (each.longer, each.shorter))
     return trace(
-        (instant for instant in instants_of(_copies_of(copies, candidates)) if instant >= earliest),
-        partial(_difference_at, metric, copies, candidates),
+        (instant for instant in involved if instant >= earliest),
+        partial(_difference_at, metric, candidates),
         is_final=lambda found: settled,
     )
 
 
-def _difference_at(
-    metric: Metric, copies: SpanCopies, candidates: Iterable[_Difference], instant: datetime
-) -> Finding | None:
+def _difference_at(metric: Metric, candidates: Iterable[_Difference], instant: datetime) -> Finding | None:
     for candidate in candidates:
-        longer = known_at_instant(copies[candidate.longer], instant)
-        shorter = known_at_instant(copies[candidate.shorter], instant)
+        longer, shorter = candidate.longer.at(instant), candidate.shorter.at(instant)
         if longer and shorter:
-            found = _difference(metric, most_trusted(longer), most_trusted(shorter))
+            found = _difference(metric, longer, shorter)
             if found is not None:
                 return found
     return None
 
 
-def _difference(metric: Metric, longer: list[Copy], shorter: list[Copy]) -> Finding | None:
-    longer, said_of_longer = without_slips(longer)
-    shorter, said_of_shorter = without_slips(shorter)
-    minuends, subtrahends = by_vintage(longer), by_vintage(shorter)
-    newest_vintage = max(minuends)
-    for vintage in sorted(minuends.keys() & subtrahends.keys(), reverse=True):
-        of_vintage = in_one_unit(metric, minuends[vintage])
+def _difference(metric: Metric, longer: Standing, shorter: Standing) -> Finding | None:
+    newest_vintage = max(longer.by_vintage)
+    for vintage in sorted(longer.by_vintage.keys() & shorter.by_vintage.keys(), reverse=True):
+        of_vintage = in_one_unit(metric, longer.by_vintage[vintage])
+        unit = of_vintage[0].unit
         for concept in preferred_concepts(metric, of_vintage):
-            minuend = max((copy for copy in of_vintage if copy.concept == concept), key=age)
-            key = concept, minuend.unit
-            subtrahend = max((c for c in subtrahends[vintage] if (c.concept, c.unit) == key), key=age, default=None)
+            key = concept, unit
+            subtrahend = shorter.newest[vintage].get(key)
             if subtrahend is not None:
-                flags = {"from_year_to_date", *said_of_longer.get(key, ()), *said_of_shorter.get(key, ())}
+                flags = {"from_year_to_date", *longer.slip_flags.get(key, ()), *shorter.slip_flags.get(key, ())}
                 if vintage != newest_vintage:
                     flags.add("older_vintage")
-                return _added(metric, ((1, minuend), (-1, subtrahend)), flags)
+                return _added(metric, ((1, longer.newest[vintage][key]), (-1, subtrahend)), flags)
     return None
 
 
 def trailing_timelines(
     metric: Metric,
-    copies: SpanCopies,
+    histories: SpanHistories,
     reported: Mapping[Span, Timeline],
     quarters: Mapping[Span, Quarter],
     *,
@@ -200,11 +186,11 @@ def trailing_timelines(
     years = _by_end(span for span in reported if span.kind == "annual")
     quarters_by_end = _by_end(quarters)
     ordered = sorted(quarters)
-    sums = _sums(copies)
+    sums = _sums(histories)
     timelines = {}
     for end in ends:
         stated = [reported[span] for span in sorted(years.get(end, ()), key=lambda span: abs(span.days - 365))]
-        timeline = _added_up(metric, copies, stated, sums.get(end, []))
+        timeline = _added_up(metric, stated, sums.get(end, []))
         last_quarters = [quarters[span] for span in quarters_by_end.get(end, ())]
         if last_quarters and not covers(timeline, min(each.timeline[0].known_from for each in last_quarters)):
             chains = [[quarters[span] for span in chain] for chain in _chains(end, ordered)]
@@ -226,11 +212,11 @@ def _by_end(spans: Iterable[Span]) -> dict[date, list[Span]]:
     return found
 
 
-def _sums(copies: SpanCopies) -> dict[date, list[_Sum]]:
+def _sums(histories: SpanHistories) -> dict[date, list[_Sum]]:
     """For each day, the ways to twelve months from a full year and two spans to date."""
-    spans = [span for span in sorted(copies) if 0 < span.days <= LONGEST_YEAR_DAYS]
+    spans = [span for span in sorted(histories) if 0 < span.days <= LONGEST_YEAR_DAYS]
     years = [span for span in spans if span.kind == "annual"]
-    by_start = _by_start(copies)
+    by_start = _by_start(histories)
     sums: dict[date, list[_Sum]] = defaultdict(list)
     for current in spans:
         if current.kind == "annual":
@@ -239,7 +225,9 @@ def _sums(copies: SpanCopies) -> dict[date, list[_Sum]]:
         for year in _ending_near(years, day_before, NEIGHBOUR_REACH):
             same_day = year_before(current.end, 1)
             priors = [span for span in by_start[start_of(year)] if abs(span.end - same_day) <= SAME_DAY_REACH]
-            sums[current.end].extend(_Sum(year, current, prior) for prior in priors if prior != year)
+            sums[current.end].extend(
+                _Sum(histories[year], histories[current], histories[prior]) for prior in priors if prior != year
+            )
     return sums
 
 
@@ -265,32 +253,33 @@ def _chains_back(day: date, reach: timedelta, quarters: list[Span], count: int) 
             yield (span, *rest)
 
 
-def _added_up(metric: Metric, copies: SpanCopies, stated: list[Timeline], sums: list[_Sum]) -> Timeline:
+def _added_up(metric: Metric, stated: list[Timeline], sums: list[_Sum]) -> Timeline:
     """Twelve months that are a stated year, or made of one and two spans to date."""
-    involved = [copy for way in sums for span in way.spans() for copy in copies[span]]
     if not stated and not sums:
         return []
-    instants = boundaries(stated) | instants_of(involved)
+    instants = boundaries(stated) | instants_of(history for way in sums for history in way)
     if len(stated) == 1 and covers(stated[0], min(instants)):
         return stated[0]
     if not stated:
-        earliest = min(known_together_from(copies[span] for span in way.spans()) for way in sums)
+        earliest = min(max(history.first_known for history in way) for way in sums)
         instants = {instant for instant in instants if instant >= earliest}
 
     def find(instant: datetime) -> Finding | None:
         for timeline in stated:
             if version := at(timeline, instant):
                 return version.finding()
-        return next((found for way in sums if (found := _year_to_date_sum(metric, copies, way, instant))), None)
+        return next((found for way in sums if (found := _year_to_date_sum(metric, way, instant))), None)
 
-    settled = not stated and len(sums) == 1 and all(is_undisputed(copies[span]) for span in sums[0].spans())
+    settled = not stated and len(sums) == 1 and all(history.undisputed for history in sums[0])
     return trace(instants, find, is_final=lambda found: settled)
 
 
 def _from_quarters(chains: Sequence[_Chain]) -> Timeline:
     def find(instant: datetime) -> Finding | None:
         sums = [(chain, found) for chain in chains if (found := _sum_of_quarters(chain, instant))]
-        return min(sums, key=lambda each: _preference(each[0], instant))[1] if sums else None
+        if len(sums) < 2:
+            return sums[0][1] if sums else None
+        return min(sums, key=lambda each: _preference(each[0], instant))[1]
 
     return trace({instant for chain in chains for quarter in chain for instant in quarter.instants}, find)
 
@@ -307,26 +296,23 @@ def _preference(chain: _Chain, instant: datetime) -> list[tuple[int, float]]:
     return order
 
 
-def _year_to_date_sum(metric: Metric, copies: SpanCopies, way: _Sum, instant: datetime) -> Finding | None:
-    known = [known_at_instant(copies[span], instant) for span in (way.current, way.year, way.prior)]
-    if not all(known):
+def _year_to_date_sum(metric: Metric, way: _Sum, instant: datetime) -> Finding | None:
+    current, year, prior = way.current.at(instant), way.year.at(instant), way.prior.at(instant)
+    if not (current and year and prior):
         return None
-    settled = [without_slips(most_trusted(found)) for found in known]
-    (currents, _), (years, _), (priors, _) = settled
-    currents = in_one_unit(metric, currents)
-    year_vintages, prior_vintages = by_vintage(years), by_vintage(priors)
+    currents = in_one_unit(metric, current.sound)
     for concept in preferred_concepts(metric, currents):
-        current = max((copy for copy in currents if copy.concept == concept), key=age)
-        key = concept, current.unit
+        to_date = max((copy for copy in currents if copy.concept == concept), key=age)
+        key = concept, to_date.unit
         comparative = next(
-            (copy for copy in priors if copy.accession == current.accession and (copy.concept, copy.unit) == key), None
+            (c for c in prior.sound if c.accession == to_date.accession and (c.concept, c.unit) == key), None
         )
-        for vintage in sorted(year_vintages.keys() & prior_vintages.keys(), reverse=True):
-            year = max((c for c in year_vintages[vintage] if (c.concept, c.unit) == key), key=age, default=None)
-            prior = max((c for c in prior_vintages[vintage] if (c.concept, c.unit) == key), key=age, default=None)
-            if year and prior and (comparative is None or comparative.value == prior.value):
-                flags = {"from_year_to_date", *(flag for _, said in settled for flag in said.get(key, ()))}
-                return _added(metric, ((1, year), (1, current), (-1, prior)), flags)
+        for vintage in sorted(year.newest.keys() & prior.newest.keys(), reverse=True):
+            whole, before = year.newest[vintage].get(key), prior.newest[vintage].get(key)
+            if whole and before and (comparative is None or comparative.value == before.value):
+                said: list[SlipFlags] = [current.slip_flags, year.slip_flags, prior.slip_flags]
+                flags = {"from_year_to_date", *(flag for of_span in said for flag in of_span.get(key, ()))}
+                return _added(metric, ((1, whole), (1, to_date), (-1, before)), flags)
     return None
 
 
@@ -356,13 +342,19 @@ def _sources(span: Span, finding: Finding) -> tuple[Source, ...]:
 
 
 def _added(metric: Metric, terms: tuple[tuple[int, Copy], ...], flags: set[str]) -> Finding:
-    first = terms[0][1]
-    newest = max((copy for _, copy in terms), key=age)
-    value = sum((sign * copy.value for sign, copy in terms[1:]), terms[0][0] * first.value)
+    (_, first), *others = terms
+    newest, value = first, first.value
+    sources = [_source(1, first)]
+    for sign, copy in others:
+        value = value + copy.value if sign > 0 else value - copy.value
+        sources.append(_source(sign, copy))
+        if (copy.known_from, copy.accession) > (newest.known_from, newest.accession):
+            newest = copy
     if first.concept in metric.negated_concepts:
         value = -value
         flags.add("sign_changed")
-    sources = tuple(
-        Source(sign, copy.concept, copy.start, copy.end, copy.value, copy.accession) for sign, copy in terms
-    )
-    return Finding(rounded(value), first.unit, newest.accession, first.concept, tuple(sorted(flags)), sources)
+    return Finding(rounded(value), first.unit, newest.accession, first.concept, tuple(sorted(flags)), tuple(sources))
+
+
+def _source(sign: int, copy: Copy) -> Source:
+    return Source(sign, copy.concept, copy.start, copy.end, copy.value, copy.accession)

@@ -13,6 +13,11 @@ EASTERN = ZoneInfo("America/New_York")
 LONGEST_YEAR_DAYS = 381
 _ANNUAL_DAYS = range(351, LONGEST_YEAR_DAYS + 1)
 _QUARTER_DAYS = (range(81, 102), range(111, 122))
+_CLASS_OF_LENGTH: dict[int, PeriodType] = {
+    0: "instant",
+    **dict.fromkeys(_ANNUAL_DAYS, "annual"),
+    **dict.fromkeys((days for window in _QUARTER_DAYS for days in window), "quarterly"),
+}
 _YEAR_TO_DATE_DAYS = (range(160, 196), range(245, 296))
 _QUARTER_LENGTH_DAYS = 365.25 / 4
 _FISCAL_REACH_DAYS = 25
@@ -30,13 +35,7 @@ def period_type(days: int) -> PeriodType | None:
 
     52/53-week years and quarters of 12, 13 and 16 weeks are all inside the windows.
     """
-    if days == 0:
-        return "instant"
-    if days in _ANNUAL_DAYS:
-        return "annual"
-    if any(days in window for window in _QUARTER_DAYS):
-        return "quarterly"
-    return None
+    return _CLASS_OF_LENGTH.get(days)
 
 
 def is_reporting_length(days: int) -> bool:

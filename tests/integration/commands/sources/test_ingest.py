@@ -13,7 +13,7 @@ from commands.event_log.sequence import sequence_pending
 from commands.sources.classifications import read_classifications
 from commands.sources.companyfacts import read_companyfacts
 from commands.sources.fsds import read_fsds
-from commands.sources.ingest import FILINGS_PER_BATCH, Tally, ingest
+from commands.sources.ingest import FILINGS_PER_BATCH, PATIENCE_FOR_A_COMPANY, Tally, ingest
 from commands.sources.reading import Proposal, Reading, Skipped
 from commands.sources.submissions import read_submissions
 from tests.fixtures.companyfacts_files import company_document, fact
@@ -98,9 +98,8 @@ class TestIngest:
         assert "/sic" in tally.skipped[0].reason
 
     def test_goes_in_batch_by_batch(self, connection: psycopg.Connection, tmp_path: Path) -> None:
-        filings = [
-            fact(accn=f"0000320193-23-{n:06}", end=f"2023-{n % 12 + 1:02}-28") for n in range(2 * FILINGS_PER_BATCH + 1)
-        ]
+        most = FILINGS_PER_BATCH * PATIENCE_FOR_A_COMPANY
+        filings = [fact(accn=f"0000320193-23-{n:06}", end=f"2023-{n % 12 + 1:02}-28") for n in range(2 * most + 1)]
         seen: list[int] = []
         tally = Tally()
 
@@ -113,12 +112,30 @@ class TestIngest:
             progress=lambda so_far: seen.append(so_far.filings),
         )
 
-        assert seen == [FILINGS_PER_BATCH, 2 * FILINGS_PER_BATCH, 2 * FILINGS_PER_BATCH + 1]
-        assert tally.events == 2 * FILINGS_PER_BATCH + 2
+        assert seen == [most, 2 * most, 2 * most + 1]
+        assert tally.events == 2 * most + 2
+
+    def test_ends_a_batch_with_a_company(self, connection: psycopg.Connection, tmp_path: Path) -> None:
+        filings = [fact(accn=f"0000320193-23-{n:06}") for n in range(FILINGS_PER_BATCH + 50)]
+        apple_file(tmp_path, *filings)
+        other = json.loads((tmp_path / "CIK0000320193.json").read_text()) | {"cik": 320194}
+        (tmp_path / "CIK0000320194.json").write_text(json.dumps(other))
+        seen: list[int] = []
+
+        ingest(
+            connection,
+            read_companyfacts([tmp_path]),
+            tally=Tally(),
+            now=lambda: NOW,
+            skipped=lambda _: None,
+            progress=lambda so_far: seen.append(so_far.filings),
+        )
+
+        assert seen == [FILINGS_PER_BATCH + 50, 2 * (FILINGS_PER_BATCH + 50)]
 
     def test_keeps_what_is_in_when_it_is_interrupted(self, connection: psycopg.Connection, tmp_path: Path) -> None:
-        filings = [fact(accn=f"0000320193-23-{n:06}") for n in range(FILINGS_PER_BATCH + 50)]
-        folder = apple_file(tmp_path, *filings)
+        most = FILINGS_PER_BATCH * PATIENCE_FOR_A_COMPANY
+        folder = apple_file(tmp_path, *[fact(accn=f"0000320193-23-{n:06}") for n in range(most + 50)])
 
         class Stopped(Exception):
             pass
@@ -139,7 +156,7 @@ class TestIngest:
             pass
         rest = taken_in(connection, read_companyfacts([folder]))
 
-        assert (rest.unchanged, rest.events) == (FILINGS_PER_BATCH, 50)
+        assert (rest.unchanged, rest.events) == (most, 50)
 
 
 class TestSourcesTogether:
