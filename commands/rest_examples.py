@@ -9,7 +9,11 @@ REQUESTS: dict[str, object] = {
         "tickers": ["AAPL"],
     },
     "ReclassifyCompany": {"cik": 320193, "sic": "3663"},
-    "RenameCompany": {"cik": 1326801, "name": "Meta Platforms, Inc."},
+    "RenameCompany": {
+        "cik": 1326801,
+        "name": "Meta Platforms, Inc.",
+        "former_names": [{"name": "Facebook Inc", "until": "2021-10-28"}],
+    },
     "ChangeTickers": {"cik": 1652044, "tickers": ["GOOGL", "GOOG"]},
     "MergeCompany": {"cik": 1652044, "predecessor_cik": 1288776, "effective_on": "2015-10-02"},
     "RecordAcceptance": {

@@ -201,10 +201,24 @@ class ReclassifyCompanySerializer(CommandSerializer):
     country = TextField(required=False, allow_null=True, help_text="Country or state code.")
 
 
-class RenameCompanySerializer(CommandSerializer):
-    """State the name a company goes by now."""
+class FormerNameSerializer(serializers.Serializer):
+    """A name a company had."""
 
     name = TextField(help_text="Name as filed.")
+    until = DayField(required=False, allow_null=True, help_text="The last day the company had it, where known.")
+
+
+class RenameCompanySerializer(CommandSerializer):
+    """State the name a company goes by now and, where known, all names it had before."""
+
+    name = TextField(help_text="Name as filed.")
+    former_names = FormerNameSerializer(
+        many=True,
+        required=False,
+        allow_null=True,
+        max_length=100,
+        help_text="All names it had before. Left out, the name until now becomes one of them.",
+    )
 
 
 class ChangeTickersSerializer(CommandSerializer):
@@ -331,6 +345,8 @@ def read_command(command_type: type[Command], body: Any) -> Requested:
         values["facts"], places = given.facts, given.places
     if "filings" in values:
         values["filings"] = tuple((filing["accession"], filing["accepted_at"]) for filing in values["filings"])
+    if values.get("former_names") is not None:
+        values["former_names"] = tuple((former["name"], former.get("until")) for former in values["former_names"])
     if "tickers" in values:
         values["tickers"] = tuple(values["tickers"])
     return Requested(command=command_type(**values), places=places)

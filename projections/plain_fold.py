@@ -36,13 +36,13 @@ class CompanyFold(msgspec.Struct):
     acceptances: dict[str, datetime] = msgspec.field(default_factory=dict)
     links: dict[int, date] = msgspec.field(default_factory=dict)
 
-    def apply(self, body: object, position: int) -> None:
+    def apply(self, body: object, event: RecordedEvent) -> None:
         """This will take in the company's next event."""
         match body:
             case company_events.CompanyReclassified():
-                self.company.sic, self.company.country = body.sic, body.country
+                self.company.reclassify(body, at=event.recorded_at)
             case company_events.CompanyRenamed():
-                self.company.name_as_filed = body.name
+                self.company.rename(body)
             case company_events.CompanyMerged():
                 self.links[body.predecessor_cik] = body.effective_on
             case company_events.TickersChanged():
@@ -53,7 +53,7 @@ class CompanyFold(msgspec.Struct):
                     if accession in self.filings:
                         self.filings[accession].accepted_at = accepted_at
             case filing_events.FilingReported():
-                self._report(body, position)
+                self._report(body, event.position)
             case filing_events.FilingWithdrawn():
                 self.filings[body.accession].withdrawn_at = body.withdrawn_at
             case _:
@@ -69,6 +69,7 @@ class CompanyFold(msgspec.Struct):
             filed_on=body.filed_on,
             accepted_at=self.acceptances.get(body.accession, body.accepted_at),
             period_end=period_end,
+            year_end=year_end,
             source=body.source,
             fact_count=sum(len(values) for _, _, values in body.facts),
             position=position,
@@ -111,12 +112,9 @@ def fold_events(events: Iterable[RecordedEvent], *, parked: Iterable[tuple[str, 
             continue
         body = decode(event)
         if isinstance(body, company_events.CompanyRegistered):
-            company = CompanyRow(
-                cik=body.cik, name_as_filed=body.name, sic=body.sic, country=body.country, tickers=list(body.tickers)
-            )
-            folds[body.cik] = CompanyFold(company=company)
+            folds[body.cik] = CompanyFold(company=CompanyRow.registered(body))
         else:
-            folds[body.cik].apply(body, event.position)
+            folds[body.cik].apply(body, event)
     return folds
 
 

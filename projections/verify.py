@@ -21,7 +21,7 @@ from commands.sql import load_statements
 from projections.aggregates import Aggregate, is_stale
 from projections.figures.rows import CompanyRow
 from projections.figures.values import version_of_row
-from projections.financials.classification import sector_of
+from projections.financials.classification import BEGINNING, sector_of
 from projections.financials.names import display_name
 from projections.financials.resolution import MetricVersion, Resolved
 from projections.plain_fold import CompanyFold, aggregate_companies, fold_events
@@ -155,14 +155,15 @@ def _verify_company(connection: psycopg.Connection, fold: CompanyFold, resolved:
         "latest_fiscal_year_end": company.latest_fiscal_year_end,
     }
     _same(f"company {cik}", _first(connection, "company", {"cik": cik}), expected)
+    parameters = {"cik": cik}
+    _verify_histories(connection, company)
     filings = {
         (
             row.accession, row.form, row.filed_on, row.accepted_at, row.known_at, row.withdrawn_at, row.period_end,
-            row.source, row.fact_count, row.position,
+            row.year_end, row.source, row.fact_count, row.position,
         )
         for row in fold.filings.values()
     }  # fmt: skip
-    parameters = {"cik": cik}
     _same_rows(f"filing of {cik}", set(connection.execute(_SQL["filings"], parameters)), filings)
     facts = {(*row[:5], Decimal(row[5])) for row in fold.fact_rows()}
     _same_rows(f"fact of {cik}", set(connection.execute(_SQL["facts"], parameters)), facts)
@@ -174,6 +175,20 @@ def _verify_company(connection: psycopg.Connection, fold: CompanyFold, resolved:
     _same_rows(f"company_split of {cik}", set(connection.execute(_SQL["splits"], parameters)), splits)
     links = set(fold.links.items())
     _same_rows(f"company_link of {cik}", set(connection.execute(_SQL["links"], parameters)), links)
+
+
+def _verify_histories(connection: psycopg.Connection, company: CompanyRow) -> None:
+    cik = company.cik
+    former = {(filed, display_name(filed), until) for filed, until in company.former_names.items()}
+    found = set(connection.execute(_SQL["former_names"], {"cik": cik}))
+    _same_rows(f"company_former_name of {cik}", found, former)
+    ends = [*(row.valid_from for row in company.classifications[1:]), None]
+    history = {
+        (None if row.valid_from == BEGINNING else row.valid_from, valid_to, row.sic, row.country)
+        for row, valid_to in zip(company.classifications, ends, strict=True)
+    }
+    found = set(connection.execute(_SQL["classifications"], {"cik": cik}))
+    _same_rows(f"company_classification of {cik}", found, history)
 
 
 def _verify_aggregates(connection: psycopg.Connection, expected: Mapping[Any, Aggregate]) -> list[dict[str, Any]]:

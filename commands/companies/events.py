@@ -1,5 +1,6 @@
 """What can have happened to a company. The only file of this folder that others import."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 
 import msgspec
@@ -23,11 +24,25 @@ class CompanyReclassified(msgspec.Struct, frozen=True, kw_only=True):
     country: str | None
 
 
+FormerNames = tuple[tuple[str, date | None], ...]
+"""Names a company had, each with the last day it had it, where that is known."""
+
+
 class CompanyRenamed(msgspec.Struct, frozen=True, kw_only=True):
-    """A company has another name."""
+    """
+    A company has another name, or it is known better which names it had.
+
+    `former_names` are all names it had before; null says no more than that the name until now is one of them.
+    """
 
     cik: int
     name: str
+    former_names: FormerNames | None = None
+
+    def former_names_after(self, *, name: str, former: Mapping[str, date | None]) -> dict[str, date | None]:
+        """The names the company had, given the name and the former names it had until now."""
+        known = {name: None, **former} if self.former_names is None else dict(self.former_names)
+        return {each: until for each, until in known.items() if each != self.name}
 
 
 class TickersChanged(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from commands.companies.events import (
     CompanyReclassified,
     CompanyRegistered,
     CompanyRenamed,
+    FormerNames,
     TickersChanged,
 )
 from commands.filings.events import FilingReported
@@ -19,6 +20,7 @@ from commands.messages import Event
 from commands.sql import load_statements
 
 _SQL = load_statements("commands.companies", "state.sql")
+_former_names = msgspec.json.Decoder(FormerNames)
 _predecessors = msgspec.json.Decoder(tuple[tuple[int, date], ...])
 
 
@@ -31,6 +33,13 @@ class CompanyState(msgspec.Struct, frozen=True, kw_only=True):
     country: str | None = None
     tickers: tuple[str, ...] = ()
     predecessors: tuple[tuple[int, date], ...] = ()
+    former_names: FormerNames = ()
+    """In the order of the alphabet."""
+
+    def after(self, event: CompanyRenamed) -> "CompanyState":
+        """The company as it stands after it was renamed."""
+        former = event.former_names_after(name=self.name, former=dict(self.former_names))
+        return msgspec.structs.replace(self, name=event.name, former_names=tuple(sorted(former.items())))
 
 
 def evolve(state: CompanyState | None, event: Event) -> CompanyState | None:
@@ -43,7 +52,7 @@ def evolve(state: CompanyState | None, event: Event) -> CompanyState | None:
         case CompanyReclassified() if state is not None:
             return msgspec.structs.replace(state, sic=event.sic, country=event.country)
         case CompanyRenamed() if state is not None:
-            return msgspec.structs.replace(state, name=event.name)
+            return state.after(event)
         case TickersChanged() if state is not None:
             return msgspec.structs.replace(state, tickers=event.tickers)
         case CompanyMerged() if state is not None:
@@ -64,8 +73,9 @@ def load_companies(connection: psycopg.Connection, ciks: Collection[int]) -> dic
             country=country,
             tickers=tuple(tickers),
             predecessors=_predecessors.decode(predecessors),
+            former_names=_former_names.decode(former_names),
         )
-        for cik, name, sic, country, tickers, predecessors in rows
+        for cik, name, sic, country, tickers, predecessors, former_names in rows
     }
 
 

@@ -1,18 +1,19 @@
 -- name: load_companies
-select cik, name, sic, country, tickers, predecessors::text
+select cik, name, sic, country, tickers, predecessors::text, former_names::text
 from events.company_state
 where cik = any (%(ciks)b::bigint[])
 
 -- name: save_companies
-insert into events.company_state (cik, name, sic, country, tickers, predecessors)
+insert into events.company_state (cik, name, sic, country, tickers, predecessors, former_names)
 select
     (company->>'cik')::bigint, company->>'name', company->>'sic', company->>'country',
-    array(select jsonb_array_elements_text(company->'tickers')), company->'predecessors'
+    array(select jsonb_array_elements_text(company->'tickers')), company->'predecessors',
+    company->'former_names'
 from jsonb_array_elements(%(companies)s::jsonb) as company
 order by 1
 on conflict (cik) do update
 set name = excluded.name, sic = excluded.sic, country = excluded.country, tickers = excluded.tickers,
-    predecessors = excluded.predecessors
+    predecessors = excluded.predecessors, former_names = excluded.former_names
 
 -- name: load_acceptances
 select cik, accession, accepted_at

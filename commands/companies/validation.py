@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from datetime import date
 
 from commands.errors import FieldError
 from commands.text import text_error
 
 _SIC = re.compile(r"[0-9]{4}")
 _MOST_TICKERS = 100
+_MOST_FORMER_NAMES = 100
+_LONGEST_NAME = 500
 
 
 def cik_errors(cik: int, *, pointer: str = "/cik") -> Iterator[FieldError]:
@@ -18,8 +21,28 @@ def cik_errors(cik: int, *, pointer: str = "/cik") -> Iterator[FieldError]:
 
 def name_errors(name: str) -> Iterator[FieldError]:
     """A company's name is one line, as filed."""
-    if error := text_error("/name", name, longest=500):
+    if error := text_error("/name", name, longest=_LONGEST_NAME):
         yield error
+
+
+def former_name_errors(names: tuple[tuple[str, date | None], ...]) -> Iterator[FieldError]:
+    """A former name is one line, as filed, and listed once, with the last day the company had it."""
+    if len(names) > _MOST_FORMER_NAMES:
+        yield FieldError(
+            pointer="/former_names",
+            reason=f"has {len(names)} entries",
+            fix=f"list at most {_MOST_FORMER_NAMES} names",
+        )
+        return
+    listed = [name for name, _ in names]
+    for index, name in enumerate(listed):
+        pointer = f"/former_names/{index}/name"
+        if error := text_error(pointer, name, longest=_LONGEST_NAME):
+            yield error
+        elif name in listed[:index]:
+            yield FieldError(
+                pointer=pointer, reason=f"{name[:40]} is listed twice", fix="list each name once, with its last day"
+            )
 
 
 def sic_errors(sic: str | None) -> Iterator[FieldError]:

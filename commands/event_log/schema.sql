@@ -64,7 +64,8 @@ create table events.company_state (
     sic     text,
     country text,
     tickers text[] not null default '{}',
-    predecessors json not null default '[]' -- [[cik, the day from which this company goes on], ...]
+    predecessors json not null default '[]', -- [[cik, the day from which this company goes on], ...]
+    former_names json not null default '[]' -- [[name, the last day it had it, or null], ...]
 );
 
 create table events.filing_state (

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from commands.companies.change_tickers import ChangeTickers
+from commands.companies.events import FormerNames
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.register_company import RegisterCompany
@@ -52,11 +53,17 @@ class _Addresses(msgspec.Struct):
     business: _Address | None = None
 
 
-class _Submissions(msgspec.Struct, rename={"incorporated_in": "stateOfIncorporation"}):
+class _FormerName(msgspec.Struct, rename={"until": "to"}):
+    name: str | None = None
+    until: str | None = None
+
+
+class _Submissions(msgspec.Struct, rename={"incorporated_in": "stateOfIncorporation", "former_names": "formerNames"}):
     cik: int | str | None = None
     name: str | None = None
     sic: str | None = None
     tickers: list[str | None] = []
+    former_names: list[_FormerName] | None = None
     incorporated_in: str | None = None
     addresses: _Addresses | None = None
     filings: _Index | None = None
@@ -124,10 +131,35 @@ def _company_of(company: _Submissions, cik: int, place: str) -> Iterator[Proposa
         command=RegisterCompany(cik=cik, name=name, sic=sic or None, country=country, tickers=tickers),
         condition="unregistered",
     )
-    yield Proposal(place=place, command=RenameCompany(cik=cik, name=name))
+    former_names = _former_names(company.former_names, name=name)
+    yield Proposal(place=place, command=RenameCompany(cik=cik, name=name, former_names=former_names))
     if sic or country:
         yield Proposal(place=place, command=ReclassifyCompany(cik=cik, sic=sic or None, country=country))
     yield Proposal(place=place, command=ChangeTickers(cik=cik, tickers=tickers))
+
+
+def _former_names(listed: Iterable[_FormerName] | None, *, name: str) -> FormerNames | None:
+    """
+    Names with the last day of their use, in the order of the alphabet.
+
+    The file writes days as midnight in UTC or in New York, which is the same day, and may list the name of today.
+    """
+    if listed is None:
+        return None
+    former: dict[str, date | None] = {}
+    for each in listed:
+        of_old, until = (each.name or "").strip(), _day(each.until)
+        if of_old and of_old != name:
+            held = former.get(of_old)
+            former[of_old] = max(held, until) if held and until else until or held
+    return tuple(sorted(former.items()))
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat((text or "")[:10])
+    except ValueError:
+        return None
 
 
 def acceptance_times(filings: _Filings, *, place: str) -> tuple[tuple[tuple[str, datetime], ...], tuple[Skipped, ...]]:

@@ -1,7 +1,7 @@
 """A batch of events, and what it amounts to on top of what the tables held before."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache, singledispatch
 from typing import Any
@@ -16,6 +16,7 @@ from commands.messages import RecordedEvent
 from commands.sql import load_statements
 from projections.figures.filed_facts import period_ends, relevant_ends
 from projections.figures.rows import CompanyRow, FilingKey, FilingRow
+from projections.financials.classification import BEGINNING, Classification
 from projections.financials.splits import SHARE_CONCEPTS
 from queries.metrics.applicability import company_kind
 
@@ -38,6 +39,8 @@ class Batch(msgspec.Struct):
     acceptances: dict[FilingKey, datetime]
     facts: dict[FilingKey, tuple[filing_events.ConceptFacts, ...]] = msgspec.field(default_factory=dict)
     touched_companies: set[int] = msgspec.field(default_factory=set)
+    renamed: set[int] = msgspec.field(default_factory=set)
+    reclassified: set[int] = msgspec.field(default_factory=set)
     touched_filings: set[FilingKey] = msgspec.field(default_factory=set)
     new_acceptances: dict[FilingKey, datetime] = msgspec.field(default_factory=dict)
     new_links: dict[tuple[int, int], date] = msgspec.field(default_factory=dict)
@@ -78,7 +81,7 @@ def read_batch(connection: psycopg.Connection, events: Sequence[RecordedEvent]) 
     bodies = [decode(event) for event in events]
     batch = _load(connection, bodies)
     for event, body in zip(events, bodies, strict=True):
-        apply(body, batch, event.position)
+        apply(body, batch, event)
     return batch
 
 
@@ -90,6 +93,7 @@ def _load(connection: psycopg.Connection, bodies: Sequence[Any]) -> Batch:
             keys.update((body.cik, accession) for accession, _ in body.filings)
     with connection.cursor(row_factory=class_row(CompanyRow)) as cursor:
         companies = {row.cik: row for row in cursor.execute(_SQL["companies"], {"ciks": ciks})}
+    _load_histories(connection, bodies, companies)
     with_filings = {cik for (cik,) in connection.execute(_SQL["companies_with_filings"], {"ciks": ciks})}
     known_keys = key_columns(key for key in keys if key[0] in companies)
     with connection.cursor(row_factory=class_row(FilingRow)) as cursor:
@@ -105,6 +109,20 @@ def _load(connection: psycopg.Connection, bodies: Sequence[Any]) -> Batch:
     )
 
 
+def _load_histories(connection: psycopg.Connection, bodies: Sequence[Any], companies: Mapping[int, CompanyRow]) -> None:
+    """Most batches rename and reclassify nobody: then nothing is read."""
+    renamed = {body.cik for body in bodies if isinstance(body, company_events.CompanyRenamed)} & companies.keys()
+    if renamed:
+        for cik, name, until in connection.execute(_SQL["former_names"], {"ciks": sorted(renamed)}):
+            companies[cik].former_names[name] = until
+    moved = {body.cik for body in bodies if isinstance(body, company_events.CompanyReclassified)} & companies.keys()
+    if moved:
+        for cik, valid_from, sic, country in connection.execute(_SQL["classifications"], {"ciks": sorted(moved)}):
+            companies[cik].classifications.append(
+                Classification(valid_from=valid_from or BEGINNING, sic=sic, country=country)
+            )
+
+
 def key_columns(keys: Iterable[FilingKey]) -> dict[str, list[Any]]:
     """Filing keys as the two sorted columns a statement unnests."""
     ordered = sorted(keys)
@@ -112,47 +130,48 @@ def key_columns(keys: Iterable[FilingKey]) -> dict[str, list[Any]]:
 
 
 @singledispatch
-def apply(body: Any, batch: Batch, position: int) -> None:
+def apply(body: Any, batch: Batch, event: RecordedEvent) -> None:
     """This will take one event into the batch."""
     raise TypeError(f"the projection figures does not know {type(body).__name__}")
 
 
 @apply.register
-def _(body: company_events.CompanyRegistered, batch: Batch, position: int) -> None:
+def _(body: company_events.CompanyRegistered, batch: Batch, event: RecordedEvent) -> None:
     batch.touched_companies.add(body.cik)
-    batch.companies[body.cik] = CompanyRow(
-        cik=body.cik, name_as_filed=body.name, sic=body.sic, country=body.country, tickers=list(body.tickers)
-    )
+    batch.reclassified.add(body.cik)
+    batch.companies[body.cik] = CompanyRow.registered(body)
 
 
 @apply.register
-def _(body: company_events.CompanyReclassified, batch: Batch, position: int) -> None:
+def _(body: company_events.CompanyReclassified, batch: Batch, event: RecordedEvent) -> None:
     batch.touched_companies.add(body.cik)
     company = batch.companies[body.cik]
     if company_kind(company.sic) != company_kind(body.sic):
         batch.everything_touched.add(body.cik)
-    company.sic, company.country = body.sic, body.country
+    batch.reclassified.add(body.cik)
+    company.reclassify(body, at=event.recorded_at)
 
 
 @apply.register
-def _(body: company_events.CompanyRenamed, batch: Batch, position: int) -> None:
+def _(body: company_events.CompanyRenamed, batch: Batch, event: RecordedEvent) -> None:
     batch.touched_companies.add(body.cik)
-    batch.companies[body.cik].name_as_filed = body.name
+    batch.renamed.add(body.cik)
+    batch.companies[body.cik].rename(body)
 
 
 @apply.register
-def _(body: company_events.TickersChanged, batch: Batch, position: int) -> None:
+def _(body: company_events.TickersChanged, batch: Batch, event: RecordedEvent) -> None:
     batch.touched_companies.add(body.cik)
     batch.companies[body.cik].tickers = list(body.tickers)
 
 
 @apply.register
-def _(body: company_events.CompanyMerged, batch: Batch, position: int) -> None:
+def _(body: company_events.CompanyMerged, batch: Batch, event: RecordedEvent) -> None:
     batch.new_links[body.cik, body.predecessor_cik] = body.effective_on
 
 
 @apply.register
-def _(body: company_events.AcceptanceRecorded, batch: Batch, position: int) -> None:
+def _(body: company_events.AcceptanceRecorded, batch: Batch, event: RecordedEvent) -> None:
     for accession, accepted_at in body.filings:
         key = body.cik, accession
         batch.acceptances[key] = batch.new_acceptances[key] = accepted_at
@@ -163,7 +182,7 @@ def _(body: company_events.AcceptanceRecorded, batch: Batch, position: int) -> N
 
 
 @apply.register
-def _(body: filing_events.FilingReported, batch: Batch, position: int) -> None:
+def _(body: filing_events.FilingReported, batch: Batch, event: RecordedEvent) -> None:
     key = body.cik, body.accession
     if key in batch.filings_before:
         _reread(batch, key)
@@ -177,9 +196,10 @@ def _(body: filing_events.FilingReported, batch: Batch, position: int) -> None:
         filed_on=body.filed_on,
         accepted_at=batch.acceptances.get(key, body.accepted_at),
         period_end=period_end,
+        year_end=year_end,
         source=body.source,
         fact_count=sum(len(values) for _, _, values in body.facts),
-        position=position,
+        position=event.position,
     )
     batch.touched_ends[body.cik].update(relevant_ends(body.facts))
     if any(concept in SHARE_CONCEPTS for concept, _, _ in body.facts):
@@ -192,7 +212,7 @@ def _(body: filing_events.FilingReported, batch: Batch, position: int) -> None:
 
 
 @apply.register
-def _(body: filing_events.FilingWithdrawn, batch: Batch, position: int) -> None:
+def _(body: filing_events.FilingWithdrawn, batch: Batch, event: RecordedEvent) -> None:
     key = body.cik, body.accession
     batch.filings[key].withdrawn_at = body.withdrawn_at
     _reread(batch, key)

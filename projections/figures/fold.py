@@ -12,15 +12,15 @@ from projections.figures.batch import Batch, key_columns, read_batch
 from projections.figures.filed_facts import days_between
 from projections.figures.rows import FilingKey
 from projections.figures.values import write_splits, write_values
-from projections.financials.classification import sector_of
+from projections.financials.classification import BEGINNING, sector_of
 from projections.financials.copies import relevant_concepts
 from projections.financials.names import display_name
 
 _SQL = load_statements("projections.figures", "fold.sql")
 
 _FILING_COLUMNS = (
-    "cik", "accession", "form", "filed_on", "accepted_at", "known_at", "withdrawn_at", "period_end", "source",
-    "fact_count", "position",
+    "cik", "accession", "form", "filed_on", "accepted_at", "known_at", "withdrawn_at", "period_end", "year_end",
+    "source", "fact_count", "position",
 )  # fmt: skip
 
 
@@ -51,9 +51,45 @@ def _write_companies(connection: psycopg.Connection, batch: Batch) -> None:
                 "latest_fiscal_year_end": [row.latest_fiscal_year_end for row in rows],
             },
         )
+    _write_former_names(connection, batch)
+    _write_classifications(connection, batch)
     for (cik, predecessor_cik), effective_on in sorted(batch.new_links.items()):
         connection.execute(
             _SQL["upsert_link"], {"cik": cik, "predecessor_cik": predecessor_cik, "effective_on": effective_on}
+        )
+
+
+def _write_former_names(connection: psycopg.Connection, batch: Batch) -> None:
+    ciks = sorted(batch.renamed)
+    if not ciks:
+        return
+    rows = [(cik, *former) for cik in ciks for former in sorted(batch.companies[cik].former_names.items())]
+    connection.execute(
+        _SQL["replace_former_names"],
+        {
+            "ciks": ciks,
+            "cik": [cik for cik, _, _ in rows],
+            "name_as_filed": [name for _, name, _ in rows],
+            "name": [display_name(name) for _, name, _ in rows],
+            "until": [until for _, _, until in rows],
+        },
+    )
+
+
+def _write_classifications(connection: psycopg.Connection, batch: Batch) -> None:
+    known_before = sorted(batch.reclassified & batch.companies_before.keys())
+    if known_before:
+        connection.execute(_SQL["delete_classifications"], {"ciks": known_before})
+    rows = [(cik, row) for cik in sorted(batch.reclassified) for row in batch.companies[cik].classifications]
+    if rows:
+        connection.execute(
+            _SQL["insert_classifications"],
+            {
+                "cik": [cik for cik, _ in rows],
+                "valid_from": [None if row.valid_from == BEGINNING else row.valid_from for _, row in rows],
+                "sic": [row.sic for _, row in rows],
+                "country": [row.country for _, row in rows],
+            },
         )
 
 

@@ -11,6 +11,36 @@ on conflict (cik) do update set
     industry = excluded.industry, country = excluded.country, tickers = excluded.tickers,
     latest_fiscal_year_end = excluded.latest_fiscal_year_end
 
+-- name: replace_former_names
+-- Those that are named no more go; the rest stands or is written anew.
+with stated as (
+    select * from unnest(%(cik)s::bigint[], %(name_as_filed)s::text[], %(name)s::text[], %(until)s::date[])
+        as row (cik, name_as_filed, name, until)
+), gone as (
+    delete from company_former_name
+    where cik = any(%(ciks)s) and not exists (
+        select from stated
+        where stated.cik = company_former_name.cik and stated.name_as_filed = company_former_name.name_as_filed
+    )
+)
+insert into company_former_name (cik, name_as_filed, name, until)
+select cik, name_as_filed, name, until from stated order by cik, name_as_filed
+on conflict (cik, name_as_filed) do update set name = excluded.name, until = excluded.until
+
+-- name: delete_classifications
+delete from company_classification where cik = any(%(ciks)s)
+
+-- name: insert_classifications
+-- Each holds until the next one of its company.
+insert into company_classification (cik, valid_from, valid_to, sic, country)
+select cik, valid_from, lead(valid_from) over (partition by cik order by valid_from), sic, country
+from (
+    select cik, coalesce(valid_from, '-infinity') as valid_from, sic, country
+    from unnest(%(cik)s::bigint[], %(valid_from)s::timestamptz[], %(sic)s::text[], %(country)s::text[])
+        as row (cik, valid_from, sic, country)
+) as history
+order by cik, valid_from
+
 -- name: upsert_link
 insert into company_link (cik, predecessor_cik, effective_on)
 values (%(cik)s, %(predecessor_cik)s, %(effective_on)s)
@@ -18,16 +48,17 @@ on conflict (cik, predecessor_cik) do update set effective_on = excluded.effecti
 
 -- name: upsert_filings
 insert into filing
-    (cik, accession, form, filed_on, accepted_at, known_at, withdrawn_at, period_end, source, fact_count, position)
+    (cik, accession, form, filed_on, accepted_at, known_at, withdrawn_at, period_end, year_end, source, fact_count,
+        position)
 select * from unnest(
     %(cik)s::bigint[], %(accession)s::text[], %(form)s::text[], %(filed_on)s::date[], %(accepted_at)s::timestamptz[],
-    %(known_at)s::timestamptz[], %(withdrawn_at)s::timestamptz[], %(period_end)s::date[], %(source)s::text[],
-    %(fact_count)s::integer[], %(position)s::bigint[]
+    %(known_at)s::timestamptz[], %(withdrawn_at)s::timestamptz[], %(period_end)s::date[], %(year_end)s::date[],
+    %(source)s::text[], %(fact_count)s::integer[], %(position)s::bigint[]
 ) as row (cik, accession) order by cik, accession
 on conflict (cik, accession) do update set
     form = excluded.form, filed_on = excluded.filed_on, accepted_at = excluded.accepted_at,
     known_at = excluded.known_at, withdrawn_at = excluded.withdrawn_at, period_end = excluded.period_end,
-    source = excluded.source, fact_count = excluded.fact_count, position = excluded.position
+    year_end = excluded.year_end, source = excluded.source, fact_count = excluded.fact_count, position = excluded.position
 
 -- name: upsert_acceptances
 insert into acceptance (cik, accession, accepted_at)

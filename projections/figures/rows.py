@@ -4,7 +4,8 @@ from datetime import date, datetime
 
 import msgspec
 
-from projections.financials.classification import sector_of
+from commands.companies.events import CompanyReclassified, CompanyRegistered, CompanyRenamed
+from projections.financials.classification import BEGINNING, Classification, reclassified, sector_of
 from queries.metrics.periods import known_at
 
 FilingKey = tuple[int, str]
@@ -23,6 +24,33 @@ class CompanyRow(msgspec.Struct, kw_only=True):
     country: str | None = None
     tickers: list[str] = msgspec.field(default_factory=list)
     latest_fiscal_year_end: date | None = None
+    former_names: dict[str, date | None] = msgspec.field(default_factory=dict)
+    """As filed, each with its last day where that is known. A table of its own."""
+    classifications: list[Classification] = msgspec.field(default_factory=list)
+    """The oldest first. A table of its own."""
+
+    @classmethod
+    def registered(cls, body: CompanyRegistered) -> "CompanyRow":
+        """A company of which nothing else is known."""
+        first = Classification(valid_from=BEGINNING, sic=body.sic, country=body.country)
+        return cls(
+            cik=body.cik,
+            name_as_filed=body.name,
+            sic=body.sic,
+            country=body.country,
+            tickers=list(body.tickers),
+            classifications=[first],
+        )
+
+    def rename(self, body: CompanyRenamed) -> None:
+        """This will give the company another name and remember those it had."""
+        self.former_names = body.former_names_after(name=self.name_as_filed, former=self.former_names)
+        self.name_as_filed = body.name
+
+    def reclassify(self, body: CompanyReclassified, *, at: datetime) -> None:
+        """This will put the company into another industry or country and remember where it was."""
+        self.classifications = reclassified(self.classifications, at=at, sic=body.sic, country=body.country)
+        self.sic, self.country = body.sic, body.country
 
     def groups(self) -> set[Group]:
         """The groups the company's figures count in."""
@@ -45,6 +73,7 @@ class FilingRow(msgspec.Struct, kw_only=True):
     accepted_at: datetime | None
     withdrawn_at: datetime | None = None
     period_end: date | None
+    year_end: date | None
     source: str
     fact_count: int
     position: int

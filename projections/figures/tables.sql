@@ -14,6 +14,26 @@ create table company (
     latest_fiscal_year_end date
 );
 
+-- Names a company had before, as far as is known, until their last day.
+create table company_former_name (
+    cik           bigint not null,
+    name_as_filed text not null,
+    name          text not null,
+    until         date,                  -- null: not known
+    primary key (cik, name_as_filed)
+);
+
+-- What a company was taken for, in half-open intervals without gaps. The first one begins at -infinity: what was said
+-- of a company first holds for all that came before it was said.
+create table company_classification (
+    cik        bigint not null,
+    valid_from timestamptz not null,     -- when the change was recorded
+    valid_to   timestamptz,              -- null: still so
+    sic        text,
+    country    text,
+    primary key (cik, valid_from)
+);
+
 create table acceptance (
     cik         bigint not null,
     accession   text not null,
@@ -30,6 +50,7 @@ create table filing (
     known_at     timestamptz not null,
     withdrawn_at timestamptz,
     period_end   date,                   -- the end of the period the filing itself reports on
+    year_end     date,                   -- of an annual report: the newest end of a year in it
     source       text not null,
     fact_count   integer not null,
     position     bigint not null,
@@ -155,4 +176,5 @@ insert into freshness values (true, 0, 0, clock_timestamp(), 0, 0);
 -- Only readers need these: a rebuild makes them when its tables are full.
 create index if not exists company_tickers on company using gin (tickers);
 create index if not exists company_name on company (lower(name));
+create index if not exists company_former_name_name on company_former_name (lower(name));
 create index if not exists metric_value_frame on metric_value (metric, period) where known_to is null;

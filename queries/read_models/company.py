@@ -8,6 +8,13 @@ import msgspec
 from queries.read_models.declaration import ReadModel, column
 
 
+class FormerNameRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A name the company had."""
+
+    name: Annotated[str, column("Name as filed, cleaned for display.", example="APPLE COMPUTER INC")]
+    until: Annotated[date | None, column("The last day it had the name, where that is known.", example="2007-01-04")]
+
+
 class LinkRow(msgspec.Struct, frozen=True, kw_only=True):
     """A company that this one was before, or that it became."""
 
@@ -29,6 +36,9 @@ class CompanyRow(msgspec.Struct, frozen=True, kw_only=True):
     country: Annotated[str | None, column("Country or state of the business address.", example="CA")]
     latest_fiscal_year_end: Annotated[
         date | None, column("Last day of the latest fiscal year reported in full.", example="2025-09-27")
+    ]
+    former_names: Annotated[
+        list[FormerNameRow], column("Names it had before, the last one first; each finds it as well.", example=[])
     ]
     predecessors: Annotated[
         list[LinkRow], column("The CIKs it filed under before; series join them with through=predecessors.", example=[])
@@ -52,6 +62,7 @@ COMPANY = ReadModel(
             "country",
             "latest_fiscal_year_end",
         ),
+        "company_former_name": ("cik", "name", "until"),
         "company_link": ("cik", "predecessor_cik", "effective_on"),
     },
 )

@@ -14,7 +14,11 @@ class SearchHitRow(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[str, column("What to ask other operations for: a ticker, CIK or metric key.", example="AAPL")]
     title: Annotated[str, column("Name for people.", example="Apple Inc.")]
     detail: Annotated[
-        str, column("CIK and sector of a company; unit and meaning of a metric.", example="CIK 320193, manufacturing")
+        str,
+        column(
+            "CIK and sector of a company, and a name it had where that fits; unit and meaning of a metric.",
+            example="CIK 320193, manufacturing",
+        ),
     ]
     url: Annotated[str, column("Where to read on, below this installation.", example="/v1/companies/320193")]
 
@@ -24,5 +28,5 @@ SEARCH_HIT = ReadModel(
     row=SearchHitRow,
     key=("kind", "id"),
     cache_seconds=30,
-    stored={"company": ("cik", "name", "tickers", "sector")},
+    stored={"company": ("cik", "name", "tickers", "sector"), "company_former_name": ("cik", "name")},
 )

@@ -87,6 +87,8 @@ SERIES = ReadModel(
             "flags",
         ),
         "company_split": ("cik", "known_from", "ratio"),
+        "company_classification": ("cik", "valid_from", "valid_to", "sic"),
+        "filing": ("cik", "known_at", "year_end"),
         "company_link": ("cik", "predecessor_cik", "effective_on"),
     },
 )

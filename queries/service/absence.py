@@ -158,9 +158,9 @@ def unit_in(metric: Metric, currency: str) -> str:
     return metric.unit.replace("USD", currency)
 
 
-def why_absent[V: KnownValue](metric: Metric, place: Place, *, sic: str | None, known: Known[V]) -> Absence:
-    """This will say why a metric has no value at a place, given what was known then."""
-    if not applies(metric, sic):
+def why_absent[V: KnownValue](metric: Metric, place: Place, *, sics: Iterable[str | None], known: Known[V]) -> Absence:
+    """This will say why a metric has no value at a place, given what was known then and what the company was and is."""
+    if not all(applies(metric, sic) for sic in sics):
         return Absence(reason="not_applicable")
     newest = known.newest(metric.key, "ttm") if place.kind == "ttm" else None
     label = newest.period if newest else None

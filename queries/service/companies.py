@@ -3,28 +3,29 @@
 import difflib
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
 
 from queries.connections import ReadSources, Snapshot
 from queries.errors import QueryError
-from queries.read_models.company import COMPANY, CompanyRow, LinkRow
+from queries.read_models.company import COMPANY, CompanyRow, FormerNameRow, LinkRow
 from queries.service.arguments import Cursor, Query, argument
 from queries.service.cursor import read_cursor, write_cursor
-from queries.service.lineage import links_of
+from queries.service.lineage import Predecessor, links_of
 from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
 
 _SQL = load_statements("companies.sql")
 _CIK = re.compile(r"(?:cik[: ]?)?(\d{1,10})", re.IGNORECASE)
 _CANDIDATES = 5
+_MEANS_FIRST = ("cik", "ticker", "name", "former name")
 
 CompanyReference = Annotated[
     str,
     argument(
-        "A company: its CIK, a ticker, or its exact name.",
+        "A company: its CIK, a ticker, or its exact name, of today or before.",
         example="AAPL",
         min_length=1,
         max_length=200,
@@ -37,7 +38,11 @@ class CompaniesQuery(Query, frozen=True, kw_only=True):
 
     q: Annotated[
         str | None,
-        argument("Beginning of a ticker, a name, a word of a name, or a CIK.", example="app", max_length=100),
+        argument(
+            "Beginning of a ticker, a name of today or before, a word of a name, or a CIK.",
+            example="app",
+            max_length=100,
+        ),
     ] = None
     sector: Annotated[
         str | None, argument("Only companies of this sector.", example="manufacturing", max_length=60)
@@ -55,7 +60,7 @@ class CompanyQuery(Query, frozen=True, kw_only=True):
     company: Annotated[
         str,
         argument(
-            "A company: its CIK, a ticker, or its exact name.",
+            "A company: its CIK, a ticker, or its exact name, of today or before.",
             example="AAPL",
             min_length=1,
             max_length=200,
@@ -75,6 +80,8 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     industry: str | None
     country: str | None
     latest_fiscal_year_end: date | None
+    sic_then: str | None = None
+    """In an answer as of an instant the SIC code it had then; nothing else tells what it was taken for."""
     parked: bool = False
     """Whether events of the company wait behind one that could not be read."""
 
@@ -83,15 +90,35 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
         """The ticker, or the name where there is none."""
         return self.tickers[0] if self.tickers else self.name
 
+    @property
+    def sics(self) -> tuple[str | None, ...]:
+        """The SIC codes by which a metric has to make sense for it: figures are worked out by that of today."""
+        return self.sic, self.sic_then
+
 
 class _Referenced(Company, frozen=True, kw_only=True):
     reference: str
     by: str
 
 
-class _Found(Company, frozen=True, kw_only=True):
+class FoundCompany(Company, frozen=True, kw_only=True):
+    """A company that fits what was searched for; `former_name` is one by which it does."""
+
     rank: int
     sort_name: str
+    former_name: str | None
+
+
+class _FormerName(msgspec.Struct, frozen=True, kw_only=True):
+    cik: int
+    name: str
+    until: date | None
+
+
+class _Past(msgspec.Struct, frozen=True, kw_only=True):
+    cik: int
+    sic: str | None
+    latest_fiscal_year_end: date | None
 
 
 class _Near(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,14 +150,14 @@ async def show_company(sources: ReadSources, query: CompanyQuery) -> Result:
         return Result(read_model=COMPANY, meta=meta_of(snapshot.freshness), rows=await _rows(snapshot, [company]))
 
 
-async def search_page(snapshot: Snapshot, query: CompaniesQuery) -> tuple[Sequence[Company], str | None]:
+async def search_page(snapshot: Snapshot, query: CompaniesQuery) -> tuple[Sequence[FoundCompany], str | None]:
     """This will give one page of the companies that fit, and the cursor of the next page."""
     question = msgspec.structs.replace(query, cursor=None, min_position=None)
     after = read_cursor(question, query.cursor, tuple[int, str, int]) if query.cursor else (None, None, None)
     text = (query.q or "").strip().lower()
     digits = _CIK.fullmatch(text)
     found = await snapshot.fetch(
-        _Found,
+        FoundCompany,
         _SQL["search"],
         {
             "text": text,
@@ -182,8 +209,7 @@ async def find_companies(snapshot: Snapshot, references: Sequence[str]) -> list[
     chosen: dict[int, Company] = {}
     for reference in references:
         meant = [row for row in rows if row.reference == reference]
-        by_ticker = [row for row in meant if row.by == "ticker"]
-        meant = by_ticker or meant
+        meant = next(filter(None, ([row for row in meant if row.by == by] for by in _MEANS_FIRST)), [])
         if not meant:
             raise await _unknown_company(snapshot, reference)
         if len(meant) > 1:
@@ -195,6 +221,30 @@ async def find_companies(snapshot: Snapshot, references: Sequence[str]) -> list[
             )
         chosen.setdefault(meant[0].cik, meant[0])
     return list(chosen.values())
+
+
+async def as_known_at(
+    snapshot: Snapshot, companies: Sequence[Company], as_of: datetime | None, *, earlier: Sequence[Predecessor] = ()
+) -> list[Company]:
+    """
+    This will give the same companies with the SIC code and latest fiscal year end of an instant; unchanged without one.
+
+    The fiscal year of a company that had not reported then is that of its predecessors.
+    """
+    if as_of is None:
+        return list(companies)
+    ciks = {company.cik for company in companies} | {each.origin for each in earlier}
+    found = await snapshot.fetch(_Past, _SQL["as_known_at"], {"ciks": sorted(ciks), "as_of": as_of})
+    past = {each.cik: each for each in found}
+
+    def year_end(cik: int) -> date | None:
+        ends = (past[each.origin].latest_fiscal_year_end for each in earlier if each.cik == cik)
+        return past[cik].latest_fiscal_year_end or max(filter(None, ends), default=None)
+
+    return [
+        msgspec.structs.replace(company, sic_then=past[company.cik].sic, latest_fiscal_year_end=year_end(company.cik))
+        for company in companies
+    ]
 
 
 async def _unknown_company(snapshot: Snapshot, reference: str) -> QueryError:
@@ -224,7 +274,9 @@ def _candidate(cik: int, name: str, tickers: Sequence[str]) -> str:
 
 
 async def _rows(snapshot: Snapshot, companies: Sequence[Company]) -> list[CompanyRow]:
-    links = await links_of(snapshot, [company.cik for company in companies])
+    ciks = [company.cik for company in companies]
+    links = await links_of(snapshot, ciks)
+    former_names = await snapshot.fetch(_FormerName, _SQL["former_names"], {"ciks": ciks})
     return [
         CompanyRow(
             company=company.display,
@@ -236,6 +288,11 @@ async def _rows(snapshot: Snapshot, companies: Sequence[Company]) -> list[Compan
             industry=company.industry,
             country=company.country,
             latest_fiscal_year_end=company.latest_fiscal_year_end,
+            former_names=[
+                FormerNameRow(name=former.name, until=former.until)
+                for former in former_names
+                if former.cik == company.cik
+            ],
             predecessors=[
                 LinkRow(cik=link.predecessor_cik, company=link.predecessor, effective_on=link.effective_on)
                 for link in links

@@ -9,6 +9,7 @@ import msgspec
 
 from queries.connections import ReadSources, Snapshot
 from queries.errors import QueryError
+from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric, formula_of, is_changed_by_splits, load_catalogue
 from queries.metrics.formula import Formula, Operand
 from queries.metrics.periods import (
@@ -35,7 +36,7 @@ from queries.service.absence import (
 )
 from queries.service.arguments import AsOf, Query, argument
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
-from queries.service.companies import Company, CompanyReference, find_company
+from queries.service.companies import Company, CompanyReference, as_known_at, find_company
 from queries.service.filings import FilingKnown, broken_checks, filings_named
 from queries.service.metrics import find_metrics
 from queries.service.result import Result, meta_of
@@ -127,8 +128,10 @@ async def explain_value(sources: ReadSources, query: ExplainQuery) -> Result:
     warnings: list[str] = []
     period = _fitting(query.period, metric=metric, warnings=warnings)
     async with sources.snapshot() as snapshot:
-        company = await find_company(snapshot, query.company)
+        (company,) = await as_known_at(snapshot, [await find_company(snapshot, query.company)], query.as_of)
         versions = await _versions(snapshot, cik=company.cik, metrics=(metric.key,))
+        if not applies(metric, company.sic_then):
+            versions = []
         version = _chosen(versions, company=company, period=period, as_of=query.as_of)
         if version is None:
             row = await _absent(snapshot, company, metric, period=period, as_of=query.as_of)
@@ -319,7 +322,7 @@ def _operand(operand: Operand, *, place: Place, known: Known[_Version], company:
     role = f"years_ago:{operand.years_ago}" if operand.years_ago else "ttm" if operand.span == "ttm" else "value"
     if version is None:
         own_place = place_of(operand, place=place)
-        reason = why_absent(metric, own_place, sic=company.sic, known=known).reason
+        reason = why_absent(metric, own_place, sics=company.sics, known=known).reason
         return OperandRow(
             metric=metric.key,
             role=role,
@@ -369,7 +372,7 @@ async def _absent(
     place = _asked_place(period, metric=metric, standing=standing, company=company)
     absence = Absence(reason="parked")
     if not company.parked:
-        absence = why_absent(metric, place, sic=company.sic, known=known)
+        absence = why_absent(metric, place, sics=company.sics, known=known)
     formula = formula_of(metric.key) if absence.reason != "not_applicable" else None
     newest = known.newest(metric.key, place.kind)
     last = place.end or max((version.period_end for version in standing), default=None)

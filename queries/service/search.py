@@ -6,7 +6,7 @@ from queries.connections import ReadSources
 from queries.metrics.catalogue import Metric, load_catalogue
 from queries.read_models.search_hit import SEARCH_HIT, SearchHitRow
 from queries.service.arguments import Query, argument
-from queries.service.companies import CompaniesQuery, Company, search_page
+from queries.service.companies import CompaniesQuery, FoundCompany, search_page
 from queries.service.result import Result, meta_of
 
 
@@ -16,7 +16,8 @@ class SearchQuery(Query, frozen=True, kw_only=True):
     query: Annotated[
         str,
         argument(
-            "Beginning of a ticker, company name, word of a name or CIK; or words of a metric's name.",
+            "Beginning of a ticker, a CIK, a company's name (of today or before) or a word of it; or words of a "
+            "metric's name.",
             example="apple",
             min_length=1,
             max_length=100,
@@ -54,12 +55,13 @@ def _fitting_metrics(text: str) -> list[Metric]:
     return [metric for _, metric in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def _company_hit(company: Company) -> SearchHitRow:
+def _company_hit(company: FoundCompany) -> SearchHitRow:
+    formerly = f"formerly {company.former_name}" if company.former_name else None
     return SearchHitRow(
         kind="company",
         id=company.display if company.tickers else str(company.cik),
         title=company.name,
-        detail=", ".join(filter(None, (f"CIK {company.cik}", company.sector))),
+        detail=", ".join(filter(None, (f"CIK {company.cik}", company.sector, formerly))),
         url=f"/v1/companies/{company.cik}",
     )
 

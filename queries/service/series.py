@@ -17,7 +17,7 @@ from queries.service.absence import (
     unit_in,
     why_absent,
 )
-from queries.service.companies import Company, find_companies
+from queries.service.companies import Company, as_known_at, find_companies
 from queries.service.lineage import predecessors_of
 from queries.service.metrics import find_metrics
 from queries.service.remarks import remarks_on
@@ -70,6 +70,7 @@ async def _series(
         companies = await find_companies(snapshot, references)
         ciks = [company.cik for company in companies]
         earlier = await predecessors_of(snapshot, ciks) if asked.through else []
+        companies = await as_known_at(snapshot, companies, asked.as_of, earlier=earlier)
         origins = list(dict.fromkeys([*ciks, *(each.origin for each in earlier)]))
         values = await _values(snapshot, ciks=origins, metrics=fitting, asked=asked, view=view)
         lines = [
@@ -167,7 +168,7 @@ async def _absences(
     return {
         (line.company.cik, metric.key, slot): Absence(reason="parked")
         if line.company.parked
-        else why_absent(metric, gap.place, sic=line.company.sic, known=known.get(gap.cik, nothing))
+        else why_absent(metric, gap.place, sics=line.company.sics, known=known.get(gap.cik, nothing))
         for line, metric, slot, gap in missing
     }
 

@@ -98,7 +98,7 @@ class CompanySeriesQuery(PeriodsAsked, frozen=True, kw_only=True):
     company: Annotated[
         str,
         argument(
-            "A company: its CIK, a ticker, or its exact name.",
+            "A company: its CIK, a ticker, or its exact name, of today or before.",
             example="AAPL",
             min_length=1,
             max_length=200,
@@ -114,7 +114,7 @@ class SeriesQuery(PeriodsAsked, frozen=True, kw_only=True):
     companies: Annotated[
         tuple[Annotated[str, msgspec.Meta(max_length=200)], ...],
         argument(
-            "Companies: each a CIK, a ticker, or an exact name.",
+            "Companies: each a CIK, a ticker, or an exact name, of today or before.",
             example=["AAPL", "MSFT"],
             min_length=1,
             max_length=MAX_COMPANIES,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric
 from queries.metrics.periods import (
     calendar_label,
@@ -95,7 +96,11 @@ def line_of(
     company: Company, *, metrics: Sequence[Metric], values: Sequence[Value], asked: PeriodsAsked, view: View
 ) -> Line:
     # A metric over a duration has instants only by mistake of its source; they are not what is asked for.
-    kinds = {metric.key: "instant" if metric.over == "instant" else asked.period_type for metric in metrics}
+    kinds = {
+        metric.key: "instant" if metric.over == "instant" else asked.period_type
+        for metric in metrics
+        if applies(metric, company.sic_then)
+    }
     fitting = [value for value in values if kinds.get(value.metric) == value.period_type]
     calendar = list(_calendar(values, period_type=asked.period_type))
     closed = {

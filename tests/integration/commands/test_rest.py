@@ -130,6 +130,29 @@ class TestOneCommand:
         assert (registered.status_code, reported.status_code) == (202, 202)
 
 
+class TestFormerNames:
+    def test_stated_again_are_no_event_and_left_out_stay(self, posted_apple: Post) -> None:
+        stated = {"cik": 320193, "name": "Apple", "former_names": [{"name": "A", "until": "2007-01-04"}, {"name": "B"}]}
+
+        answers = [
+            posted_apple("/RenameCompany", body).json()
+            for body in (stated, stated, {"cik": 320193, "name": "Apple"}, {**stated, "former_names": []})
+        ]
+
+        assert [len(answer["event_ids"]) for answer in answers] == [1, 0, 0, 1]
+
+    def test_that_cannot_be_right_are_pointed_at(self, posted_apple: Post) -> None:
+        twice = [{"name": "A"}, {"name": "A"}, {"name": " "}]
+
+        answer = posted_apple("/RenameCompany", {"cik": 320193, "name": "Apple", "former_names": twice})
+
+        assert answer.status_code == 422
+        assert [error["pointer"] for error in answer.json()["errors"]] == [
+            "/former_names/1/name",
+            "/former_names/2/name",
+        ]
+
+
 class TestIdempotencyKey:
     def test_same_request_gets_the_stored_answer(self, post: Post, connection: psycopg.Connection) -> None:
         first = post("/RegisterCompany", APPLE, **{"Idempotency-Key": "k"})

@@ -96,8 +96,18 @@ reports = st.builds(
     facts=st.lists(facts, min_size=3, max_size=12).map(one_of_each),
 )
 others = st.one_of(
-    st.builds(ReclassifyCompany, cik=ciks, sic=st.sampled_from(["3571", "7372", "5411", None]), country=st.none()),
-    st.builds(RenameCompany, cik=ciks, name=st.sampled_from(["Alpha", "Beta’s Co"])),
+    st.builds(
+        ReclassifyCompany,
+        cik=ciks,
+        sic=st.sampled_from(["3571", "7372", "5411", None]),
+        country=st.sampled_from(["US", None]),
+    ),
+    st.builds(
+        RenameCompany,
+        cik=ciks,
+        name=st.sampled_from(["Alpha", "Beta’s Co"]),
+        former_names=st.sampled_from([None, None, (), (("Alpha", None), ("Old", date(2020, 1, 2)))]),
+    ),
     st.builds(ChangeTickers, cik=ciks, tickers=st.sampled_from([(), ("AAA",), ("BBB", "AAA")])),
     st.builds(RecordAcceptance, cik=ciks, filings=st.tuples(st.tuples(accessions, instants))),
     st.builds(WithdrawFiling, cik=ciks, accession=accessions, reason=st.just("filed in error"), withdrawn_at=instants),
@@ -215,6 +225,8 @@ class TestVerify:
             ("update figures_v1.fact set value = value + 1", "fact of 101"),
             ("delete from figures_v1.filing", "filing of 101"),
             ("update figures_v1.company set sector = 'mining'", "company 101"),
+            ("insert into figures_v1.company_former_name values (101, 'A', 'A')", "company_former_name of 101"),
+            ("update figures_v1.company_classification set sic = '1000'", "company_classification of 101"),
             ("update figures_v1.group_aggregate set median = 0 where group_by = 'all'", "group_aggregate"),
             ("delete from figures_v1.company", "company 101"),
             ("update events.log set position = position + 1 where position = 2", "positions are not dense"),

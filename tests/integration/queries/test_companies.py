@@ -1,5 +1,7 @@
 """Which companies are there, and which one a reader means."""
 
+from datetime import date
+
 import httpx
 import psycopg
 import pytest
@@ -98,6 +100,54 @@ class TestListOfCompanies:
         )
 
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
+class TestFormerNames:
+    @pytest.fixture(autouse=True)
+    def _some_names(self, figures: psycopg.Connection) -> None:
+        figures.cursor().executemany(
+            "insert into figures_v1.company_former_name (cik, name_as_filed, name, until) values (%s, %s, %s, %s)",
+            [
+                (APPLE, "APPLE  COMPUTER INC", "APPLE COMPUTER INC", date(2007, 1, 4)),
+                (APPLE, "APPLE INC", "APPLE INC", date(2019, 8, 5)),
+                (APPLE, "Apple inc", "Apple inc", None),
+                (ALPHABET, "Apple Inc.", "Apple Inc.", None),
+                (ALPHABET, "GOOGLE INC.", "GOOGLE INC.", date(2015, 10, 2)),
+                (NAMESAKE, "Google Inc.", "Google Inc.", None),
+            ],
+        )
+
+    async def test_are_shown_the_last_one_first(self, client: httpx.AsyncClient) -> None:
+        (row,) = (await client.get("/v1/companies/AAPL")).json()["data"]
+
+        assert row["former_names"] == [
+            {"name": "Apple inc", "until": None},
+            {"name": "APPLE INC", "until": "2019-08-05"},
+            {"name": "APPLE COMPUTER INC", "until": "2007-01-04"},
+        ]
+
+    @pytest.mark.parametrize("name", ["apple computer inc", "APPLE INC", "Apple Inc."])
+    async def test_find_a_company_after_the_names_of_today(self, client: httpx.AsyncClient, name: str) -> None:
+        answer = await client.get(f"/v1/companies/{name}/series", params={"metrics": "revenue", "last": 1})
+
+        assert [row["cik"] for row in answer.json()["data"]] == [APPLE]
+
+    async def test_that_several_had_are_a_choice_of_candidates(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/v1/companies/google inc.")
+
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (409, "ambiguous_company")
+        assert problem["detail"] == "'google inc.' is the former name of 2 companies"
+        assert problem["candidates"] == [f"{ALPHABET} Alphabet Inc. (GOOGL, GOOG)", f"{NAMESAKE} Delta Holdings"]
+
+    async def test_are_searched_last(self, client: httpx.AsyncClient) -> None:
+        companies = await client.get("/v1/companies", params={"q": "goog"})
+        hits = await client.get("/v1/search", params={"query": "computer"})
+
+        assert [row["cik"] for row in companies.json()["data"]] == [ALPHABET, NAMESAKE]
+        assert [(hit["id"], hit["detail"]) for hit in hits.json()["data"]] == [
+            ("AAPL", "CIK 320193, manufacturing, formerly APPLE COMPUTER INC")
+        ]
 
 
 class TestFilings:

@@ -260,6 +260,53 @@ class TestAbsentFigures:
         assert any(warning.startswith("parked (") for warning in told)
 
 
+class TestCompaniesAsTheyStood:
+    async def test_have_the_fiscal_year_that_annual_reports_had_shown(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        def sales(start: str, end: str) -> ConceptFacts:
+            return duration("us-gaap:Revenues", start, end, "100")
+
+        report(
+            filed,
+            redis,
+            register_company(cik=7),
+            report_filing(cik=7, filed_on=date(2022, 2, 1), facts=(sales("2021-01-01", "2021-12-31"),)),
+            report_filing(cik=7, form="10-Q", filed_on=date(2022, 5, 1), facts=(sales("2022-01-01", "2022-03-31"),)),
+            report_filing(cik=7, form="10-KT", filed_on=date(2023, 8, 1), facts=(sales("2022-07-01", "2023-06-30"),)),
+        )
+        asked = {"metrics": "revenue", "period_type": "quarterly"}
+
+        (then,) = await rows(reader, 7, as_of="2022-12-31", **asked)
+        (now,) = await rows(reader, 7, **asked)
+        explanation = await explained(reader, company=7, metric="revenue", period="FY2022Q1", as_of="2022-12-31")
+
+        assert (then["fiscal_year"], then["fiscal_period"]) == (2022, "Q1")
+        assert (now["fiscal_year"], now["fiscal_period"]) == (2022, "Q3")
+        assert explanation["value"] == 100
+
+    async def test_are_judged_by_the_industry_they_had(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        year = ("2023-01-01", "2023-12-31")
+        sales, profit = duration("us-gaap:Revenues", *year, "100"), duration("us-gaap:GrossProfit", *year, "40")
+        report(
+            filed,
+            redis,
+            register_company(cik=7, sic="6021"),
+            report_filing(cik=7, facts=(sales, profit)),
+            ReclassifyCompany(cik=7, sic="3571"),
+        )
+
+        (then,) = await rows(reader, 7, metrics="gross_margin", as_of="2024-12-31")
+        (now,) = await rows(reader, 7, metrics="gross_margin")
+        explanation = await explained(reader, company=7, metric="gross_margin", period="CY2023", as_of="2024-12-31")
+
+        assert (then["value"], then["reason"]) == (None, "not_applicable")
+        assert (now["value"], now["reason"]) == (0.4, None)
+        assert explanation["reason"] == "not_applicable"
+
+
 class TestCompaniesThatChangedCik:
     async def test_stand_apart_unless_asked(self, reader: httpx.AsyncClient) -> None:
         found = await rows(reader, "GOOGL", metrics="revenue")

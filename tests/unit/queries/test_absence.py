@@ -47,7 +47,7 @@ def balance(metric: str, value: int, *, end: date = END) -> Value:
 def absence(key: str, *values: Value, kind: PeriodType = "annual", sic: str | None = "3571") -> Absence:
     days = 0 if kind == "instant" else 365
     return why_absent(
-        load_catalogue().by_key()[key], Place(kind=kind, end=END, days=days), sic=sic, known=Known(values)
+        load_catalogue().by_key()[key], Place(kind=kind, end=END, days=days), sics=(sic,), known=Known(values)
     )
 
 

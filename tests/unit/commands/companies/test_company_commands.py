@@ -43,6 +43,10 @@ class TestCompanyCommands:
             (ReclassifyCompany(cik=320193, sic="3663"), CompanyReclassified(cik=320193, sic="3663", country="US")),
             (ReclassifyCompany(cik=320193, country=None), CompanyReclassified(cik=320193, sic="3571", country=None)),
             (RenameCompany(cik=320193, name="Apple"), CompanyRenamed(cik=320193, name="Apple")),
+            (
+                RenameCompany(cik=320193, name="Apple Inc.", former_names=(("APPLE INC", date(2019, 8, 5)),)),
+                CompanyRenamed(cik=320193, name="Apple Inc.", former_names=(("APPLE INC", date(2019, 8, 5)),)),
+            ),
             (ChangeTickers(cik=320193, tickers=()), TickersChanged(cik=320193, tickers=())),
         ],
     )
@@ -52,6 +56,17 @@ class TestCompanyCommands:
         changed = evolve(APPLE, event)
 
         assert decided(command, company=changed) == []
+
+    def test_a_renamed_company_had_the_name_it_had_until_then(self) -> None:
+        renamed = evolve(APPLE, CompanyRenamed(cik=320193, name="Apple"))
+        again = evolve(renamed, CompanyRenamed(cik=320193, name="Apple Inc."))
+        known_better = evolve(again, CompanyRenamed(cik=320193, name="Apple Inc.", former_names=()))
+
+        assert [company.former_names for company in (renamed, again, known_better) if company] == [
+            (("Apple Inc.", None),),
+            (("Apple", None),),
+            (),
+        ]
 
     @pytest.mark.parametrize(
         "command",

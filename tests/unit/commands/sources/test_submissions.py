@@ -1,7 +1,7 @@
 """Submissions files: who a company is, and when its filings were accepted."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,22 @@ class TestParseSubmissions:
                 ),
             ),
         ]
+
+    def test_says_which_names_the_company_had_and_until_when(self) -> None:
+        listed = [
+            {"name": "APPLE INC", "from": "2007-01-10T05:00:00.000Z", "to": "2019-08-05T04:00:00.000Z"},
+            {"name": "Apple Inc.", "from": "2019-08-05T04:00:00.000Z", "to": "2026-06-17T04:00:00.000Z"},
+            {"name": "APPLE COMPUTER INC", "from": "1994-01-26T00:00:00.000Z", "to": "2007-01-04T00:00:00.000Z"},
+            {"name": "APPLE COMPUTER INC", "from": "1990-01-26T00:00:00.000Z", "to": None},
+        ]
+
+        (renamed,) = [
+            command
+            for command in commands_in(parsed(submissions(formerNames=listed)))
+            if isinstance(command, RenameCompany)
+        ]
+
+        assert renamed.former_names == (("APPLE COMPUTER INC", date(2007, 1, 4)), ("APPLE INC", date(2019, 8, 5)))
 
     def test_takes_the_cik_of_a_continuation_from_its_name(self) -> None:
         items = parsed(filing_columns(TEN_K), name="CIK0000320193-submissions-001.json")

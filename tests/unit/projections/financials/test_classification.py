@@ -1,6 +1,8 @@
+from datetime import UTC, datetime
+
 import pytest
 
-from projections.financials.classification import sector_of
+from projections.financials.classification import BEGINNING, Classification, reclassified, sector_of
 from projections.financials.names import display_name
 
 
@@ -33,3 +35,31 @@ def test_the_sector_is_the_sic_division(sic: str | None, sector: str | None) -> 
 )
 def test_a_name_is_cleaned_for_display(filed: str, shown: str) -> None:
     assert display_name(filed) == shown
+
+
+class TestHistory:
+    def history(self, *steps: tuple[int, str | None, str | None]) -> list[tuple[int, str | None, str | None]]:
+        """What registering in year 0 and reclassifying in later years comes to, year by year."""
+        (_, sic, country), *later = steps
+        found = [Classification(valid_from=BEGINNING, sic=sic, country=country)]
+        for year, sic, country in later:
+            found = reclassified(found, at=datetime(year, 1, 1, tzinfo=UTC), sic=sic, country=country)
+        return [(0 if each.valid_from == BEGINNING else each.valid_from.year, each.sic, each.country) for each in found]
+
+    def test_keeps_what_was_before_a_change(self) -> None:
+        steps = [(0, "3571", "US"), (2024, "6021", "US"), (2025, "6021", None)]
+
+        assert self.history(*steps) == steps
+
+    def test_lets_what_was_said_first_hold_from_the_beginning(self) -> None:
+        assert self.history((0, None, None), (2024, None, "US"), (2025, "3571", "US")) == [(0, "3571", "US")]
+
+    def test_does_not_fill_what_was_taken_back(self) -> None:
+        steps = [(0, "3571", None), (2024, None, None), (2025, "6021", None)]
+
+        assert self.history(*steps) == steps
+
+    def test_has_no_interval_that_ends_before_it_begins(self) -> None:
+        steps = [(0, "3571", "US"), (2025, "6021", "US"), (2024, "7372", "US")]
+
+        assert self.history(*steps) == [(0, "3571", "US"), (2024, "7372", "US")]

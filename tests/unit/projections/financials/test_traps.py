@@ -51,6 +51,7 @@ def copies(*filings: Filing) -> list[Copy]:
             filed_on=event.filed_on,
             accepted_at=event.accepted_at,
             period_end=period_ends(event)[0],
+            year_end=period_ends(event)[1],
             source=event.source,
             fact_count=len(event.facts),
             position=1,
