@@ -9,7 +9,9 @@ create table company (
     sic                    text,
     sector                 text,
     industry               text,
+    major_group            text generated always as (left(sic, 2)) stored,
     country                text,
+    size_class             text,         -- as filers class themselves: large accelerated, accelerated, …
     tickers                text[] not null default '{}',
     latest_fiscal_year_end date
 );
@@ -172,9 +174,41 @@ create table freshness (
 );
 insert into freshness values (true, 0, 0, clock_timestamp(), 0, 0);
 
+-- What each company stands for in one calendar period: of its latest values in the metric's unit the one nearest to the
+-- period, then the one known last, then the longer. Index: metric_value_frame.
+create function frame (asked_metric text, asked_period text, asked_unit text)
+returns table (
+    cik bigint, value numeric, period_start date, period_end date, accession text, known_from timestamptz, flags text[]
+)
+language sql stable parallel safe
+begin atomic
+    select distinct on (held.cik)
+        held.cik, held.value, held.period_start, held.period_end, held.accession, held.known_from, held.flags
+    from metric_value as held
+    where held.metric = asked_metric and held.period = asked_period and held.unit = asked_unit
+        and held.known_to is null
+    order by held.cik, abs(held.calendar_offset), held.known_from desc, held.duration_days desc;
+end;
+
+-- The same as it stood at an instant. Index: metric_value_frame and metric_value_frame_before.
+create function frame_as_of (asked_metric text, asked_period text, asked_unit text, known_at timestamptz)
+returns table (
+    cik bigint, value numeric, period_start date, period_end date, accession text, known_from timestamptz, flags text[]
+)
+language sql stable parallel safe
+begin atomic
+    select distinct on (held.cik)
+        held.cik, held.value, held.period_start, held.period_end, held.accession, held.known_from, held.flags
+    from metric_value as held
+    where held.metric = asked_metric and held.period = asked_period and held.unit = asked_unit
+        and held.known_from <= known_at and (held.known_to is null or held.known_to > known_at)
+    order by held.cik, abs(held.calendar_offset), held.known_from desc, held.duration_days desc;
+end;
+
 -- name: indexes
 -- Only readers need these: a rebuild makes them when its tables are full.
 create index if not exists company_tickers on company using gin (tickers);
 create index if not exists company_name on company (lower(name));
 create index if not exists company_former_name_name on company_former_name (lower(name));
 create index if not exists metric_value_frame on metric_value (metric, period) where known_to is null;
+create index if not exists metric_value_frame_before on metric_value (metric, period) where known_to is not null;

@@ -1,0 +1,16 @@
+"""The ways companies are grouped."""
+
+from typing import Literal, get_args
+
+GroupBy = Literal["all", "sector", "major_group", "industry", "country", "size_class"]
+
+GROUPINGS: tuple[GroupBy, ...] = get_args(GroupBy)
+
+EVERYBODY = "all"
+"""The one group of the grouping `all`."""
+
+WHAT_GROUPS_ARE = (
+    "all: every company; sector: SIC division such as retail-trade; major_group: the first two digits of the SIC code; "
+    "industry: the four-digit SIC code; country: ISO code of the filer's address; size_class: the filer's own class, "
+    "such as large_accelerated"
+)
