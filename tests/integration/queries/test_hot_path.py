@@ -86,7 +86,13 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
         "companies.sql",
         "by_reference",
         {"cik_references": ["1"], "ciks": [1], "names": ["AAPL"], "version": 1},
-        {"company_pkey", "company_tickers", "company_name", "parked_name_version_stream_idx"},
+        {
+            "company_pkey",
+            "company_tickers",
+            "company_name",
+            "company_former_name_name",
+            "parked_name_version_stream_idx",
+        },
     ),
     (
         "series.sql",
@@ -123,6 +129,14 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
         {"metric": "revenue", "group_by": "sector", "period": "CY2023"},
         {"group_aggregate_pkey"},
     ),
+    ("companies.sql", "former_names", {"ciks": [1, 2]}, {"company_former_name_pkey"}),
+    (
+        "companies.sql",
+        "as_known_at",
+        {"ciks": [1, 2], "as_of": "2023-12-31T00:00:00Z"},
+        {"company_classification_pkey", "filing_pkey"},
+    ),
+    ("splits.sql", "share_values", {"ciks": [1, 2], "metrics": ["shares_outstanding"]}, {"metric_value_pkey"}),
     ("explanations.sql", "versions", {"cik": 1, "metrics": ["revenue"]}, {"metric_value_pkey", "filing_pkey"}),
 ]
 
@@ -166,6 +180,9 @@ def _fill(connection: psycopg.Connection) -> None:
         select 'figures', 1, n, 'company-' || n, 'unreadable' from generate_series(1, 3000) n;
         insert into company_split
         select n, '2020-01-01', 2, 'a' from generate_series(1, 3000) n;
-        analyze company, filing, metric_value, group_aggregate, projections.parked, company_split;
+        insert into company_former_name select n, 'Former ' || n, 'Former ' || n from generate_series(1, 3000) n;
+        insert into company_classification select n, '-infinity' from generate_series(1, 3000) n;
+        analyze company, filing, metric_value, group_aggregate, projections.parked, company_split,
+            company_former_name, company_classification;
         """
     )
