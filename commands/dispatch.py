@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -111,7 +112,8 @@ def dispatch_many(
 def _carry_out(
     connection: psycopg.Connection, commands: Sequence[Command], *, expected_version: int | None, now: datetime
 ) -> list[Accepted | CommandError]:
-    with connection.transaction() as transaction:
+    # A session lost at its rollback would let the exception through; the server has rolled back all the same.
+    with suppress(psycopg.Rollback), connection.transaction() as transaction:
         outcomes = _decide_and_append(connection, commands, expected_version=expected_version, now=now)
         if all(isinstance(outcome, CommandError) for outcome in outcomes):
             raise psycopg.Rollback(transaction)

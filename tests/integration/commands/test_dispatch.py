@@ -1,8 +1,10 @@
 """Commands carried out on a real database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from typing import Any
 
 import msgspec
 import psycopg
@@ -33,6 +35,20 @@ def apple(connection: psycopg.Connection) -> psycopg.Connection:
     """A connection to a database in which Apple is registered."""
     dispatch(connection, RegisterCompanyFactory.build(cik=320193), now=NOW)
     return connection
+
+
+class LostAtTheEnd(psycopg.Connection[Any]):
+    """Its session is ended by another one at the end of each transaction."""
+
+    killer: psycopg.Connection
+
+    @contextmanager
+    def transaction(self, savepoint_name: str | None = None, force_rollback: bool = False) -> Iterator[Any]:
+        with super().transaction(savepoint_name, force_rollback) as transaction:
+            try:
+                yield transaction
+            finally:
+                self.killer.execute("select pg_terminate_backend(%s, 5000)", [self.info.backend_pid])
 
 
 def events_of(connection: psycopg.Connection, *, cik: int) -> list[object]:
@@ -163,3 +179,11 @@ class TestDispatch:
         first, again = (dispatch(connection, command, now=NOW) for _ in range(2))
 
         assert (len(first.event_ids), len(again.event_ids)) == (1, 0)
+
+    @pytest.mark.parametrize("key", [None, "k"])
+    def test_a_refusal_is_told_though_the_session_is_lost_at_its_rollback(
+        self, connection: psycopg.Connection, database_url: str, key: str | None
+    ) -> None:
+        with LostAtTheEnd.connect(database_url, autocommit=True) as sender, pytest.raises(UnknownCompany):
+            sender.killer = connection
+            dispatch(sender, ReportFilingFactory.build(), idempotency_key=key, now=NOW)
