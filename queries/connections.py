@@ -183,15 +183,19 @@ class ReadSources:
         Raises:
             QueryError: the database is away, too slow, or has no live figures yet.
         """
-        if self._pool is None:
+        pool = self._pool
+        if pool is None:
             raise RuntimeError("open() comes before the first question")
         try:
-            async with self._pool.connection() as connection:
+            connection, snapshot = await _taken(pool)
+            try:
                 try:
-                    yield await _open_snapshot(connection)
+                    yield snapshot
                 finally:
                     if not connection.closed:
                         await connection.execute(b"rollback")
+            finally:
+                await pool.putconn(connection)
         except psycopg_pool.PoolTimeout as error:
             raise unavailable("the database has no connection to spare") from error
         except psycopg.errors.QueryCanceled as error:
@@ -263,6 +267,29 @@ class ReadSources:
                         arrival.set_result(None)
         finally:
             self._watching = None
+
+
+async def _taken(
+    pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]],
+) -> tuple[psycopg.AsyncConnection[Any], Snapshot]:
+    """
+    Takes a connection with a snapshot on it, from which nothing has been read yet.
+
+    A connection that turns out to be dead was lost with a server that has gone, and the idle ones with it. They are
+    replaced, and the question is asked once more; so nothing has to be checked as long as all is well.
+    """
+    dead: BaseException | None = None
+    while True:
+        connection = await pool.getconn()
+        try:
+            return connection, await _open_snapshot(connection)
+        except BaseException as error:
+            again = connection.closed and isinstance(error, psycopg.OperationalError) and dead is None
+            await pool.putconn(connection)
+            if not again:
+                raise
+            dead = error
+            await pool.check()
 
 
 async def _open_snapshot(connection: psycopg.AsyncConnection[Any]) -> Snapshot:

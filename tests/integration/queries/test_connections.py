@@ -83,6 +83,27 @@ class TestReadSources:
         assert (first, resting, rested) == (None, None, [None])
 
 
+    async def test_answer_at_once_after_every_session_was_lost(self, figures: psycopg.Connection) -> None:
+        from django.conf import settings
+
+        sources = ReadSources(settings.FACTFOLD)
+        await sources.open()
+        async with sources.snapshot(), sources.snapshot(), sources.snapshot():
+            pass
+        figures.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+
+        try:
+            async with sources.snapshot() as first, sources.snapshot() as second:
+                positions = [first.freshness.position, second.freshness.position]
+        finally:
+            await sources.close()
+
+        assert positions == [40, 40]
+
+
 class TestPositions:
     async def test_are_waited_for_by_many_at_the_cost_of_one(self, figures: psycopg.Connection) -> None:
         from django.conf import settings
