@@ -8,6 +8,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from celery import Celery
+from redis import Redis
 
 from commands.cloud_events import decode_bell
 from commands.doorbells.celery import QUEUE, TASK, CeleryDoorbell
@@ -84,6 +85,24 @@ class TestEveryDoorbell:
         rung.doorbell.ring(bells(1))
 
         assert rung.heard() == [(0, 100), (0, 100)]
+
+
+class TestTheConnectionToABroker:
+    def test_is_kept_and_made_anew_after_it_was_lost(self, redis: Redis, redis_url: str) -> None:
+        app = Celery("doorbell", broker=redis_url, set_as_current=False)
+        doorbell = CeleryDoorbell(app)
+        doorbell.ring(bells(1))
+        before = redis.info("stats")["total_connections_received"]
+        for _ in range(5):
+            doorbell.ring(bells(2))
+
+        kept = redis.info("stats")["total_connections_received"] == before
+        redis.client_kill_filter(_type="normal", skipme=True)
+        doorbell.ring(bells(1))
+        doorbell.close()
+
+        assert kept
+        assert len(_tasks_sent(app)) == 12
 
 
 class TestAQueueOutOfReach:
