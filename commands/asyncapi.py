@@ -16,6 +16,8 @@ _TRACEPARENT = {
     "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
     "description": "The trace context (W3C) of the command the message goes back to.",
 }
+_TRACESTATE = {"type": "string", "description": "What tracing systems on the way said of that context (W3C)."}
+_TRACE_CONTEXT = {"traceparent": _TRACEPARENT, "tracestate": _TRACESTATE}
 _ABOUT_POSITIONS = {
     "position": "Where the event stands in the whole log: 1, 2, 3 and so on, without a gap.",
     "shard": "The shard its stream belongs to for life.",
@@ -26,6 +28,7 @@ _ABOUT_POSITIONS = {
     "type": "The name of the message.",
     "recorded_at": "When it was written.",
     "traceparent": "The trace context (W3C) of the command it came from.",
+    "tracestate": "What tracing systems on the way said of that context (W3C).",
 }
 
 
@@ -38,7 +41,8 @@ def document() -> dict[str, Any]:
         name: {**headers["properties"][name], "description": text} for name, text in _ABOUT_POSITIONS.items()
     }
     headers["required"] = [name for name in headers["required"] if name != "data"]
-    del schemas["Bell"]["properties"]["traceparent"]
+    for name in _TRACE_CONTEXT:
+        del schemas["Bell"]["properties"][name]
     messages = {name: _event(name, type_) for name, type_ in EVENTS.items()}
     return {
         "asyncapi": "3.0.0",
@@ -92,15 +96,15 @@ def document() -> dict[str, Any]:
                     "headers": {
                         "type": "object",
                         "description": "Message attributes.",
-                        "properties": {"traceparent": _TRACEPARENT},
+                        "properties": _TRACE_CONTEXT,
                     },
                     "payload": {"$ref": _ref("LogAdvanced")},
                 },
                 "CatchUp": {
                     "name": TASK,
                     "title": "Catch up with a shard",
-                    "description": "The keyword arguments of the task; its headers are Celery's own and `traceparent`.",
-                    "headers": {"type": "object", "properties": {"traceparent": _TRACEPARENT}},
+                    "description": "The keyword arguments of the task; headers are Celery's own and a trace context.",
+                    "headers": {"type": "object", "properties": _TRACE_CONTEXT},
                     "payload": {"$ref": _ref("CatchUp")},
                 },
             },
@@ -147,7 +151,7 @@ def _cloud_event() -> dict[str, Any]:
             "type": {"const": LOG_ADVANCED},
             "time": {"type": "string", "format": "date-time"},
             "datacontenttype": {"const": "application/json"},
-            "traceparent": _TRACEPARENT,
+            **_TRACE_CONTEXT,
             "data": {"$ref": _ref("Bell")},
         },
     }

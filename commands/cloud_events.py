@@ -22,6 +22,7 @@ class _CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     time: datetime | None = None
     datacontenttype: str | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_CloudEvent)
@@ -32,7 +33,7 @@ def encode_bell(bell: Bell, *, now: datetime) -> str:
     This will write a bell as a CloudEvent.
 
     `source` and `id` are the same for the same bell however often it is rung: the shard, and how far it has come.
-    The trace context stands in the extension `traceparent` of Distributed Tracing.
+    The trace context stands in the extensions `traceparent` and `tracestate` of Distributed Tracing.
     """
     event = _CloudEvent(
         specversion="1.0",
@@ -42,7 +43,8 @@ def encode_bell(bell: Bell, *, now: datetime) -> str:
         time=now,
         datacontenttype="application/json",
         traceparent=bell.traceparent,
-        data=msgspec.structs.replace(bell, traceparent=None),
+        tracestate=bell.tracestate,
+        data=msgspec.structs.replace(bell, traceparent=None, tracestate=None),
     )
     return msgspec.json.encode(event).decode()
 
@@ -60,4 +62,4 @@ def decode_bell(body: str | bytes) -> Bell:
         raise MalformedBell(f"not a bell: {error}") from None
     if event.type != LOG_ADVANCED or not event.specversion.startswith("1."):
         raise MalformedBell(f"not a bell: a {event.type} of CloudEvents {event.specversion}")
-    return msgspec.structs.replace(event.data, traceparent=event.traceparent)
+    return msgspec.structs.replace(event.data, traceparent=event.traceparent, tracestate=event.tracestate)

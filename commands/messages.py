@@ -12,7 +12,7 @@ class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     `position` is dense over the whole log, `shard_seq` dense inside its shard, `version` dense inside its stream.
     `data` is the event's JSON text; decode it with the type that `commands.catalog.EVENTS[type]` names.
-    `traceparent` is the trace context (W3C) of the command it came from, where that had one.
+    `traceparent` and `tracestate` are the trace context (W3C) of the command it came from, where that had one.
     """
 
     position: int
@@ -25,6 +25,7 @@ class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True):
     data: str
     recorded_at: datetime
     traceparent: str | None = None
+    tracestate: str | None = None
 
 
 Event = Any

@@ -8,7 +8,7 @@ import psycopg
 from opentelemetry.trace import SpanKind
 
 from commands.sql import load_statements
-from commands.tracing import begin_span, traceparent_of
+from commands.tracing import Origin, begin_span, origin_of
 
 _SQL = load_statements("commands", "publishing.sql")
 
@@ -17,7 +17,7 @@ class Bell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     Word that a shard of the log has reached `to_seq`; the events since the last bell begin at `from_seq`.
 
-    `traceparent` is the trace context (W3C) of the newest of them.
+    `traceparent` and `tracestate` are the trace context (W3C) of the newest of them.
     """
 
     shard: int
@@ -26,6 +26,12 @@ class Bell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     from_position: int
     to_position: int
     traceparent: str | None = None
+    tracestate: str | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """Both as one."""
+        return Origin(self.traceparent, self.tracestate)
 
 
 class DoorbellUnreachable(Exception):
@@ -69,8 +75,9 @@ def publish_pending(connection: psycopg.Connection, doorbell: Doorbell) -> int:
                 from_position=from_position,
                 to_position=to_position,
                 traceparent=traceparent,
+                tracestate=tracestate,
             )
-            for shard, from_seq, to_seq, from_position, to_position, traceparent in rows
+            for shard, from_seq, to_seq, from_position, to_position, traceparent, tracestate in rows
         ]
         if bells:
             _ring(doorbell, bells)
@@ -86,7 +93,7 @@ def _ring(doorbell: Doorbell, bells: Sequence[Bell]) -> None:
     spans = [
         begin_span(
             "publish",
-            bell.traceparent,
+            bell.origin,
             kind=SpanKind.PRODUCER,
             attributes={"factfold.shard": bell.shard, "factfold.to_seq": bell.to_seq},
         )
@@ -95,7 +102,7 @@ def _ring(doorbell: Doorbell, bells: Sequence[Bell]) -> None:
     try:
         doorbell.ring(
             [
-                msgspec.structs.replace(bell, traceparent=traceparent_of(span))
+                msgspec.structs.replace(bell, **origin_of(span)._asdict())
                 for bell, span in zip(bells, spans, strict=True)
             ]
         )

@@ -1,7 +1,8 @@
 -- name: take_grown_shards
 -- Index: log (shard, shard_seq), for the position of the first event not yet rung for; log (position), for the newest.
 select
-    publication.shard, first.shard_seq, head.shard_seq, first.position, head.position, event.meta ->> 'traceparent'
+    publication.shard, first.shard_seq, head.shard_seq, first.position, head.position,
+    event.meta ->> 'traceparent', event.meta ->> 'tracestate'
 from events.publication
 join events.shard_head as head on head.shard = publication.shard
 join events.log as first on first.shard = publication.shard and first.shard_seq = publication.shard_seq + 1

@@ -43,7 +43,7 @@ from commands.serializers import (
     read_command,
 )
 from commands.strict_json import MalformedBody, decode, pointer_part
-from commands.tracing import continued
+from commands.tracing import Origin, continued
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ class WriteView(APIView):
         """This will answer within a span that continues the sender's trace."""
         with continued(
             f"{request.method} {self.route}",
-            [request.headers.get("traceparent")],
+            [Origin(request.headers.get("traceparent"), request.headers.get("tracestate"))],
             kind=SpanKind.SERVER,
             attributes={"http.request.method": str(request.method), "http.route": self.route},
         ) as span:

@@ -7,17 +7,28 @@ does nothing but hand the context of the request on.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
+import msgspec
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 MOST_LINKS = 32
+_MOST_TRACESTATE = 512
+"""Characters: what the standard asks to be handed on. It is kept with each event."""
 _TRACER = trace.get_tracer("factfold")
 _W3C = TraceContextTextMapPropagator()
 
 type Attributes = Mapping[str, str | int]
+
+
+class Origin(NamedTuple):
+    """The trace context (W3C) a message came with: where it belongs, and what tracing systems on its way said of it."""
+
+    traceparent: str | None
+    tracestate: str | None = None
 
 
 def is_tracing() -> bool:
@@ -25,28 +36,28 @@ def is_tracing() -> bool:
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider)
 
 
-def current_traceparent() -> str | None:
-    """This will write the context of the span under way as a `traceparent`; None outside of any."""
-    return traceparent_of(trace.get_current_span())
-
-
-def traceparent_of(span: Span) -> str | None:
-    """This will write a span's context as a `traceparent`, or give None for a span without a valid one."""
+def origin_of(span: Span) -> Origin:
+    """This will write a span's context as messages carry it, empty for a span without a valid one."""
     carrier: dict[str, str] = {}
     _W3C.inject(carrier, trace.set_span_in_context(span, Context()))
-    return carrier.get("traceparent")
+    tracestate = carrier.get("tracestate", "")
+    return Origin(carrier.get("traceparent"), tracestate if 0 < len(tracestate) <= _MOST_TRACESTATE else None)
 
 
 def current_meta() -> str:
     """This will write what an event's `meta` says of its origin, as JSON."""
-    traceparent = current_traceparent()
-    return "{}" if traceparent is None else f'{{"traceparent":"{traceparent}"}}'
+    return msgspec.json.encode(carried(origin_of(trace.get_current_span()))).decode()
+
+
+def carried(origin: Origin) -> dict[str, str]:
+    """This will name what there is to carry of a context, as headers and attributes are named."""
+    return {name: value for name, value in origin._asdict().items() if value is not None}
 
 
 @contextmanager
 def continued(
     name: str,
-    traceparents: Iterable[str | None] = (),
+    origins: Iterable[Origin] = (),
     *,
     kind: SpanKind = SpanKind.INTERNAL,
     attributes: Attributes | None = None,
@@ -57,19 +68,19 @@ def continued(
     A span under way is its parent. Otherwise messages of one trace are continued; those of several begin a new one. The
     span links to all of them.
     """
-    parent, links = _lineage(traceparents)
+    parent, links = _lineage(origins)
     with _TRACER.start_as_current_span(name, parent, kind=kind, attributes=attributes, links=links) as span:
         yield span
 
 
-def begin_span(name: str, traceparent: str | None, *, kind: SpanKind, attributes: Attributes) -> Span:
+def begin_span(name: str, origin: Origin, *, kind: SpanKind, attributes: Attributes) -> Span:
     """This will begin a span without making it the one under way; who begins it ends it."""
-    parent, _ = _lineage([traceparent])
+    parent, _ = _lineage([origin])
     return _TRACER.start_span(name, parent, kind=kind, attributes=attributes)
 
 
 def record_span(
-    name: str, traceparents: Iterable[str | None] = (), *, begun_ns: int, attributes: Attributes | None = None
+    name: str, origins: Iterable[Origin] = (), *, begun_ns: int, attributes: Attributes | None = None
 ) -> None:
     """
     This will record a span that began at `begun_ns` (`time.time_ns`) and has ended now, with parents as in `continued`.
@@ -77,29 +88,29 @@ def record_span(
     For work of which only its end shows whether there was any. Costs nothing where nobody collects.
     """
     if is_tracing():
-        parent, links = _lineage(traceparents)
+        parent, links = _lineage(origins)
         _TRACER.start_span(name, parent, attributes=attributes, links=links, start_time=begun_ns).end()
 
 
-def _lineage(traceparents: Iterable[str | None]) -> tuple[Context | None, list[Link]]:
-    origins = [_origin(traceparent) for traceparent in _distinct(traceparents)]
-    known = [origin for origin in origins if origin.is_valid]
-    links = [Link(origin) for origin in known]
-    if trace.get_current_span().get_span_context().is_valid or len({origin.trace_id for origin in known}) != 1:
+def _lineage(origins: Iterable[Origin]) -> tuple[Context | None, list[Link]]:
+    contexts = [_context(origin) for origin in _distinct(origins)]
+    known = [context for context in contexts if context.is_valid]
+    links = [Link(context) for context in known]
+    if trace.get_current_span().get_span_context().is_valid or len({context.trace_id for context in known}) != 1:
         return None, links
     return trace.set_span_in_context(NonRecordingSpan(known[-1])), links
 
 
-def _distinct(traceparents: Iterable[str | None]) -> list[str]:
-    found: dict[str, None] = {}
-    for traceparent in traceparents:
-        if traceparent is not None:
-            found[traceparent] = None
+def _distinct(origins: Iterable[Origin]) -> list[Origin]:
+    found: dict[str, Origin] = {}
+    for origin in origins:
+        if origin.traceparent is not None:
+            found[origin.traceparent] = origin
             if len(found) == MOST_LINKS:
                 break
-    return list(found)
+    return list(found.values())
 
 
-def _origin(traceparent: str) -> SpanContext:
-    context = _W3C.extract({"traceparent": traceparent}, Context())
+def _context(origin: Origin) -> SpanContext:
+    context = _W3C.extract(carried(origin), Context())
     return trace.get_current_span(context).get_span_context()

@@ -27,9 +27,10 @@ _REFRESH_LOCK = 0x66_72_65_73_68
 
 
 class Refresh(msgspec.Struct, frozen=True, kw_only=True):
-    """One refresh: its number, the position the figures now stand at, and how many groups were worked out anew."""
+    """One refresh: its number, from where to where the figures came, and how many groups were worked out anew."""
 
     seq: int
+    from_position: int
     position: int
     groups: int
 
@@ -149,7 +150,7 @@ def _refresh(connection: psycopg.Connection, version: int, now: datetime) -> Ref
         _SQL["set_freshness"],
         {"seq": seq, "position": position, "fresh_at": now, "lag_ms": lag_ms, "parked": parked},
     )
-    return Refresh(seq=seq, position=position, groups=sum(map(len, groups.values())))
+    return Refresh(seq=seq, from_position=old_position, position=position, groups=sum(map(len, groups.values())))
 
 
 def _one(

@@ -9,7 +9,7 @@ import psycopg
 from commands.event_log.read import read_shard
 from commands.messages import RecordedEvent
 from commands.sql import load_statements
-from commands.tracing import record_span
+from commands.tracing import Origin, record_span
 from projections.catalog import PROJECTIONS
 from projections.parking import fold_or_park, fold_strictly, is_paused
 from projections.projection import Projection, Version
@@ -158,7 +158,7 @@ def _fold_batch(
         connection.execute(_SQL["move_checkpoint"], {**key, "shard_seq": last.shard_seq, "position": last.position})
     record_span(
         "catch_up",
-        (event.traceparent for event in events),
+        (Origin(event.traceparent, event.tracestate) for event in events),
         begun_ns=begun_ns,
         attributes={"factfold.projection": version.name, "factfold.shard": shard, "factfold.events": len(events)},
     )

@@ -8,9 +8,10 @@ import psycopg
 from redis import Redis
 from redis.exceptions import RedisError
 
+from commands.event_log.read import read_origins
 from commands.event_log.sequence import sequence_pending
 from commands.sql import load_statements
-from commands.tracing import record_span
+from commands.tracing import Origin, is_tracing, record_span
 from projections.aggregates import is_being_refreshed, is_stale, refresh
 from projections.catalog import PROJECTIONS
 from projections.projector import catch_up
@@ -49,14 +50,17 @@ def refresh_figures(connection: psycopg.Connection, redis: Redis, *, clock: Cloc
     Whoever finds another worker refreshing leaves: that worker looks again after it has let go, as in
     Note [no lost wake-up]. It does so also where there was nothing to refresh: others were turned away all the same.
     """
+    origins: list[Origin] = []
     while True:
         begun_ns = time.time_ns()
         if (done := refresh(connection, now=clock())) is not None:
-            record_span("refresh", begun_ns=begun_ns, attributes={"factfold.groups": done.groups})
+            if is_tracing():
+                origins = read_origins(connection, after=done.from_position, up_to=done.position)
+            record_span("refresh", origins, begun_ns=begun_ns, attributes={"factfold.groups": done.groups})
         begun_ns = time.time_ns()
         try:
             if fragments := follow(connection, redis):
-                record_span("redis follow", begun_ns=begun_ns, attributes={"factfold.fragments": fragments})
+                record_span("redis follow", origins, begun_ns=begun_ns, attributes={"factfold.fragments": fragments})
         except RedisError:
             return
         if not is_stale(connection) or is_being_refreshed(connection):

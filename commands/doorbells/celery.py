@@ -9,6 +9,7 @@ import celery
 import kombu.exceptions
 
 from commands.publishing import Bell, DoorbellUnreachable
+from commands.tracing import carried
 
 TASK = "projections.catch_up"
 QUEUE = "factfold"
@@ -62,7 +63,7 @@ class CeleryDoorbell:
                 TASK,
                 kwargs={"shard": bell.shard, "to_seq": bell.to_seq},
                 queue=QUEUE,
-                headers={"traceparent": bell.traceparent} if bell.traceparent else None,
+                headers=carried(bell.origin),
                 producer=self._producer,
                 ignore_result=True,
                 retry=False,

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from commands.cloud_events import encode_bell
 from commands.doorbells.depth import QueueDepth
 from commands.publishing import Bell, DoorbellUnreachable
+from commands.tracing import carried
 
 _MOST_IN_BATCH = 10
 
@@ -83,6 +84,5 @@ class SqsDoorbell:
 
 
 def _attributes(bell: Bell) -> dict[str, Any]:
-    if bell.traceparent is None:
-        return {}
-    return {"MessageAttributes": {"traceparent": {"DataType": "String", "StringValue": bell.traceparent}}}
+    told = {name: {"DataType": "String", "StringValue": value} for name, value in carried(bell.origin).items()}
+    return {"MessageAttributes": told} if told else {}

@@ -6,6 +6,9 @@ from psycopg.rows import class_row
 
 from commands.messages import RecordedEvent
 from commands.sql import load_statements
+from commands.tracing import MOST_LINKS, Origin
+
+_EVENTS_LOOKED_AT = 1_000
 
 _SQL = load_statements("commands.event_log", "read.sql")
 
@@ -36,6 +39,12 @@ def read_log(connection: psycopg.Connection, *, after: int, max_events: int) -> 
     """This will read the events of the whole log that follow position `after`, in order and without a gap."""
     with connection.cursor(row_factory=class_row(RecordedEvent)) as cursor:
         return cursor.execute(_SQL["read_log"], {"after": after, "max_events": max_events}).fetchall()
+
+
+def read_origins(connection: psycopg.Connection, *, after: int, up_to: int) -> list[Origin]:
+    """This will give the trace contexts of the newest events that follow position `after`, up to and with `up_to`."""
+    looked_at = {"after": after, "up_to": up_to, "events": _EVENTS_LOOKED_AT, "most": MOST_LINKS}
+    return [Origin(*row) for row in connection.execute(_SQL["origins"], looked_at)]
 
 
 def shard_heads(connection: psycopg.Connection) -> dict[int, ShardHead]:

@@ -24,7 +24,7 @@ import time
 import psycopg
 
 from commands.sql import load_statements
-from commands.tracing import MOST_LINKS, is_tracing, record_span
+from commands.tracing import MOST_LINKS, Origin, is_tracing, record_span
 
 _SQL = load_statements("commands.event_log", "sequence.sql")
 _LOCK = 0x5345_5155_454E_4345
@@ -39,7 +39,7 @@ def sequence_pending(connection: psycopg.Connection, *, limit: int = 2000) -> in
     each call is a transaction of its own.
     """
     begun_ns = time.time_ns()
-    traceparents: list[str] = []
+    origins: list[Origin] = []
     with connection.transaction():
         locked = connection.execute(_SQL["become_sequencer"], {"lock": _LOCK}).fetchone()
         if locked is None or not locked[0]:
@@ -48,7 +48,7 @@ def sequence_pending(connection: psycopg.Connection, *, limit: int = 2000) -> in
         placed = 0 if row is None else int(row[0])
         if placed and is_tracing():
             found = connection.execute(_SQL["newest_traces"], {"placed": placed, "most": MOST_LINKS})
-            traceparents = [traceparent for (traceparent,) in found]
+            origins = [Origin(*row) for row in found]
     if placed:
-        record_span("sequence", traceparents, begun_ns=begun_ns, attributes={"factfold.events": placed})
+        record_span("sequence", origins, begun_ns=begun_ns, attributes={"factfold.events": placed})
     return placed

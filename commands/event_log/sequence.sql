@@ -35,7 +35,7 @@ select count(*) from placed
 
 -- name: newest_traces
 -- The traces of the events just placed.
-select distinct event.meta ->> 'traceparent'
+select distinct event.meta ->> 'traceparent', event.meta ->> 'tracestate'
 from events.log
 join events.event on event.id = log.event_id
 where log.position > (select max(position) from events.log) - %(placed)s

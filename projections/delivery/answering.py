@@ -11,7 +11,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from commands.tracing import continued
+from commands.tracing import Origin, continued
 from projections.catalog import PROJECTIONS
 from projections.projector import catch_up
 from projections.sweeper import refresh_when_caught_up
@@ -29,15 +29,15 @@ def wanted_by(bells: Iterable[tuple[int, int]]) -> dict[int, int]:
 
 
 def answer(
-    wanted: Mapping[int, int], *, deadline: float | None = None, traceparents: Iterable[str | None] = ()
+    wanted: Mapping[int, int], *, deadline: float | None = None, origins: Iterable[Origin] = ()
 ) -> dict[int, int]:
     """
     This will bring every projection as far as asked, then the figures, and say how far each shard has come.
 
     A shard that another worker holds, or whose database does not answer, may fall short; so may all shards when
-    `deadline`, an instant of `time.monotonic`, is near. `traceparents` are the trace contexts the bells came with.
+    `deadline`, an instant of `time.monotonic`, is near. `origins` are the trace contexts the bells came with.
     """
-    with continued("answer bells", traceparents, kind=SpanKind.CONSUMER, attributes={"factfold.shards": len(wanted)}):
+    with continued("answer bells", origins, kind=SpanKind.CONSUMER, attributes={"factfold.shards": len(wanted)}):
         return _answer(wanted, deadline=deadline)
 
 

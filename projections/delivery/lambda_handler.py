@@ -33,8 +33,8 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, list[dict[str,
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _SPARE_SECONDS
     bells = {record["messageId"]: _bell(record) for record in event["Records"]}
     wanted = wanted_by((bell.shard, bell.to_seq) for bell in bells.values() if bell)
-    traceparents = [bell.traceparent for bell in bells.values() if bell]
-    reached = answer(wanted, deadline=deadline, traceparents=traceparents) if wanted else {}
+    origins = [bell.origin for bell in bells.values() if bell]
+    reached = answer(wanted, deadline=deadline, origins=origins) if wanted else {}
     return {
         "batchItemFailures": [
             {"itemIdentifier": message}

@@ -52,5 +52,5 @@ def _answered(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         except MalformedBell:
             logger.exception("message %s is left to the queue's redrive policy", message["MessageId"])
     wanted = wanted_by((bell.shard, bell.to_seq) for _, bell in bells)
-    reached = answer(wanted, traceparents=[bell.traceparent for _, bell in bells]) if bells else {}
+    reached = answer(wanted, origins=[bell.origin for _, bell in bells]) if bells else {}
     return [message for message, bell in bells if reached[bell.shard] >= bell.to_seq]

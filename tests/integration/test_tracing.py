@@ -36,6 +36,7 @@ from tests.fixtures.filings import NOW
 from tests.fixtures.waiting import wait_until
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+TRACESTATE = "vendor=a-word"
 TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
 WAY = {"dispatch", "sequence", "publish", "answer bells", "catch_up", "refresh", "redis follow"}
 
@@ -119,7 +120,7 @@ def readable(connection: psycopg.Connection) -> int:
 
 
 def post_company(cik: int, *, traceparent: str | None = TRACEPARENT) -> Any:
-    headers = {"host": "127.0.0.1"} | ({"traceparent": traceparent} if traceparent else {})
+    headers = {"host": "127.0.0.1"} | ({"traceparent": traceparent, "tracestate": TRACESTATE} if traceparent else {})
     body = json.dumps({"cik": cik, "name": f"Company {cik}"})
     return Client(headers=headers).post("/v1/commands/RegisterCompany", body, content_type="application/json")
 
@@ -127,7 +128,7 @@ def post_company(cik: int, *, traceparent: str | None = TRACEPARENT) -> Any:
 def post_filing() -> Any:
     revenue = {"concept": "us-gaap:Revenues", "unit": "USD", "start": "2023-01-01", "end": "2023-12-31", "value": 1000}
     filing = {"cik": 1, "accession": "0000000001-24-000001", "form": "10-K", "filed_on": "2024-02-15"}
-    client = Client(headers={"host": "127.0.0.1", "traceparent": TRACEPARENT})
+    client = Client(headers={"host": "127.0.0.1", "traceparent": TRACEPARENT, "tracestate": TRACESTATE})
     body = json.dumps({**filing, "facts": [revenue]})
     return client.post("/v1/commands/ReportFiling", body, content_type="application/json")
 
@@ -152,6 +153,15 @@ class TestOneCommand:
 
         assert names_in_trace(spans) == WAY | {"POST /v1/commands/ReportFiling"}
         assert {f"{span.context.trace_id:032x}" for span in finished(spans)} == {TRACE_ID}
+        assert {span.context.trace_state.to_header() for span in finished(spans)} == {TRACESTATE}
+
+    def test_is_one_trace_also_where_only_the_sweeper_does_the_work(
+        self, connection: psycopg.Connection, registered: Redis, spans: InMemorySpanExporter
+    ) -> None:
+        post_filing()
+        drain(connection, registered)
+
+        assert names_in_trace(spans) >= WAY - {"publish", "answer bells"}
 
     def test_makes_each_span_the_child_of_what_caused_it(
         self, connection: psycopg.Connection, registered: Redis, spans: InMemorySpanExporter
@@ -195,8 +205,8 @@ class TestWithoutAProvider:
         publish_pending(connection, doorbell)
 
         (event,) = read_log(connection, after=0, max_events=10)
-        assert event.traceparent == TRACEPARENT
-        assert [bell.traceparent for bell in doorbell.rung] == [TRACEPARENT]
+        assert (event.traceparent, event.tracestate) == (TRACEPARENT, TRACESTATE)
+        assert [bell.origin for bell in doorbell.rung] == [(TRACEPARENT, TRACESTATE)]
 
     @pytest.mark.parametrize("traceparent", [None, "nonsense", '00-"};drop', "00-" + "0" * 32 + "-" + "0" * 16 + "-01"])
     def test_nothing_is_kept_of_a_context_that_is_none(
@@ -263,13 +273,15 @@ class TestBells:
         queue_url = emulator.make_queue()
         publish_pending(connection, SqsDoorbell(emulator.sqs, queue_url=queue_url))
 
-        (message,) = emulator.sqs.receive_message(QueueUrl=queue_url, MessageAttributeNames=["traceparent"])["Messages"]
+        (message,) = emulator.sqs.receive_message(QueueUrl=queue_url, MessageAttributeNames=["All"])["Messages"]
 
         event = json.loads(message["Body"])
         assert event["traceparent"] == TRACEPARENT
-        assert "traceparent" not in event["data"]
-        assert message["MessageAttributes"]["traceparent"]["StringValue"] == TRACEPARENT
-        assert decode_bell(message["Body"]).traceparent == TRACEPARENT
+        assert event["tracestate"] == TRACESTATE
+        assert event["data"].keys().isdisjoint(("traceparent", "tracestate"))
+        told = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+        assert told == {"traceparent": TRACEPARENT, "tracestate": TRACESTATE}
+        assert decode_bell(message["Body"]).origin == (TRACEPARENT, TRACESTATE)
 
 
 def shard_of(cik: int) -> int:

@@ -184,6 +184,7 @@ class TestDispatch:
     def test_a_refusal_is_told_though_the_session_is_lost_at_its_rollback(
         self, connection: psycopg.Connection, database_url: str, key: str | None
     ) -> None:
-        with LostAtTheEnd.connect(database_url, autocommit=True) as sender, pytest.raises(UnknownCompany):
+        with LostAtTheEnd.connect(database_url, autocommit=True) as sender:
             sender.killer = connection
-            dispatch(sender, ReportFilingFactory.build(), idempotency_key=key, now=NOW)
+            with pytest.raises(UnknownCompany):
+                dispatch(sender, ReportFilingFactory.build(), idempotency_key=key, now=NOW)

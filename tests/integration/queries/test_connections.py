@@ -82,7 +82,6 @@ class TestReadSources:
 
         assert (first, resting, rested) == (None, None, [None])
 
-
     async def test_answer_at_once_after_every_session_was_lost(self, figures: psycopg.Connection) -> None:
         from django.conf import settings
 
