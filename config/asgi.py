@@ -23,7 +23,7 @@ from commands.catalog import COMMANDS
 from config import operations
 from config.env import Settings
 from config.logs import REQUEST_ID
-from config.measures import Requests
+from config.measures import request_counts
 from config.problem_details import problem_for
 from config.ready import announce_ready
 from config.tracing import start_tracing
@@ -51,7 +51,7 @@ class FrontDoor:
         self._django = django
         self._read = queries.rest.app.create_app(settings, problem_for)
         self._mcp = mcp_tools.server.create_app(settings, self._read)
-        self._requests = Requests()
+        self._requests = request_counts()
         self._operations = operations.Operations(settings, requests=self._requests)
         self._logs_writes = settings.log == "json"
 

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 INSTALLATION_FILE = "installation.json"
 DEFAULT_DATA_FOLDER = Path(__file__).parent.parent / ".factfold"
 MAX_SHARDS = 1024
+SHARED_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
+"""Names a folder in which the processes behind one address count together; the Prometheus library's own variable."""
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})

@@ -1,14 +1,17 @@
 """What an installation tells Prometheus."""
 
+import os
 import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 
+from config.env import SHARED_COUNTS
 from config.observation import Observation
 from projections.vital_signs import ShardSigns, VitalSigns
 
@@ -54,6 +57,46 @@ class Requests:
         yield seconds
 
 
+class SharedRequests:
+    """
+    Counts in files of the folder `SHARED_COUNTS` names, with the other processes of this api: each can tell of all.
+
+    That takes a few microseconds for each request. What a process has counted stays when it ends.
+    """
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        labels = ["method", "route", "status"]
+        self._requests = Counter("factfold_http_requests", "Requests answered.", labels, registry=registry)
+        self._seconds = Histogram(
+            "factfold_http_request_seconds",
+            "From a request to the end of its answer.",
+            labels,
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def count(self, *, method: str, route: str, status: int, begun: float) -> None:
+        """This will count a request that began at `begun`, an instant of `time.perf_counter`, and has ended now."""
+        key = method, route, status
+        if key not in self._known:
+            named = method, route, str(status)
+            self._known[key] = self._requests.labels(*named), self._seconds.labels(*named)
+        requests, seconds = self._known[key]
+        requests.inc()
+        seconds.observe(time.perf_counter() - begun)
+
+    def collect(self) -> Iterator[Metric]:
+        """This will tell what all processes have counted, commands included."""
+        yield from MultiProcessCollector(None).collect()  # type: ignore[no-untyped-call]  # the library's
+
+
+def request_counts() -> Requests | SharedRequests:
+    """This will begin to count the requests of this process, alone or with others."""
+    return SharedRequests() if SHARED_COUNTS in os.environ else Requests()
+
+
 class _Found:
     """Hands what was observed to the library once."""
 
@@ -64,12 +107,14 @@ class _Found:
         return families(self._seen)
 
 
-def exposition(seen: Observation, *, requests: Requests | None = None) -> bytes:
-    """This will write what was observed and what this process has counted, in the text format of Prometheus."""
+def exposition(seen: Observation, *, requests: Requests | SharedRequests | None = None) -> bytes:
+    """This will write what was observed and what was counted, in the text format of Prometheus."""
     registry = CollectorRegistry()
     registry.register(_Found(seen))
     if requests is not None:
         registry.register(requests)
+    if isinstance(requests, SharedRequests):
+        return generate_latest(registry)
     return generate_latest(registry) + generate_latest(REGISTRY)
 
 

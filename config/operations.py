@@ -3,7 +3,7 @@
 import msgspec
 
 from config.env import Settings
-from config.measures import CONTENT_TYPE, Requests, exposition
+from config.measures import CONTENT_TYPE, Requests, SharedRequests, exposition
 from config.observation import Watch, expected_migrations
 from config.problem_details import Problem, problem_for
 from config.readiness import NotReady, reasons_against
@@ -14,7 +14,7 @@ PATHS = frozenset({"/readyz", "/prometheus"})
 class Operations:
     """Answers the operator without a thread and without the readers' connections."""
 
-    def __init__(self, settings: Settings, *, requests: Requests | None = None) -> None:
+    def __init__(self, settings: Settings, *, requests: Requests | SharedRequests | None = None) -> None:
         self._requests = requests
         self._watch = Watch(database_url=settings.database_url, redis_url=settings.redis_url)
         self._settings = settings

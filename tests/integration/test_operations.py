@@ -2,7 +2,10 @@
 
 import asyncio
 import dataclasses
+import os
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -23,11 +26,14 @@ from commands.doorbells.memory import MemoryDoorbell
 from commands.event_log.sequence import _LOCK, sequence_pending
 from commands.publishing import DoorbellUnreachable, publish_pending
 from config.asgi import FrontDoor, application
+from config.embedded.bound_process import free_port
 from config.measures import exposition
 from config.operations import Operations
 from config.worker_metrics import Lookout, listening
 from projections.sweeper import drain
 from tests.fixtures.filings import NOW, RegisterCompanyFactory, ReportFilingFactory
+from tests.fixtures.running_installation import ROOT
+from tests.fixtures.waiting import wait_until
 
 NOTHING = {"visible": 0, "in_flight": 0, "delayed": 0}
 
@@ -268,6 +274,46 @@ class TestMeasures:
 
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.content for answer in answers}) == 1
+
+
+class TestProcessesOfOneAddress:
+    @pytest.mark.slow
+    def test_each_tell_what_all_have_counted(
+        self, connection: psycopg.Connection, redis: Redis, database_url: str, redis_url: str
+    ) -> None:
+        port = free_port()
+        environ = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url, "FACTFOLD_ANONYMOUS": "true"}
+        command = [sys.executable, "-m", "config.serve", "--port", str(port), "--workers", "2"]
+        # A connection for each request: any process may get it.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        address = f"http://127.0.0.1:{port}"
+        with (
+            subprocess.Popen(command, cwd=ROOT, env=environ) as served,
+            httpx.Client(base_url=address, trust_env=False, limits=limits) as client,
+        ):
+            try:
+                wait_until(lambda: answers(client), patience_seconds=60)
+                before = told_of_livez(client)
+                for _ in range(30):
+                    assert answers(client)
+
+                told = [told_of_livez(client) - before for _ in range(12)]
+            finally:
+                served.terminate()
+
+        assert told == [30] * 12
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/livez").is_success
+    except httpx.TransportError:
+        return False
+
+
+def told_of_livez(client: httpx.Client) -> float:
+    told = measures(client.get("/prometheus").text)
+    return value(told, "factfold_http_requests_total", route="/livez", status="200")
 
 
 class TestTheBoard:
