@@ -7,11 +7,25 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from config.embedded.postgres import EmbeddedPostgres
+from config.embedded.sqs import CREDENTIALS, EmulatedSqs
 from config.embedded.valkey import EmbeddedValkey
+from config.supervisor import Supervised
+
+if TYPE_CHECKING:
+    from config.soak.doors import DoorName
+
+DOORS: Mapping[str, Sequence["DoorName"]] = {
+    "celery": ["celery"],
+    "sqs": ["sqs"],
+    "lambda": ["lambda"],
+    "all": ["celery", "sqs", "lambda"],
+}
 
 _ROUNDS_OF_AN_INSTALLATION = 10
 """After so many rounds the next ones are played on a fresh one, so that comparing everything stays quick."""
@@ -25,35 +39,44 @@ def command(arguments: Sequence[str]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="factfold-soak-"))
     _say(f"seed {options.seed}, {options.minutes:g} minutes, in {folder}")
     password = secrets.token_hex(8)
-    servers = _servers(folder / "installation-1", password=password, ports=(0, 0))
-    ports = servers[0].port, servers[1].port
-    _point_to(folder, servers)
+    postgres, valkey = _servers(folder / "installation-1", password=password, ports=(0, 0))
+    ports = postgres.port, valkey.port
+    queue = None if options.door == "celery" else EmulatedSqs(folder / "queue")
+    _point_to(folder, postgres, valkey)
     # Settings are read once, so whatever reads them is imported only now that the servers have addresses.
-    from config.soak.run import FAILURES, Plan, Totals, play
+    from config.soak.doors import DoorName
+    from config.soak.installation import Servers
+    from config.soak.run import FAILURES, Plan, Totals, doors_in_turn, play, summed
 
-    plan = Plan(seed=options.seed, seconds=options.seconds, faults=options.faults)
-    totals = Totals()
+    plan = Plan(seed=options.seed, seconds=options.seconds, faults=options.faults, doors=DOORS[options.door])
+    doors = doors_in_turn(plan)
+    totals: dict[DoorName, Totals] = {}
+    played = 0
     failed: Exception | None = None
-    while failed is None and (totals.rounds == 0 or (time.monotonic() < until and totals.rounds < options.rounds)):
-        here = folder / f"installation-{totals.rounds + 1}"
-        servers = _servers(here, password=password, ports=ports)
-        try:
-            for server in servers:
+    while failed is None and (played == 0 or (time.monotonic() < until and played < options.rounds)):
+        here = folder / f"installation-{played + 1}"
+        postgres, valkey = _servers(here, password=password, ports=ports)
+        with ExitStack() as running:
+            started: list[Supervised] = [postgres, valkey, *([queue] if queue else [])]
+            for server in started:
+                running.callback(server.stop)
                 server.start()
-            rounds = min(_ROUNDS_OF_AN_INSTALLATION, options.rounds - totals.rounds)
-            play(here, servers, plan, rounds=rounds, until=until, totals=totals, say=_say)
-        except FAILURES as failure:
-            failed = failure
-        finally:
-            for server in reversed(servers):
-                server.stop()
+            rounds = min(_ROUNDS_OF_AN_INSTALLATION, options.rounds - played)
+            servers = Servers(postgres, valkey, queue)
+            try:
+                play(here, servers, plan, doors=doors, rounds=rounds, until=until, totals=totals, say=_say)
+            except FAILURES as failure:
+                failed = failure
+        played = summed(list(totals.values())).rounds
         if failed is None and not options.keep:
             shutil.rmtree(here)
     if failed is not None:
-        print(f"FAILED in round {totals.rounds + 1} of seed {options.seed}: {failed}", file=sys.stderr)
+        print(f"FAILED in round {played + 1} of seed {options.seed}: {failed}", file=sys.stderr)
         print(f"Everything is kept in {folder}.", file=sys.stderr)
         return 1
-    _say(_summary(totals, seconds=time.monotonic() - began))
+    for door, total in totals.items() if len(totals) > 1 else ():
+        _say(f"at {door}: {_figures(total)}, 0 differences")
+    _say(f"OK  {_figures(summed(list(totals.values())))}, 0 differences, {time.monotonic() - began:.0f} s")
     if not options.keep:
         shutil.rmtree(folder, ignore_errors=True)
     return 0
@@ -74,22 +97,26 @@ def _servers(folder: Path, *, password: str, ports: tuple[int, int]) -> tuple[Em
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="manage.py soak",
-        description="Runs writers, workers and projectors on PostgreSQL and Valkey of its own while a seeded schedule "
-        "kills any of them, cuts sessions, empties Redis, and loses, doubles, delays and reorders messages. After each "
-        "round everything must come right by itself. Exits with 1 at the first difference.",
+        description="Runs writers, workers and Celery, the SQS poller or the Lambda function on PostgreSQL, Valkey and "
+        "an emulator of SQS of its own while a seeded schedule kills any of them, cuts sessions, empties Redis and the "
+        "queue, and loses, doubles, delays and reorders messages. After each round everything must come right by "
+        "itself, and no process may have ended that nobody killed. Exits with 1 at the first difference.",
     )
     parser.add_argument("--minutes", type=float, default=1.0, help="begin no round after this long (default 1)")
     parser.add_argument("--rounds", type=int, default=sys.maxsize, help="end after so many rounds")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long work goes on in a round (default 2)")
     parser.add_argument("--faults", type=int, default=6, help="how much goes wrong in a round (default 6)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="draw the same faults again")
+    parser.add_argument(
+        "--door", choices=DOORS, default="all", help="who answers doorbells: one kind, or each in turn (default all)"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the data and logs also of a good end")
     return parser.parse_args(arguments)
 
 
-def _point_to(folder: Path, servers: tuple[EmbeddedPostgres, EmbeddedValkey]) -> None:
-    postgres, valkey = servers
+def _point_to(folder: Path, postgres: EmbeddedPostgres, valkey: EmbeddedValkey) -> None:
     os.environ |= {
+        **CREDENTIALS,
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATABASE_URL": postgres.url(),
         "REDIS_URL": valkey.url(),
@@ -104,9 +131,7 @@ def _point_to(folder: Path, servers: tuple[EmbeddedPostgres, EmbeddedValkey]) ->
     django.setup()
 
 
-def _summary(totals: object, *, seconds: float) -> str:
+def _figures(totals: object) -> str:
     import msgspec
 
-    found = msgspec.to_builtins(totals)
-    figures = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in found.items())
-    return f"OK  {figures}, 0 differences, {seconds:.0f} s"
+    return ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in msgspec.to_builtins(totals).items())

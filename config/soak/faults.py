@@ -17,6 +17,9 @@ _WEIGHTS = {
     "freeze listener": 2,
     "begin rebuild": 3,
     "kill rebuild": 1,
+    "kill queue": 1,
+    "kill mapping": 1,
+    "purge queue": 2,
 }
 
 
