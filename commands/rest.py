@@ -25,7 +25,7 @@ from rest_framework.views import APIView
 
 from commands.admission import Admission, Backlog
 from commands.catalog import COMMANDS
-from commands.connections import write_pool
+from commands.connections import write_connection
 from commands.counting import count_command
 from commands.dispatch import Accepted, dispatch, dispatch_many
 from commands.errors import CommandError, InvalidCommand
@@ -112,7 +112,7 @@ def admission() -> Admission:
     read_backlog = import_string(settings.COMMANDS_BACKLOG)
 
     def read() -> Backlog:
-        with write_pool(settings.FACTFOLD.database_url).connection() as connection:
+        with write_connection(settings.FACTFOLD.database_url) as connection:
             backlog: Backlog = read_backlog(connection)
         return backlog
 
@@ -230,7 +230,7 @@ class CommandView(WriteView):
         requested = read_command(definition.type, decode(self.body(request)))
         key = _idempotency_key(request)
         try:
-            with write_pool(settings.FACTFOLD.database_url).connection() as connection:
+            with write_connection(settings.FACTFOLD.database_url) as connection:
                 accepted = dispatch(
                     connection,
                     requested.command,
@@ -292,7 +292,7 @@ class CommandResultView(WriteView):
         },
     )
     def get(self, request: Request, id: str) -> Response:  # noqa: A002  # the name the path publishes
-        with write_pool(settings.FACTFOLD.database_url).connection() as connection:
+        with write_connection(settings.FACTFOLD.database_url) as connection:
             stored = stored_response(connection, key=id)
             answered: dict[str, Any] | None = msgspec.json.decode(stored.response) if stored else None
             token = id if answered is None else answered.get("position_token")
@@ -349,7 +349,7 @@ class BatchView(WriteView):
         as_lines = request.content_type.startswith(LinesParser.media_type)
         key = _idempotency_key(request)
         lines = _lines(body) if as_lines else _elements(body)
-        with write_pool(settings.FACTFOLD.database_url).connection() as connection:
+        with write_connection(settings.FACTFOLD.database_url) as connection:
 
             def work() -> bytes:
                 results = list(self._carried_out(connection, lines, request))

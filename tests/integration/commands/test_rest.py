@@ -344,6 +344,17 @@ class TestBadInput:
         assert refused.headers["retry-after"]
         assert post("/RegisterCompany", APPLE, **{"Idempotency-Key": "k"}).status_code == 202
 
+    def test_a_session_lost_since_the_last_command_is_replaced(
+        self, post: Post, connection: psycopg.Connection
+    ) -> None:
+        post("/RegisterCompany", APPLE)
+        connection.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+
+        assert post("/RegisterCompany", APPLE).status_code == 202
+
     def test_a_key_with_a_blank_is_no_key(self, post: Post) -> None:
         answer = post("/RegisterCompany", APPLE, **{"Idempotency-Key": "a b"})
 
