@@ -16,6 +16,18 @@ create table company (
     latest_fiscal_year_end date
 );
 
+-- The group a company is in today; null where it is in none.
+create function group_key (of company, group_by text) returns text
+language sql immutable parallel safe
+return case group_by
+    when 'all' then 'all'
+    when 'sector' then (of).sector
+    when 'major_group' then (of).major_group
+    when 'industry' then (of).industry
+    when 'country' then (of).country
+    when 'size_class' then (of).size_class
+end;
+
 -- Names a company had before, as far as is known, until their last day.
 create table company_former_name (
     cik           bigint not null,
@@ -210,5 +222,6 @@ end;
 create index if not exists company_tickers on company using gin (tickers);
 create index if not exists company_name on company (lower(name));
 create index if not exists company_former_name_name on company_former_name (lower(name));
-create index if not exists metric_value_frame on metric_value (metric, period) where known_to is null;
+-- By company as well, so that the rows of a page, or a company's own value, take no look at all the others.
+create index if not exists metric_value_frame on metric_value (metric, period, cik) where known_to is null;
 create index if not exists metric_value_frame_before on metric_value (metric, period) where known_to is not null;

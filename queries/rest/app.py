@@ -223,9 +223,9 @@ def _find(raw_path: bytes) -> _Found:
         template = operation.path.split("/")
         if len(template) != len(parts):
             continue
-        # A template that ends in a name takes the rest as it is: a ticker may end in .csv for all we know.
-        csv = operation.csv and not template[-1].startswith("{") and parts[-1] == f"{template[-1]}.csv"
-        words = [*parts[:-1], template[-1]] if csv else parts
+        # Where no CSV is offered the rest is taken as it is: a ticker may end in .csv for all we know.
+        csv = operation.csv and parts[-1].endswith(".csv")
+        words = [*parts[:-1], parts[-1].removesuffix(".csv")] if csv else parts
         pairs = list(zip(template, words, strict=True))
         if all(wanted == word or (wanted.startswith("{") and word) for wanted, word in pairs):
             taken = tuple((wanted[1:-1], word) for wanted, word in pairs if wanted.startswith("{"))

@@ -8,6 +8,7 @@ from queries.read_models.data_status import DATA_STATUS
 from queries.read_models.declaration import ReadModel, columns_of
 from queries.read_models.explanation import EXPLANATION, OperandRow, RevisionRow, SourceRow
 from queries.read_models.filing import FILING
+from queries.read_models.frame import FRAME
 from queries.read_models.metric import METRIC
 from queries.read_models.search_hit import SEARCH_HIT
 from queries.read_models.series import SERIES
@@ -16,6 +17,7 @@ from queries.service.aggregates import AggregatesQuery, group_aggregates
 from queries.service.companies import CompaniesQuery, CompanyQuery, list_companies, show_company
 from queries.service.explanations import ExplainQuery, explain_value
 from queries.service.filings import FilingsQuery, list_filings
+from queries.service.frames import FrameQuery, show_frame
 from queries.service.metrics import MetricQuery, MetricsQuery, list_metrics, show_metric
 from queries.service.search import SearchQuery, search
 from queries.service.series import company_series, many_series
@@ -192,6 +194,22 @@ OPERATIONS: tuple[Operation, ...] = (
                 "industry) for one metric and calendar year. For single companies use get_metrics."
             ),
         ),
+    ),
+    Operation(
+        operation_id="getFrame",
+        path="/v1/frames/{metric}/{period}",
+        tag="Figures",
+        summary="Every company's value for one metric and period",
+        description=(
+            "The one value that stands for each company in a calendar period, for all companies or one group, sorted "
+            "and paged. Companies without a value, or with one in another unit, have no row."
+        ),
+        query=FrameQuery,
+        read_model=FRAME,
+        answer=show_frame,
+        example=_example(FRAME),
+        csv=True,
+        errors=(404,),
     ),
     Operation(
         operation_id="explainValue",

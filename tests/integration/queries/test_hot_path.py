@@ -24,6 +24,7 @@ EVERY_OPERATION = [
     "/v1/series?companies=AAPL,MSFT&metrics=revenue",
     "/v1/aggregates?metric=revenue&period=CY2023",
     "/v1/aggregates?metric=net_income&period=CY2023",
+    "/v1/frames/revenue/CY2023?sort=value",
     "/v1/explain?company=AAPL&metric=gross_margin&period=CY2023",
 ]
 
@@ -77,7 +78,8 @@ class TestThreads:
         asked = {path.partition("?")[0].replace("AAPL", "{company}") for path in EVERY_OPERATION}
 
         assert {operation.path for operation in OPERATIONS} == {
-            path.replace("metrics/revenue", "metrics/{metric}") for path in asked
+            path.replace("metrics/revenue", "metrics/{metric}").replace("revenue/CY2023", "{metric}/{period}")
+            for path in asked
         }
 
 

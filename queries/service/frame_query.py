@@ -1,0 +1,53 @@
+"""What is asked of all companies at once: one metric in one calendar period, perhaps of one group."""
+
+from typing import Annotated, Literal
+
+from queries.errors import QueryError
+from queries.metrics.groupings import EVERYBODY, WHAT_GROUPS_ARE, GroupBy
+from queries.service.arguments import argument, contradiction
+from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
+
+COMPARED_PERIODS = (
+    "Calendar period: CY2024, CY2024Q3, CY2024Q3TTM (the twelve months up to its end), CY2024Q3I (an instant). Of a "
+    "metric that stands at an instant, a year or quarter means its end."
+)
+
+MetricKey = Annotated[
+    str, argument("Key of a metric, see /v1/metrics.", example="revenue", max_length=60, of="MetricKey")
+]
+
+ComparedPeriod = Annotated[
+    AskedPeriod, argument(COMPARED_PERIODS, example="CY2023", pattern=PERIOD_PATTERN, read=read_period)
+]
+
+Grouping = Annotated[GroupBy, argument(f"How companies are grouped today. {WHAT_GROUPS_ARE}.", example="sector")]
+
+Group = Annotated[
+    str | None, argument("Only companies of this group of group_by.", example="manufacturing", max_length=60)
+]
+
+Order = Literal["asc", "desc"]
+
+PageLimit = Annotated[int, argument("Rows a page.", example=50, ge=1, le=1000)]
+
+
+def group_asked(group_by: GroupBy, group: str | None) -> str:
+    """
+    The key of the group that is asked for.
+
+    Raises:
+        QueryError: a grouping is named without a group of it, or the other way round.
+    """
+    if group_by == EVERYBODY:
+        if group in (None, EVERYBODY):
+            return EVERYBODY
+        raise _without(
+            "group_by", reason=f"group={group} is a group of another grouping", fix="add group_by, such as sector"
+        )
+    if group is None:
+        raise _without("group", reason=f"group_by={group_by} has many groups", fix=f"name one {group_by} in group")
+    return group
+
+
+def _without(name: str, *, reason: str, fix: str) -> QueryError:
+    return contradiction(name, reason=reason, fix=fix)
