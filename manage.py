@@ -83,7 +83,7 @@ def locked_uv():
 
 
 def install(uv):
-    say("Installing the locked packages (once; about 60 MB) ...")
+    say("Installing the locked packages (once; about 110 MB) ...")
     pip = (VENV_PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--require-hashes")
     if not uv:
         uv = os.path.join(VENV, "bin", "uv")

@@ -292,6 +292,19 @@ async def _taken(
             await pool.check()
 
 
+class HeldSources(ReadSources):
+    """Answers every question from one snapshot that somebody else holds, and from nothing else."""
+
+    def __init__(self, settings: ReadSettings, snapshot: Snapshot) -> None:
+        super().__init__(settings)
+        self._held = snapshot
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """This will give the snapshot that is held; it stays open after the block."""
+        yield self._held
+
+
 async def _open_snapshot(connection: psycopg.AsyncConnection[Any]) -> Snapshot:
     try:
         cursor = await connection.execute(_OPEN_SNAPSHOT, prepare=False)

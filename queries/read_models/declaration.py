@@ -49,9 +49,9 @@ class ReadModel(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False):
         return columns_of(self.row)
 
     @cached_property
-    def flat_columns(self) -> tuple[str, ...]:
+    def cells(self) -> tuple[Column, ...]:
         """The fields that fit into a cell: everything except lists of rows and nested rows."""
-        return tuple(column.name for column in self.columns if nested_row(column.type) is None)
+        return tuple(column for column in self.columns if nested_row(column.type) is None)
 
 
 def columns_of(row: type[msgspec.Struct]) -> tuple[Column, ...]:

@@ -17,7 +17,9 @@ from queries.connections import ReadSettings, ReadSources
 from queries.errors import FieldError, QueryError, invalid_parameter
 from queries.rest.access import admit
 from queries.rest.catalog import OPERATIONS
-from queries.rest.encoding import Numbers, encode_csv, encode_json
+from queries.rest.encoding import Numbers, encode_json
+from queries.rest.export_forms import FORMS, Form
+from queries.rest.exports import Export, ExportAsked, Exports, ask_for_export
 from queries.rest.operation import Operation, ask
 from queries.rest.pages import Page, make_pages
 from queries.service.arguments import Query, arguments_of, read_arguments
@@ -35,16 +37,12 @@ _SAFE_ID = re.compile(rb"[\x21-\x7e]{1,64}")
 _NUMBERS: tuple[Numbers, ...] = get_args(Numbers)
 _ALLOW = b"GET, HEAD, OPTIONS"
 _JSON = b"application/json"
-_CSV = b"text/csv; charset=utf-8"
-_ACCEPTED = {
-    _JSON: frozenset({"*/*", "application/*", "application/json", "application/problem+json"}),
-    _CSV: frozenset({"*/*", "text/*", "text/csv"}),
-}
+_ACCEPTED_AS_JSON = frozenset({"*/*", "application/*", "application/json", "application/problem+json"})
 _EVERY_ANSWER: Headers = [
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"etag, link, retry-after, x-factfold-position, x-factfold-source, x-request-id",
+        b"content-disposition, etag, link, retry-after, x-factfold-position, x-factfold-source, x-request-id",
     ),
     (b"x-content-type-options", b"nosniff"),
 ]
@@ -75,18 +73,17 @@ class ProblemFor(Protocol):
 
 
 class _Asked(NamedTuple):
-    """A question with its form of answer."""
+    """A question whose answer is wanted as JSON."""
 
     operation: Operation
     query: Query
     numbers: Numbers
-    csv: bool
 
 
 class _Found(NamedTuple):
     operation: Operation
     in_path: tuple[tuple[str, str], ...]
-    csv: bool
+    form: Form | None
 
 
 def create_app(settings: ReadSettings, problem_for: ProblemFor) -> "ReadApi":
@@ -99,6 +96,7 @@ class ReadApi:
 
     def __init__(self, sources: ReadSources, *, problem_for: ProblemFor) -> None:
         self.sources = sources
+        self._exports = Exports(sources)
         self._problem_for = problem_for
         self._pages: Mapping[str, Page] = {}
         self._anonymous = sources.settings.anonymous
@@ -116,6 +114,7 @@ class ReadApi:
 
     async def shutdown(self) -> None:
         """This will give the connections back."""
+        self._exports.close()
         await self.sources.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,9 +136,18 @@ class ReadApi:
         headers += _EVERY_ANSWER
         headers.append((b"x-request-id", request_id))
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        if isinstance(body, bytes):
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+            return
+        try:
+            if scope["method"] != "HEAD":
+                async for chunk in self._exports.chunks(body):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            self._exports.forget(body)
 
-    async def _answer(self, scope: Scope, *, accept: bytes, none_match: bytes) -> tuple[int, Headers, bytes]:
+    async def _answer(self, scope: Scope, *, accept: bytes, none_match: bytes) -> tuple[int, Headers, bytes | Export]:
         path: str = scope["path"]
         if path == "/livez":
             return _document(b'{"status":"alive"}')
@@ -154,7 +162,7 @@ class ReadApi:
             return 307, [(b"location", b"/docs"), (b"content-length", b"0")], b""
         raw_path = scope.get("raw_path") or path.encode()
         found = _find(raw_path.partition(b"?")[0])
-        scope["route"] = found.operation.path
+        scope["route"] = found.operation.path + (found.form.suffix if found.form else "")
         method = scope["method"]
         if method == "OPTIONS":
             return 204, [*_PREFLIGHT], b""
@@ -165,36 +173,53 @@ class ReadApi:
                 fix="Use GET.",
                 allow=_ALLOW.decode(),
             )
-        content_type = _CSV if found.csv else _JSON
-        if accept and not _acceptable(accept, content_type):
+        accepted = found.form.accepted if found.form else _ACCEPTED_AS_JSON
+        if accept and not _acceptable(accept, accepted):
             raise QueryError(
                 code="not_acceptable",
-                message=f"this address answers {content_type.decode()} only",
-                fix="Drop Accept, or put .csv behind the path where the operation offers it.",
+                message=f"this address answers {found.form.content_type if found.form else _JSON.decode()} only",
+                fix="Drop Accept, or put .csv or .parquet behind the path where the operation offers it.",
             )
         admit(anonymous=self._anonymous)
         asked = _read_question(found, scope["query_string"])
+        if isinstance(asked, ExportAsked):
+            return await self._export(asked, none_match=none_match)
         result = await ask(asked.operation, self.sources, asked.query)
-        body = encode_csv(result) if asked.csv else encode_json(result, numbers=asked.numbers)
+        body = encode_json(result, numbers=asked.numbers)
         if isinstance(result, ReadyResult):
             position, source, next_cursor = result.position, b"redis", None
         else:
             position, source, next_cursor = result.meta.position, result.meta.source.encode(), result.meta.next_cursor
         # The position alone would do between two refreshes of the aggregates, but series may move on before them.
         etag = b'"%d-%b"' % (position, hashlib.blake2b(body, digest_size=8).hexdigest().encode())
-        headers: Headers = [
-            (b"etag", etag),
-            (b"cache-control", self._cache_control[asked.operation.operation_id]),
-            (b"x-factfold-position", b"%d" % position),
-            (b"x-factfold-source", source),
-            _SERVICE_DESCRIPTION,
-        ]
+        headers = self._headers(asked.operation, etag=etag, position=position, source=source)
         if next_cursor is not None:
             headers.append((b"link", _next_page(scope, next_cursor)))
         if none_match and _matches(none_match, etag):
             return 304, headers, b""
-        headers += [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+        headers += [(b"content-type", _JSON), (b"content-length", b"%d" % len(body))]
         return 200, headers, body
+
+    async def _export(self, asked: ExportAsked, *, none_match: bytes) -> tuple[int, Headers, bytes | Export]:
+        export = await self._exports.write(asked, holds=lambda etag: _matches(none_match, etag))
+        headers = self._headers(asked.operation, etag=export.etag, position=export.position, source=b"postgres")
+        if export.file is None:
+            return 304, headers, b""
+        headers += [
+            (b"content-type", asked.form.content_type.encode()),
+            (b"content-length", b"%d" % export.size),
+            (b"content-disposition", f'attachment; filename="{export.name}"'.encode()),
+        ]
+        return 200, headers, export
+
+    def _headers(self, operation: Operation, *, etag: bytes, position: int, source: bytes) -> Headers:
+        return [
+            (b"etag", etag),
+            (b"cache-control", self._cache_control[operation.operation_id]),
+            (b"x-factfold-position", b"%d" % position),
+            (b"x-factfold-source", source),
+            _SERVICE_DESCRIPTION,
+        ]
 
     def _refuse(self, error: Exception, *, request_id: str) -> tuple[int, Headers, bytes]:
         problem = self._problem_for(error, request_id=request_id)
@@ -223,13 +248,13 @@ def _find(raw_path: bytes) -> _Found:
         template = operation.path.split("/")
         if len(template) != len(parts):
             continue
-        # Where no CSV is offered the rest is taken as it is: a ticker may end in .csv for all we know.
-        csv = operation.csv and parts[-1].endswith(".csv")
-        words = [*parts[:-1], parts[-1].removesuffix(".csv")] if csv else parts
+        # Where nothing is exported the rest is taken as it is: a ticker may end in .csv for all we know.
+        form = next((form for form in FORMS if operation.csv and parts[-1].endswith(form.suffix)), None)
+        words = [*parts[:-1], parts[-1].removesuffix(form.suffix)] if form else parts
         pairs = list(zip(template, words, strict=True))
         if all(wanted == word or (wanted.startswith("{") and word) for wanted, word in pairs):
             taken = tuple((wanted[1:-1], word) for wanted, word in pairs if wanted.startswith("{"))
-            return _Found(operation, taken, csv)
+            return _Found(operation, taken, form)
     raise QueryError(
         code="not_found",
         message=f"nothing stands at {'/'.join(parts)}",
@@ -239,7 +264,7 @@ def _find(raw_path: bytes) -> _Found:
 
 
 @lru_cache(maxsize=4096)
-def _read_question(found: _Found, query_string: bytes) -> _Asked:
+def _read_question(found: _Found, query_string: bytes) -> _Asked | ExportAsked:
     """
     The question a query string asks.
 
@@ -255,7 +280,7 @@ def _read_question(found: _Found, query_string: bytes) -> _Asked:
     given: dict[str, Any] = dict(found.in_path)
     numbers: Numbers = "number"
     for name, value in parse_qsl(query_string.decode("ascii", "replace"), keep_blank_values=True):
-        if name == "numbers" and not found.csv:
+        if name == "numbers" and found.form is None:
             if value not in _NUMBERS:
                 raise invalid_parameter(
                     FieldError(pointer="numbers", reason=f"{value!r} is unknown", fix="numbers is one of number, text")
@@ -272,12 +297,14 @@ def _read_question(found: _Found, query_string: bytes) -> _Asked:
             given[name] = [*(held if isinstance(held, list) else [held]), value]
         else:
             raise invalid_parameter(FieldError(pointer=name, reason="it is given twice", fix=f"give {name} once"))
-    return _Asked(operation, read_arguments(operation.query, given), numbers, found.csv)
+    query = read_arguments(operation.query, given)
+    if found.form is not None:
+        return ask_for_export(operation, query, found.form, given)
+    return _Asked(operation, query, numbers)
 
 
 @lru_cache(maxsize=1024)
-def _acceptable(accept: bytes, content_type: bytes) -> bool:
-    accepted = _ACCEPTED[content_type]
+def _acceptable(accept: bytes, accepted: frozenset[str]) -> bool:
     for choice in accept.decode("latin-1").split(","):
         kind, _, parameters = choice.partition(";")
         refused = re.search(r"\bq=0(\.0*)?\s*(;|$)", parameters)

@@ -1,11 +1,7 @@
-"""Answers as bytes: JSON with exact numbers, or CSV."""
+"""Answers as bytes: JSON with exact numbers."""
 
-import csv
-import io
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Literal
 
 import msgspec
 
@@ -50,33 +46,3 @@ def encode_meta(meta: AnswerMeta) -> bytes:
 def milliseconds(instant: datetime) -> str:
     """An instant in UTC, to the millisecond."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def encode_csv(result: Result | ReadyResult) -> bytes:
-    """This will write the rows as CSV under their column names; lists are joined by blanks, absent values are empty."""
-    whole = result.unpack() if isinstance(result, ReadyResult) else result
-    columns = whole.read_model.flat_columns
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows(_cells(row, columns) for row in whole.rows)
-    return text.getvalue().encode()
-
-
-def _cells(row: msgspec.Struct, columns: tuple[str, ...]) -> Iterator[str]:
-    return (_cell(getattr(row, name)) for name in columns)
-
-
-def _cell(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case date():
-            return str(msgspec.to_builtins(value))
-        case Decimal():
-            return format(value, "f")
-        case list() | tuple():
-            return " ".join(map(str, value))
-    return str(value)

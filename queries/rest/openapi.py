@@ -117,7 +117,7 @@ _PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
             "not_acceptable",
             "This form of answer is not offered",
             "this address answers application/json only",
-            "Drop Accept, or put .csv behind the path where the operation offers it.",
+            "Drop Accept, or put .csv or .parquet behind the path where the operation offers it.",
         ),
     ),
     409: (

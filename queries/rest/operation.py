@@ -26,7 +26,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     One question that can be asked with GET.
 
     Routes, argument checks, OpenAPI and tools all follow from this. `example` holds rows of the read model as the 200
-    example shows them; `csv` says whether the path may end in .csv; `not_found` whether the answer may be 404 or 409.
+    example shows them; `csv` says whether the path may end in .csv or .parquet, for the whole answer as a file;
+    `errors` which problems the answer may be besides those every answer may be.
     """
 
     operation_id: str

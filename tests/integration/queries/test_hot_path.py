@@ -48,7 +48,7 @@ async def front_door(figures: psycopg.Connection, redis: Redis) -> AsyncIterator
 
 
 class TestThreads:
-    async def test_are_not_used_by_any_read(
+    async def test_are_not_used_by_any_read_as_json(
         self, front_door: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for path in EVERY_OPERATION:
@@ -71,6 +71,25 @@ class TestThreads:
 
         assert statuses == [200] * len(EVERY_OPERATION)
         assert hops == []
+
+    async def test_of_exports_are_their_own(
+        self, front_door: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A file is encoded beside the event loop, in threads that no other answer waits for."""
+        hops: set[str] = set()
+        in_executor = asyncio.BaseEventLoop.run_in_executor
+
+        def noted(self: Any, executor: Any, *args: Any) -> Any:
+            hops.add(getattr(executor, "_thread_name_prefix", "the default"))
+            return in_executor(self, executor, *args)
+
+        monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", noted)
+
+        for suffix in ("csv", "parquet"):
+            answer = await front_door.get(f"/v1/companies/AAPL/series.{suffix}?metrics=revenue")
+            assert answer.status_code == 200
+
+        assert hops == {"export"}
 
     async def test_cover_every_operation_there_is(self) -> None:
         from queries.rest.catalog import OPERATIONS

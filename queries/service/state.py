@@ -1,0 +1,18 @@
+"""Which state of the tables a snapshot shows."""
+
+import msgspec
+
+from queries.connections import Snapshot
+from queries.service.statements import load_statements
+
+_SQL = load_statements("state.sql")
+
+
+class _State(msgspec.Struct, frozen=True):
+    state: str
+
+
+async def state_of(snapshot: Snapshot) -> str:
+    """This will name the state of the tables: while the name is the same, every answer is."""
+    (found,) = await snapshot.fetch(_State, _SQL["state"], {"version": snapshot.version})
+    return f"{snapshot.version} {snapshot.freshness.seq} {found.state}"
