@@ -29,7 +29,6 @@ from typing import Any
 
 import psycopg
 import uvloop
-from psycopg.types.json import Jsonb
 from redis import Redis
 
 from benchmarks.bare_read import BODY_KEY
@@ -200,24 +199,19 @@ def _fill(environ: dict[str, str]) -> bytes:
     with psycopg.connect(environ["DATABASE_URL"], autocommit=True) as connection:
         for number, sector in enumerate(SECTORS, start=1):
             values = [Decimal(number * 1_000_000_007 * rank) for rank in range(1, 41)]
-            members = [
-                {"company": f"T{number}X{rank}", "cik": number * 1000 + rank, "value": str(value)}
-                for rank, value in enumerate(values, start=1)
-            ]
-            total = sum(values, Decimal(0))
-            statistics_of = [len(values), total, total / len(values), values[0], *values[4:37:8], values[-1]]
+            ciks = [number * 1000 + rank for rank in range(1, 41)]
+            names = [f"T{number}X{rank}" for rank in range(1, 41)]
             connection.execute(
-                f"insert into figures_v1.group_aggregate values ({', '.join(['%s'] * 17)})",
-                (
-                    "revenue",
-                    "CY2023",
-                    "sector",
-                    sector,
-                    "USD",
-                    *statistics_of,
-                    Jsonb(members[:-6:-1]),
-                    Jsonb(members[:5]),
-                ),
+                "insert into figures_v1.company (cik, name, name_as_filed) "
+                "select cik, name, name from unnest(%s::bigint[], %s::text[]) as row (cik, name)",
+                (ciks, names),
+            )
+            total, squares = sum(values, Decimal(0)), sum((value**2 for value in values), Decimal(0))
+            statistics_of = [len(values), total, squares, total / len(values), values[0], *values[4:37:8], values[-1]]
+            ends = [ciks[:5], values[:5], ciks[:-6:-1], values[:-6:-1]]
+            connection.execute(
+                f"insert into figures_v1.group_aggregate values ({', '.join(['%s'] * 22)})",
+                ("revenue", "CY2023", "sector", sector, "USD", *statistics_of, None, None, *ends),
             )
         connection.execute("update figures_v1.freshness set seq = 1, position = 48210")
         with Redis.from_url(environ["REDIS_URL"]) as redis:

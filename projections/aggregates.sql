@@ -25,49 +25,94 @@ select seq, position, parked from freshness
 -- name: parked_streams
 select count(distinct stream) from projections.parked where name = 'figures' and version = %(version)s
 
--- name: has_dirty_groups
-select exists (select from dirty_group)
+-- name: is_dirty
+select exists (select from dirty_cell)
 
--- name: mark_every_group_dirty
--- Every group of every aggregated cell in which some company stands.
-insert into dirty_group (metric, period, group_by, group_key)
-select distinct value.metric, value.period, groups.group_by, groups.group_key
-from metric_value as value
-join company on company.cik = value.cik
-cross join lateral (
-    values ('all', 'all'), ('sector', company.sector), ('industry', company.industry)
-) as groups (group_by, group_key)
-where value.known_to is null and (value.period_type = 'annual' or value.period like '%Q4I')
-    and value.period is not null and groups.group_key is not null
+-- name: mark_every_cell_dirty
+insert into dirty_cell (metric, period, cik)
+select distinct metric, period, null::bigint from metric_value where known_to is null and period is not null
 
--- name: consume_dirty_groups
-with consumed as (delete from dirty_group returning metric, period, group_by, group_key)
-select distinct metric, period, group_by, group_key from consumed
+-- name: begin_refresh
+create temporary table refresh_group (metric text, period text, group_by text, group_key text) on commit drop;
+create temporary table refresh_cell (metric text, period text, unit text, whole boolean, piece integer) on commit drop
 
--- name: members
--- Index: metric_value_frame. The latest values of some metrics for some periods, with what places a company in groups.
-select value.metric, value.period, value.cik, value.value, abs(value.calendar_offset), value.known_from, value.duration_days,
-    company.sector, company.industry, coalesce(company.tickers[1], company.name)
-from unnest(%(metric)s::text[], %(period)s::text[], %(unit)s::text[]) as cell (metric, period, unit)
-join metric_value as value
-    on value.metric = cell.metric and value.period = cell.period and value.known_to is null and value.unit = cell.unit
-join company on company.cik = value.cik
+-- name: consume_dirty
+-- A piece is as many cells as hold about so many members at most.
+with cell as (delete from dirty_cell returning metric, period, cik),
+membership as (delete from dirty_membership returning cik, group_by, group_key),
+narrowed as (
+    insert into refresh_group (metric, period, group_by, group_key)
+    select distinct cell.metric, cell.period, membership.group_by, membership.group_key
+    from cell join membership on membership.cik = cell.cik
+)
+insert into refresh_cell (metric, period, unit, whole, piece)
+select cell.metric, cell.period, unit.unit, bool_or(cell.cik is null),
+    (row_number() over (order by cell.metric, cell.period) - 1) * greatest((select count(*) from company), 1)
+    / %(members_at_once)s
+from cell
+join unnest(%(metric)s::text[], %(unit)s::text[]) as unit (metric, unit) on unit.metric = cell.metric
+group by cell.metric, cell.period, unit.unit
 
--- name: delete_aggregates
-delete from group_aggregate
-using unnest(%(metric)s::text[], %(period)s::text[], %(group_by)s::text[], %(group_key)s::text[])
-    as gone (metric, period, group_by, group_key)
+-- name: pieces
+select distinct piece from refresh_cell order by piece
+
+-- name: delete_groups
+delete from group_aggregate using refresh_group as gone
 where group_aggregate.metric = gone.metric and group_aggregate.group_by = gone.group_by
     and group_aggregate.period = gone.period and group_aggregate.group_key = gone.group_key
 
--- name: copy_aggregates
-copy group_aggregate (metric, period, group_by, group_key, unit, n, sum, mean, min, p10, p25, median, p75, p90, max,
-    top, bottom) from stdin
+-- name: delete_cells
+delete from group_aggregate using refresh_cell as gone
+where gone.whole and group_aggregate.metric = gone.metric and group_aggregate.period = gone.period
+
+-- name: write_groups
+-- Every dirty group of some cells from all of its members. The order of members is that of (value, cik).
+insert into group_aggregate (
+    metric, period, group_by, group_key, unit, n, sum, sum_of_squares, mean, min, p10, p25, median, p75, p90, max,
+    numerator, denominator, bottom_ciks, bottom_values, top_ciks, top_values
+)
+with placed as (
+    select cell.metric, cell.period, cell.unit, place.group_by, place.group_key, member.cik, member.value,
+        member.numerator, member.denominator
+    from refresh_cell as cell
+    cross join lateral frame(cell.metric, cell.period, cell.unit) as member
+    join company on company.cik = member.cik
+    cross join lateral (
+        values ('all', 'all'), ('sector', company.sector), ('major_group', company.major_group),
+            ('industry', company.industry), ('country', company.country), ('size_class', company.size_class)
+    ) as place (group_by, group_key)
+    where cell.piece = %(piece)s and place.group_key is not null
+        and (
+            cell.whole
+            or (cell.metric, cell.period, place.group_by, place.group_key) in (
+                select metric, period, group_by, group_key from refresh_group
+            )
+        )
+),
+gathered as (
+    select metric, period, unit, group_by, group_key, count(*)::integer as n, sum(value) as sum,
+        sum(value * value) as sum_of_squares, sum(numerator) as numerator, sum(denominator) as denominator,
+        array_agg(value order by value, cik) as ascending, array_agg(cik order by value, cik) as ciks
+    from placed
+    group by metric, period, unit, group_by, group_key
+)
+select metric, period, group_by, group_key, unit, n, sum, sum_of_squares,
+    round((sum + 0.000000000000000000000000000000) / n, 12), ascending[1],
+    percentile(ascending, 10), percentile(ascending, 25), percentile(ascending, 50), percentile(ascending, 75),
+    percentile(ascending, 90), ascending[n], numerator, denominator,
+    ciks[:%(shown)s], ascending[:%(shown)s],
+    array_reverse(ciks[n - %(shown)s + 1:]), array_reverse(ascending[n - %(shown)s + 1:])
+from gathered
+order by metric, group_by, period, group_key
 
 -- name: record_changes
 insert into aggregate_change (metric, group_by, period, seq)
 select metric, group_by, period, %(seq)s
-from unnest(%(metric)s::text[], %(group_by)s::text[], %(period)s::text[]) as row (metric, group_by, period)
+from (
+    select metric, group_by, period from refresh_group
+    union
+    select metric, grouping, period from refresh_cell cross join unnest(%(groupings)s::text[]) as grouping where whole
+) as changed
 order by metric, group_by, period
 on conflict (metric, group_by, period) do update set seq = excluded.seq
 

@@ -5,7 +5,6 @@ No batches, no windows, no differences: only the rules of `projections.financial
 projector writes is compared with this by `verify` and by the property tests.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime
 
@@ -14,17 +13,12 @@ import msgspec
 from commands.companies import events as company_events
 from commands.filings import events as filing_events
 from commands.messages import RecordedEvent
-from projections.aggregates import Aggregate, Member, PeriodGroup, aggregates_of, nearest_first
 from projections.figures.batch import decode
 from projections.figures.filed_facts import copies_of, period_ends
 from projections.figures.rows import CompanyRow, FilingRow
-from projections.figures.values import is_aggregated
-from projections.financials.classification import sector_of
 from projections.financials.copies import Copy
-from projections.financials.names import display_name
-from projections.financials.resolution import MetricVersion, Resolved, resolve
+from projections.financials.resolution import Resolved, resolve
 from projections.financials.splits import Split, find_splits
-from queries.metrics.catalogue import load_catalogue
 
 
 class CompanyFold(msgspec.Struct):
@@ -116,41 +110,3 @@ def fold_events(events: Iterable[RecordedEvent], *, parked: Iterable[tuple[str, 
         else:
             folds[body.cik].apply(body, event)
     return folds
-
-
-def aggregate_companies(
-    companies: Iterable[tuple[CompanyRow, Iterable[MetricVersion]]],
-) -> dict[tuple[str, PeriodGroup], Aggregate]:
-    """Every group aggregate of these companies, by metric and group."""
-    metrics = load_catalogue().by_key()
-    standing: dict[str, dict[str, list[Member]]] = defaultdict(lambda: defaultdict(list))
-    for company, values in companies:
-        shown = company.tickers[0] if company.tickers else display_name(company.name_as_filed)
-        best: dict[tuple[str, str], tuple[tuple[int, float, int], MetricVersion]] = {}
-        for value in values:
-            if (
-                value.known_to is None
-                and value.period is not None
-                and is_aggregated(value.period)
-                and value.unit == metrics[value.metric].unit
-            ):
-                rank = nearest_first(abs(value.calendar_offset), value.known_from, value.duration_days)
-                held = best.get((value.metric, value.period))
-                if held is None or rank < held[0]:
-                    best[value.metric, value.period] = rank, value
-        for (metric, period), (_, value) in best.items():
-            standing[metric][period].append(
-                Member(company.cik, value.value, sector_of(company.sic), company.sic, shown)
-            )
-    aggregates: dict[tuple[str, PeriodGroup], Aggregate] = {}
-    for metric, members in standing.items():
-        wanted = {
-            (period, group_by, key)
-            for period, everyone in members.items()
-            for member in everyone
-            for group_by, key in (("all", "all"), ("sector", member.sector), ("industry", member.industry))
-            if key is not None
-        }
-        for aggregate in aggregates_of(metric, metrics[metric].unit, members, wanted):
-            aggregates[metric, (aggregate.period, aggregate.group_by, aggregate.group_key)] = aggregate
-    return aggregates

@@ -2,6 +2,8 @@
 The group aggregates in Redis, as ready-to-send bytes.
 
 A projection of `group_aggregate` with a version of its own, `seq`. Whatever happens to Redis, the tables fill it again.
+It holds the calendar years and the instants at their ends, which most readers ask for; so its size is known: see
+docs/operations.md. Quarters and trailing twelve months are read from the table.
 
 Keys, all in one slot: `{ff}:epoch` (the live one), `{ff}:epochs` (the last one begun), and for the epoch E
 `{ff}:E:seq`, `{ff}:E:meta`, `{ff}:E:agg:METRIC:GROUP_BY:PERIOD`, and while it is filled `{ff}:E:count`.
@@ -18,7 +20,6 @@ to only while what was found at first still stands and every fragment counted is
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import lru_cache
 from itertools import batched, groupby
 from typing import Any, NamedTuple, cast
@@ -31,7 +32,7 @@ from redis import Redis
 
 from commands.sql import load_statements
 from projections.projection import live_version
-from queries.read_models.aggregate_fragment import join_rows, render_row
+from queries.read_models.aggregate_fragment import StoredAggregate, join_rows, public_row, render_row
 
 _SQL = load_statements("projections", "redis_views.sql")
 _LUA = load_statements("projections", "redis_views.lua")
@@ -76,35 +77,7 @@ class _Held(NamedTuple):
     meta: str | None
 
 
-class _Member(msgspec.Struct):
-    company: str
-    cik: int
-    value: str
-
-
-class _Group(msgspec.Struct):
-    """A row of `group_aggregate`, as its JSON text gives it."""
-
-    metric: str
-    unit: str
-    group_by: str
-    group_key: str
-    period: str
-    n: int
-    sum: Decimal
-    mean: Decimal
-    min: Decimal
-    p10: Decimal
-    p25: Decimal
-    median: Decimal
-    p75: Decimal
-    p90: Decimal
-    max: Decimal
-    top: list[_Member]
-    bottom: list[_Member]
-
-
-_decode_group = msgspec.json.Decoder(_Group).decode
+_decode = lru_cache(maxsize=16_384)(msgspec.json.Decoder(StoredAggregate).decode)
 
 
 class _Step(NamedTuple):
@@ -160,7 +133,8 @@ def _follow(connection: psycopg.Connection, redis: Redis, held: _Held) -> _Step:
         changes = cursor.execute(_SQL["count_changes"], {"after": held.seq}).fetchone()
         if changes is not None and changes["count"] > MAX_CHANGES_IN_PLACE:
             return _load_epoch(cursor, redis, freshness, held)
-        fragments = dict(_fragments(held.epoch, cursor.execute(_SQL["changed_rows"], {"after": held.seq})))
+        rows = cursor.execute(_SQL["changed_rows"], {"after": held.seq}).fetchall()
+        fragments = dict(_fragments(held.epoch, rows, _names(cursor)))
         return _change_in_place(redis, freshness, fragments, epoch=held.epoch, base=held.seq)
 
 
@@ -171,7 +145,8 @@ def _load_epoch(cursor: psycopg.Cursor[DictRow], redis: Redis, freshness: Mappin
         return _Step(0, again=False)
     epoch = int(_run(redis, "begin_epoch", (EPOCHS_KEY,), ()))
     count = 0
-    for piece in batched(_fragments(epoch, cursor.execute(_SQL["all_rows"])), _PIECE):
+    names = _names(cursor)
+    for piece in batched(_fragments(epoch, cursor.execute(_SQL["all_rows"]), names), _PIECE):
         keys, values = zip(*piece, strict=True)
         _run(redis, "fill_epoch", (count_key(epoch), *keys), values)
         count += len(piece)
@@ -184,6 +159,10 @@ def _load_epoch(cursor: psycopg.Cursor[DictRow], redis: Redis, freshness: Mappin
     )
     _drop_dead_epochs(redis, upto=epoch)
     return _Step(count, again=True)
+
+
+def _names(cursor: psycopg.Cursor[DictRow]) -> dict[int, str]:
+    return {row["cik"]: row["shown"] for row in cursor.execute(_SQL["names"])}
 
 
 def _change_in_place(
@@ -214,17 +193,22 @@ def freshness_text(freshness: Mapping[str, Any]) -> str:
     return msgspec.json.encode(members).decode()[1:-1]
 
 
-def _fragments(epoch: int, rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, bytes]]:
+def _fragments(epoch: int, rows: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> Iterator[tuple[str, bytes]]:
     for (metric, group_by, period), found in groupby(rows, lambda row: (row["metric"], row["group_by"], row["period"])):
         groups = {row["group_key"]: row["stored"] for row in found if row["group_key"] is not None}
-        rendered = [_rendered(groups[key]) for key in sorted(groups)]
+        rendered = [_rendered(groups[key], names) for key in sorted(groups)]
         yield fragment_key(epoch, metric, group_by, period), join_rows(rendered) if rendered else b""
 
 
+def _rendered(text: str, names: Mapping[int, str]) -> bytes:
+    stored = _decode(text)
+    return _rendered_with(text, tuple((cik, names[cik]) for cik in sorted(stored.members())))
+
+
 @lru_cache(maxsize=16_384)
-def _rendered(stored: str) -> bytes:
+def _rendered_with(text: str, names: tuple[tuple[int, str], ...]) -> bytes:
     """A fragment is written whole when one of its groups changed; the others are as they were."""
-    return render_row(msgspec.to_builtins(_decode_group(stored), builtin_types=(Decimal,)))
+    return render_row(public_row(_decode(text), dict(names)))
 
 
 def _drop_dead_epochs(redis: Redis, *, upto: int) -> None:

@@ -157,7 +157,7 @@ def _end(process: Any, failures: Connection) -> None:
 
 
 def _fold_streams(connection: psycopg.Connection, task: ShardTask, told: Callable[[], None]) -> None:
-    connection.execute(_SQL["keep_dirty_groups_apart"])
+    connection.execute(_SQL["keep_dirty_cells_apart"])
     key = {**task.version.key, "shard": task.shard}
     building = connection.execute(_SQL["building"], key).fetchone()
     if building is None:

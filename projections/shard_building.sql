@@ -52,6 +52,7 @@ from (
 where bytes_before < %(max_bytes)s
 order by stream, version
 
--- name: keep_dirty_groups_apart
--- Found before the table of the version, and emptied by each commit: every group is marked once all is folded.
-create temporary table dirty_group (metric text, period text, group_by text, group_key text) on commit delete rows
+-- name: keep_dirty_cells_apart
+-- Found before the tables of the version, and emptied by each commit: every cell is marked once all is folded.
+create temporary table dirty_cell (metric text, period text, cik bigint) on commit delete rows;
+create temporary table dirty_membership (cik bigint, group_by text, group_key text) on commit delete rows

@@ -5,6 +5,7 @@ Does a live installation hold what the design promises?
 checkpoint, the aggregates a plain recomputation of that. 3. Redis serves the bytes the aggregate tables give.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from itertools import groupby
@@ -18,18 +19,22 @@ from redis import Redis
 
 from commands.messages import RecordedEvent
 from commands.sql import load_statements
-from projections.aggregates import Aggregate, is_stale
+from projections.aggregates import is_stale
 from projections.figures.rows import CompanyRow
 from projections.figures.values import version_of_row
 from projections.financials.classification import BEGINNING, sector_of
 from projections.financials.names import display_name
 from projections.financials.resolution import MetricVersion, Resolved
-from projections.plain_fold import CompanyFold, aggregate_companies, fold_events
+from projections.plain_aggregates import Aggregate, AggregateKey, aggregate_companies
+from projections.plain_fold import CompanyFold, fold_events
 from projections.projection import live_version
 from projections.redis_views import EPOCH_KEY, PREFIX, fragment_key, freshness_text, meta_key, seq_key
-from queries.read_models.aggregate_fragment import render_fragment
+from queries.read_models.aggregate_fragment import StoredAggregate, public_row, render_fragment
 
 _SQL = load_statements("projections", "verify.sql")
+
+_HELD_READY = re.compile(r"CY\d{4}(Q4I)?")
+"""The calendar periods of which Redis holds the aggregates."""
 
 Progress = Callable[[str], None]
 
@@ -191,18 +196,19 @@ def _verify_histories(connection: psycopg.Connection, company: CompanyRow) -> No
     _same_rows(f"company_classification of {cik}", found, history)
 
 
-def _verify_aggregates(connection: psycopg.Connection, expected: Mapping[Any, Aggregate]) -> list[dict[str, Any]]:
-    with connection.cursor(row_factory=dict_row) as cursor:
+def _verify_aggregates(
+    connection: psycopg.Connection, expected: Mapping[AggregateKey, Aggregate]
+) -> list[StoredAggregate]:
+    with connection.cursor(row_factory=class_row(StoredAggregate)) as cursor:
         rows = cursor.execute(_SQL["aggregates"]).fetchall()
-    found = {(row["metric"], (row["period"], row["group_by"], row["group_key"])): row for row in rows}
+    found = {(row.metric, row.period, row.group_by, row.group_key): row for row in rows}
     for key in sorted(expected.keys() | found.keys()):
-        row = found.get(key)
-        wanted = expected.get(key)
-        _same(f"group_aggregate {key}", row, msgspec.to_builtins(wanted, builtin_types=(Decimal,)) if wanted else None)
+        row, wanted = found.get(key), expected.get(key)
+        _same(f"group_aggregate {key}", row and msgspec.structs.asdict(row), wanted and msgspec.structs.asdict(wanted))
     return rows
 
 
-def _verify_redis(connection: psycopg.Connection, redis: Redis, rows: list[dict[str, Any]]) -> int:
+def _verify_redis(connection: psycopg.Connection, redis: Redis, rows: list[StoredAggregate]) -> int:
     freshness = _first(connection, "freshness")
     raw_epoch: Any = redis.get(EPOCH_KEY)
     if raw_epoch is None:
@@ -213,10 +219,12 @@ def _verify_redis(connection: psycopg.Connection, redis: Redis, rows: list[dict[
         raise Difference(f"redis: stands at refresh {seq!r}, the tables at {freshness['seq']}")
     meta: Any = redis.get(meta_key(epoch))
     _same("redis: meta", meta.decode(), freshness_text(freshness))
-    ordered = sorted(rows, key=lambda row: (row["metric"], row["group_by"], row["period"]))
+    names: dict[int, str] = dict(connection.execute(_SQL["names"]).fetchall())
+    ready = [row for row in rows if _HELD_READY.fullmatch(row.period)]
+    ready.sort(key=lambda row: (row.metric, row.group_by, row.period))
     expected = {
-        fragment_key(epoch, *key).encode(): render_fragment(list(group))
-        for key, group in groupby(ordered, lambda row: (row["metric"], row["group_by"], row["period"]))
+        fragment_key(epoch, *key).encode(): render_fragment([public_row(row, names) for row in group])
+        for key, group in groupby(ready, lambda row: (row.metric, row.group_by, row.period))
     }
     found = set(redis.scan_iter(f"{PREFIX}:{epoch}:agg:*", count=1_000))
     if found != expected.keys():

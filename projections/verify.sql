@@ -77,7 +77,7 @@ select concept, unit, period_start, period_end, accession, value from fact where
 
 -- name: values
 select metric, period_type, period, period_start, period_end, duration_days, calendar_offset, revision,
-    known_from, known_to, value, unit, accession, concept, sources::text, flags
+    known_from, known_to, value, unit, accession, concept, sources::text, flags, numerator, denominator
 from metric_value where cik = %(cik)s
 
 -- name: checks
@@ -91,8 +91,12 @@ select known_from, ratio, accession from company_split where cik = %(cik)s
 select predecessor_cik, effective_on from company_link where cik = %(cik)s
 
 -- name: aggregates
-select metric, period, group_by, group_key, unit, n, sum, mean, min, p10, p25, median, p75, p90, max, top, bottom
+select metric, period, group_by, group_key, unit, n, sum, sum_of_squares, mean, min, p10, p25, median, p75, p90, max,
+    numerator, denominator, bottom_ciks, bottom_values, top_ciks, top_values
 from group_aggregate
+
+-- name: names
+select cik, coalesce(tickers[1], name) from company
 
 -- name: freshness
 select seq, position, fresh_at, lag_ms, parked from freshness

@@ -11,7 +11,7 @@ from projections.copying import NULL, copy_lines, escape
 from projections.figures.batch import Batch, key_columns, read_batch
 from projections.figures.filed_facts import days_between
 from projections.figures.rows import FilingKey
-from projections.figures.values import write_splits, write_values
+from projections.figures.values import mark_dirty, write_splits, write_values
 from projections.financials.classification import BEGINNING, sector_of
 from projections.financials.copies import relevant_concepts
 from projections.financials.names import display_name
@@ -133,8 +133,5 @@ def _mark_reclassified(connection: psycopg.Connection, batch: Batch) -> None:
             after.name_as_filed,
             after.tickers,
         ):
-            groups = sorted(before.groups() | after.groups())
-            connection.execute(
-                _SQL["mark_all_cells_dirty"],
-                {"cik": cik, "group_by": [by for by, _ in groups], "group_key": [key for _, key in groups]},
-            )
+            cells = connection.execute(_SQL["cells_of_company"], {"cik": cik}).fetchall()
+            mark_dirty(connection, [(cik, cell) for cell in cells], {cik: before.groups() | after.groups()})

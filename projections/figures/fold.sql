@@ -81,9 +81,6 @@ where fact.cik = gone.cik and fact.accession = gone.accession
 -- name: copy_facts
 copy fact (cik, concept, unit, period_start, period_end, duration_days, accession, value) from stdin
 
--- name: mark_all_cells_dirty
--- Every aggregated cell a company stands in, for each of the groups named.
-insert into dirty_group (metric, period, group_by, group_key)
-select distinct metric, period, groups.group_by, groups.group_key
-from metric_value, unnest(%(group_by)s::text[], %(group_key)s::text[]) as groups (group_by, group_key)
-where cik = %(cik)s and known_to is null and (period_type = 'annual' or period like '%%Q4I')
+-- name: cells_of_company
+-- Index: metric_value primary key, by company.
+select distinct metric, period from metric_value where cik = %(cik)s and known_to is null and period is not null

@@ -6,6 +6,7 @@ import msgspec
 
 from commands.companies.events import CompanyReclassified, CompanyRegistered, CompanyRenamed
 from projections.financials.classification import BEGINNING, Classification, reclassified, sector_of
+from queries.metrics.groupings import EVERYBODY, GroupBy
 from queries.metrics.periods import known_at
 
 FilingKey = tuple[int, str]
@@ -54,13 +55,15 @@ class CompanyRow(msgspec.Struct, kw_only=True):
 
     def groups(self) -> set[Group]:
         """The groups the company's figures count in."""
-        sector = sector_of(self.sic)
-        groups = {("all", "all")}
-        if sector is not None:
-            groups.add(("sector", sector))
-        if self.sic is not None:
-            groups.add(("industry", self.sic))
-        return groups
+        keys: dict[GroupBy, str | None] = {
+            "all": EVERYBODY,
+            "sector": sector_of(self.sic),
+            "major_group": None if self.sic is None else self.sic[:2],
+            "industry": self.sic,
+            "country": self.country,
+            "size_class": None,
+        }
+        return {(group_by, key) for group_by, key in keys.items() if key is not None}
 
 
 class FilingRow(msgspec.Struct, kw_only=True):

@@ -103,6 +103,8 @@ create table metric_value (
     concept         text,                -- null for a value of a formula or of several facts
     sources         jsonb,               -- facts a value was added up from: [{sign, concept, start, end, value, accession}]
     flags           text[] not null default '{}',
+    numerator       numeric,             -- of a ratio that is a quotient, in US dollars where it is money
+    denominator     numeric,
     primary key (cik, metric, period_end, duration_days, period_type, revision)
 );
 
@@ -137,30 +139,41 @@ create table company_link (
 );
 
 create table group_aggregate (
-    metric    text not null,
-    period    text not null,
-    group_by  text not null check (group_by in ('all', 'sector', 'industry')),
-    group_key text not null,
-    unit      text not null,
-    n         integer not null check (n > 0),
-    sum       numeric not null,
-    mean      numeric not null,
-    min       numeric not null,
-    p10       numeric not null,
-    p25       numeric not null,
-    median    numeric not null,
-    p75       numeric not null,
-    p90       numeric not null,
-    max       numeric not null,
-    top       jsonb not null,             -- [[cik, value], ...] largest first
-    bottom    jsonb not null,             -- [[cik, value], ...] smallest first
+    metric         text not null,
+    period         text not null,
+    group_by       text not null
+        check (group_by in ('all', 'sector', 'major_group', 'industry', 'country', 'size_class')),
+    group_key      text not null,
+    unit           text not null,
+    n              integer not null check (n > 0),
+    sum            numeric not null,
+    sum_of_squares numeric not null,
+    mean           numeric not null,
+    min            numeric not null,
+    p10            numeric not null,
+    p25            numeric not null,
+    median         numeric not null,
+    p75            numeric not null,
+    p90            numeric not null,
+    max            numeric not null,
+    numerator      numeric,              -- sums over the members of which both parts of the ratio are known
+    denominator    numeric,
+    bottom_ciks    bigint[] not null,    -- smallest first
+    bottom_values  numeric[] not null,
+    top_ciks       bigint[] not null,    -- largest first
+    top_values     numeric[] not null,
     primary key (metric, group_by, period, group_key)
 );
 
--- Groups whose aggregate no longer matches metric_value. Only ever appended and consumed; duplicates are harmless.
-create table dirty_group (
-    metric    text not null,
-    period    text not null,
+-- Cells (metric and calendar period) in which a company's value changed; without a company, all of the cell is dirty.
+-- Only ever appended and consumed, together with the groups the companies are or were in; duplicates are harmless.
+create table dirty_cell (
+    metric text not null,
+    period text not null,
+    cik    bigint
+);
+create table dirty_membership (
+    cik       bigint not null,
     group_by  text not null,
     group_key text not null
 );
@@ -186,16 +199,42 @@ create table freshness (
 );
 insert into freshness values (true, 0, 0, clock_timestamp(), 0, 0);
 
+-- Whether Redis holds the aggregates of a calendar period ready: years, and the instants at their ends.
+create function is_held_ready (period text) returns boolean
+language sql immutable parallel safe
+begin atomic
+    select period ~ '^CY[0-9]{4}(Q4I)?$';
+end;
+
+-- The value below which so many percent of a group lie, interpolated between the nearest ranks, to twelve decimals.
+create function percentile (ascending numeric[], percent integer) returns numeric
+language sql immutable parallel safe
+begin atomic
+    select case percent * (cardinality(ascending) - 1) % 100
+        when 0 then ascending[percent * (cardinality(ascending) - 1) / 100 + 1]
+        else round(
+            ascending[percent * (cardinality(ascending) - 1) / 100 + 1]
+            + (
+                ascending[percent * (cardinality(ascending) - 1) / 100 + 2]
+                - ascending[percent * (cardinality(ascending) - 1) / 100 + 1]
+            ) * (percent * (cardinality(ascending) - 1) % 100) * 0.01,
+            12
+        )
+    end;
+end;
+
 -- What each company stands for in one calendar period: of its latest values in the metric's unit the one nearest to the
 -- period, then the one known last, then the longer. Index: metric_value_frame.
 create function frame (asked_metric text, asked_period text, asked_unit text)
 returns table (
-    cik bigint, value numeric, period_start date, period_end date, accession text, known_from timestamptz, flags text[]
+    cik bigint, value numeric, period_start date, period_end date, accession text, known_from timestamptz, flags text[],
+    numerator numeric, denominator numeric
 )
 language sql stable parallel safe
 begin atomic
     select distinct on (held.cik)
-        held.cik, held.value, held.period_start, held.period_end, held.accession, held.known_from, held.flags
+        held.cik, held.value, held.period_start, held.period_end, held.accession, held.known_from, held.flags,
+        held.numerator, held.denominator
     from metric_value as held
     where held.metric = asked_metric and held.period = asked_period and held.unit = asked_unit
         and held.known_to is null
@@ -205,12 +244,14 @@ end;
 -- The same as it stood at an instant. Index: metric_value_frame and metric_value_frame_before.
 create function frame_as_of (asked_metric text, asked_period text, asked_unit text, known_at timestamptz)
 returns table (
-    cik bigint, value numeric, period_start date, period_end date, accession text, known_from timestamptz, flags text[]
+    cik bigint, value numeric, period_start date, period_end date, accession text, known_from timestamptz, flags text[],
+    numerator numeric, denominator numeric
 )
 language sql stable parallel safe
 begin atomic
     select distinct on (held.cik)
-        held.cik, held.value, held.period_start, held.period_end, held.accession, held.known_from, held.flags
+        held.cik, held.value, held.period_start, held.period_end, held.accession, held.known_from, held.flags,
+        held.numerator, held.denominator
     from metric_value as held
     where held.metric = asked_metric and held.period = asked_period and held.unit = asked_unit
         and held.known_from <= known_at and (held.known_to is null or held.known_to > known_at)

@@ -1,6 +1,6 @@
 """Metric values, the checks and the splits: what a batch changes of them, and nothing else."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
@@ -40,7 +40,7 @@ _TWELVE_MONTHS_REACH = timedelta(days=400)
 
 def write_values(connection: psycopg.Connection, batch: Batch) -> None:
     """This will bring the metric values, checks and dirty groups of every touched company up to date."""
-    dirty: set[tuple[Cell, Group]] = set()
+    dirty: list[tuple[int, Cell]] = []
     rows: list[tuple[int, MetricVersion]] = []
     checks: list[tuple[int, BrokenCheck]] = []
     ciks = {cik for cik, ends in batch.touched_ends.items() if ends} | batch.everything_touched
@@ -57,11 +57,19 @@ def write_values(connection: psycopg.Connection, batch: Batch) -> None:
             after = resolve(_copies_of_batch(batch, cik), sic=company.sic, wanted=lambda end: True)
         rows.extend((cik, row) for row in _replace_values(connection, cik, before, after))
         checks.extend((cik, check) for check in after.checks)
-        cells = changed_cells(before.values(), after.values)
-        dirty.update((cell, group) for cell in cells for group in company.groups())
+        dirty.extend((cik, cell) for cell in changed_cells(before.values(), after.values))
     copy_lines(connection, _SQL["copy_values"], (_value_line(cik, row) for cik, row in rows))
     copy_lines(connection, _SQL["copy_checks"], (_check_line(cik, check) for cik, check in checks))
-    copy_lines(connection, _SQL["copy_dirty_groups"], (line_of((*cell, *group)) for cell, group in sorted(dirty)))
+    mark_dirty(connection, dirty, {cik: batch.companies[cik].groups() for cik, _ in dirty})
+
+
+def mark_dirty(
+    connection: psycopg.Connection, cells: Iterable[tuple[int, Cell]], groups: Mapping[int, Iterable[Group]]
+) -> None:
+    """This will have the next refresh work out, for these companies' cells, the groups the companies are or were in."""
+    copy_lines(connection, _SQL["copy_dirty_cells"], (line_of((*cell, str(cik))) for cik, cell in cells))
+    memberships = ((str(cik), *group) for cik in sorted(groups) for group in sorted(groups[cik]))
+    copy_lines(connection, _SQL["copy_dirty_memberships"], map(line_of, memberships))
 
 
 def write_splits(connection: psycopg.Connection, batch: Batch) -> None:
@@ -169,10 +177,10 @@ def _values_in(connection: psycopg.Connection, cik: int, windows: Sequence[Windo
 
 def version_of_row(row: Sequence[Any]) -> MetricVersion:
     """One row of `metric_value`, its columns in the order of `MetricVersion` and `sources` as JSON text."""
-    *columns, sources, flags = row
+    *columns, sources, flags, numerator, denominator = row
     found = msgspec.json.decode(sources, type=tuple[Source, ...]) if sources else ()
     names = MetricVersion.__struct_fields__
-    return MetricVersion(**dict(zip(names, (*columns, found, tuple(flags)), strict=True)))
+    return MetricVersion(**dict(zip(names, (*columns, found, tuple(flags), numerator, denominator), strict=True)))
 
 
 def _window_columns(windows: Sequence[Window]) -> dict[str, list[date]]:
@@ -187,6 +195,8 @@ def _value_line(cik: int, row: MetricVersion) -> str:
         f"\t{row.duration_days}\t{row.calendar_offset}\t{row.revision}\t{_instant(row.known_from)}"
         f"\t{_instant(row.known_to) if row.known_to else NULL}\t{row.value:f}\t{escape(row.unit)}\t{row.accession}"
         f"\t{concept}\t{sources}\t{{{','.join(row.flags)}}}"
+        f"\t{NULL if row.numerator is None else format(row.numerator, 'f')}"
+        f"\t{NULL if row.denominator is None else format(row.denominator, 'f')}"
     )
 
 
@@ -203,18 +213,19 @@ def _instant(instant: datetime) -> str:
 
 
 def changed_cells(before: Iterable[MetricVersion], after: Iterable[MetricVersion]) -> set[Cell]:
-    """The aggregated cells whose latest value differs between two states of a company."""
+    """The calendar periods of metrics in which the latest value differs between two states of a company."""
     return {(row[0], row[1]) for row in _latest(before) ^ _latest(after)}
 
 
-def _latest(rows: Iterable[MetricVersion]) -> set[tuple[str, str, date, int, Decimal, str, datetime]]:
+_Latest = tuple[str, str, date, int, Decimal, str, datetime, Decimal | None, Decimal | None]
+
+
+def _latest(rows: Iterable[MetricVersion]) -> set[_Latest]:
     return {
-        (row.metric, row.period, row.period_end, row.duration_days, row.value, row.unit, row.known_from)
+        (
+            row.metric, row.period, row.period_end, row.duration_days, row.value, row.unit, row.known_from,
+            row.numerator, row.denominator,
+        )
         for row in rows
-        if row.known_to is None and row.period is not None and is_aggregated(row.period)
-    }
-
-
-def is_aggregated(period: str) -> bool:
-    """Whether group aggregates are kept for a calendar period: years, and the instants at their ends."""
-    return len(period) == len("CY2024") or period.endswith("Q4I")
+        if row.known_to is None and row.period is not None
+    }  # fmt: skip

@@ -10,7 +10,7 @@ where fact.concept = any(%(concepts)s)
 -- name: values_in_windows
 -- Index: metric_value primary key, by company.
 select metric, period_type, period, period_start, period_end, duration_days, calendar_offset, revision,
-    known_from, known_to, value, unit, accession, concept, sources::text, flags
+    known_from, known_to, value, unit, accession, concept, sources::text, flags, numerator, denominator
 from unnest(%(low)s::date[], %(high)s::date[]) as span (low, high)
 join metric_value on metric_value.cik = %(cik)s and period_end between span.low and span.high
 
@@ -27,7 +27,7 @@ where metric_value.cik = %(cik)s and metric_value.metric = gone.metric
 -- name: copy_values
 copy metric_value (cik, metric, period_type, period, period_start, period_end, duration_days, calendar_offset,
     revision, known_from, known_to, value, unit, accession, concept,
-    sources, flags) from stdin
+    sources, flags, numerator, denominator) from stdin
 
 -- name: delete_checks_in_windows
 -- Index: filing_check primary key, by company.
@@ -43,5 +43,8 @@ delete from company_split where cik = %(cik)s
 -- name: copy_splits
 copy company_split (cik, known_from, ratio, accession) from stdin
 
--- name: copy_dirty_groups
-copy dirty_group (metric, period, group_by, group_key) from stdin
+-- name: copy_dirty_cells
+copy dirty_cell (metric, period, cik) from stdin
+
+-- name: copy_dirty_memberships
+copy dirty_membership (cik, group_by, group_key) from stdin

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from decimal import DivisionByZero, InvalidOperation, Overflow
+from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
 from functools import cache, reduce
 
 import msgspec
@@ -13,6 +13,7 @@ from projections.financials.copies import Span, SpanKind
 from projections.financials.rounding import rounded
 from projections.financials.timeline import (
     Finding,
+    Parts,
     Timeline,
     Version,
     at,
@@ -210,14 +211,31 @@ def _worked_out(rule: Rule, versions: dict[Operand, Version]) -> Finding | None:
     try:
         if rule.undefined_if is not None and rule.undefined_if.compute(values.get):
             return None
-        value = rule.formula.compute(values.get)
+        value, parts = _computed(rule, values)
     except (OperandMissing, DivisionByZero, InvalidOperation, Overflow):
         return None
     newest = max(versions.values(), key=version_age)
     flags = {flag for version in versions.values() for flag in version.flags}
     if rule.metric.kind == "reported":
         flags.add("derived")
-    return Finding(rounded(value), unit, newest.accession, None, tuple(sorted(flags)) if flags else ())
+    if parts is not None and not _is_in_dollars(frozenset([version.unit for version in versions.values()])):
+        parts = None
+    return Finding(rounded(value), unit, newest.accession, None, tuple(sorted(flags)) if flags else (), parts=parts)
+
+
+def _computed(rule: Rule, values: Mapping[Operand, Decimal]) -> tuple[Decimal, Parts | None]:
+    formula = rule.formula
+    if formula.parts is None or rule.metric.kind != "ratio":
+        return formula.compute(values.get), None
+    above, below = formula.parts
+    numerator, denominator = above(values.get), below(values.get)
+    quotient = numerator / denominator
+    return quotient - 1 if formula.less_one else quotient, (rounded(numerator), rounded(denominator))
+
+
+@cache
+def _is_in_dollars(units: frozenset[str]) -> bool:
+    return all(not unit[:3].isupper() or unit[:3] == "USD" for unit in units)
 
 
 def _common_unit(metric: Metric, versions: Iterable[Version]) -> str | None:

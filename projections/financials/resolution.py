@@ -45,6 +45,8 @@ class MetricVersion(msgspec.Struct, frozen=True, gc=False):
     concept: str | None
     sources: tuple[Source, ...]
     flags: tuple[str, ...]
+    numerator: Decimal | None
+    denominator: Decimal | None
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -117,6 +119,9 @@ def _add_quarters_and_twelve_months(
         spans.update(trailing_timelines(metric, histories[metric.key], spans, quarters[metric.key], ends=ends))
 
 
+_NO_PARTS = (None, None)
+
+
 def _rows(timelines: Timelines, wanted: Callable[[date], bool]) -> Iterator[MetricVersion]:
     places: dict[Span, _Place | None] = {}
     for key, spans in timelines.items():
@@ -144,6 +149,7 @@ def _rows(timelines: Timelines, wanted: Callable[[date], bool]) -> Iterator[Metr
                     version.concept,
                     version.sources,
                     (*version.flags, "restated") if revision else version.flags,
+                    *(version.parts or _NO_PARTS),
                 )
 
 

@@ -1,18 +1,19 @@
 """Exact statistics of a group: decimals in, decimals out."""
 
 from collections.abc import Sequence
-from decimal import Decimal, localcontext
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import msgspec
 
-from projections.financials.rounding import WORKING_DIGITS, rounded
+from projections.financials.rounding import DECIMALS_KEPT, WORKING_DIGITS
 
 
 class GroupStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept about the values of a group; mean and percentiles are rounded to twelve decimals."""
+    """What is kept about the values of a group; mean and percentiles are rounded, half up, to twelve decimals."""
 
     n: int
     sum: Decimal
+    sum_of_squares: Decimal
     mean: Decimal
     min: Decimal
     p10: Decimal
@@ -34,7 +35,8 @@ def _summarise(ordered: Sequence[Decimal]) -> GroupStatistics:
     return GroupStatistics(
         n=len(ordered),
         sum=total,
-        mean=rounded(total / len(ordered)),
+        sum_of_squares=sum((value * value for value in ordered), Decimal(0)),
+        mean=_rounded(total / len(ordered)),
         min=ordered[0],
         p10=percentile(ordered, 10),
         p25=percentile(ordered, 25),
@@ -56,4 +58,9 @@ def percentile(ordered: Sequence[Decimal], percent: int) -> Decimal:
     if not remainder:
         return ordered[rank]
     low, high = ordered[rank], ordered[rank + 1]
-    return rounded(low + (high - low) * remainder / 100)
+    return _rounded(low + (high - low) * remainder / 100)
+
+
+def _rounded(value: Decimal) -> Decimal:
+    """As SQL's round does it: half away from zero."""
+    return value.quantize(Decimal(1).scaleb(-DECIMALS_KEPT), rounding=ROUND_HALF_UP)

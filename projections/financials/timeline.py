@@ -19,6 +19,10 @@ class Source(msgspec.Struct, frozen=True, gc=False):
     accession: str
 
 
+Parts = tuple[Decimal, Decimal]
+"""Numerator and denominator of a ratio, in US dollars where they are money: what may be added up over companies."""
+
+
 class Finding(msgspec.Struct, frozen=True, gc=False):
     """A value found at one instant, before it is known how long it held."""
 
@@ -28,6 +32,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
     concept: str | None
     flags: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
+    parts: Parts | None = None
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
@@ -41,6 +46,7 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     concept: str | None
     flags: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
+    parts: Parts | None = None
 
     @staticmethod
     def of(finding: Finding, *, known_from: datetime, known_to: datetime | None) -> "Version":
@@ -54,11 +60,12 @@ class Version(msgspec.Struct, frozen=True, gc=False):
             finding.concept,
             finding.flags,
             finding.sources,
+            finding.parts,
         )
 
     def finding(self) -> Finding:
         """The value without its interval."""
-        return Finding(self.value, self.unit, self.accession, self.concept, self.flags, self.sources)
+        return Finding(self.value, self.unit, self.accession, self.concept, self.flags, self.sources, self.parts)
 
 
 Timeline = list[Version]

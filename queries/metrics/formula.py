@@ -64,11 +64,17 @@ Evaluate = Callable[[Lookup], Decimal]
 
 
 class Formula(msgspec.Struct, frozen=True):
-    """A parsed formula: its text, the operands it needs, and the way to work it out."""
+    """
+    A parsed formula: its text, the operands it needs, and the way to work it out.
+
+    `parts` are the numerator and the denominator of a formula that is a quotient, or one less 1: `less_one`.
+    """
 
     text: str
     needs: tuple[Operand, ...]
     evaluate: Evaluate
+    parts: tuple[Evaluate, Evaluate] | None = None
+    less_one: bool = False
 
     def operands(self) -> set[str]:
         """This will name every metric the formula mentions."""
@@ -99,7 +105,20 @@ def parse_formula(text: str) -> Formula:
         raise FormulaInvalid(f"cannot read formula {text!r}: {error.msg}") from error
     needs: list[Operand] = []
     evaluate = _compile(tree, needs, text)
-    return Formula(text, tuple(dict.fromkeys(needs)), evaluate)
+    quotient, less_one = _quotient(tree)
+    parts = None
+    if quotient is not None:
+        parts = _compile(quotient.left, [], text), _compile(quotient.right, [], text)
+    return Formula(text, tuple(dict.fromkeys(needs)), evaluate, parts, less_one)
+
+
+def _quotient(tree: ast.expr) -> tuple[ast.BinOp | None, bool]:
+    match tree:
+        case ast.BinOp(op=ast.Div()):
+            return tree, False
+        case ast.BinOp(left=ast.BinOp(op=ast.Div()) as quotient, op=ast.Sub(), right=ast.Constant(value=1)):
+            return quotient, True
+    return None, False
 
 
 def _compile(node: ast.expr, needs: list[Operand], text: str) -> Evaluate:

@@ -21,13 +21,16 @@ class AggregateRow(msgspec.Struct, frozen=True, kw_only=True):
 
     metric: Annotated[str, column("Key of the metric in the catalogue.", example="revenue")]
     unit: Annotated[str, column("Unit of the statistics.", example="USD")]
-    group_by: Annotated[str, column("How companies are grouped: all, sector or industry.", example="sector")]
+    group_by: Annotated[str, column("How companies are grouped.", example="sector")]
     group: Annotated[
-        str, column("The group: `all`, a sector name, or a four-digit SIC industry.", example="retail-trade")
+        str, column("The group: `all`, a sector, an SIC code, a country or a size class.", example="retail-trade")
     ]
     period: Annotated[str, column("Calendar period.", example="CY2023")]
     n: Annotated[int, column("Companies of the group that have a value.", example=21)]
-    sum: Annotated[Decimal, column("Sum of the values.", example=1693417000000)]
+    sum: Annotated[
+        Decimal | None,
+        column("Sum of the values; null where a sum says nothing, as of ratios.", example=1693417000000),
+    ]
     mean: Annotated[Decimal, column("Mean of the values.", example=80638904761.9)]
     min: Annotated[Decimal, column("Smallest value.", example=1204000000)]
     p10: Annotated[Decimal, column("10th percentile, interpolated.", example=4120000000)]
@@ -36,6 +39,14 @@ class AggregateRow(msgspec.Struct, frozen=True, kw_only=True):
     p75: Annotated[Decimal, column("75th percentile, interpolated.", example=97429000000)]
     p90: Annotated[Decimal, column("90th percentile, interpolated.", example=254453000000)]
     max: Annotated[Decimal, column("Largest value.", example=648125000000)]
+    weighted: Annotated[
+        Decimal | None,
+        column(
+            "Of ratios and growth rates: the ratio of the sums, so that large members count for more. "
+            "Members that report in other currencies are left out of it.",
+            example=None,
+        ),
+    ]
     top: Annotated[list[MemberRow], column("The members with the largest values, largest first.", example=[])]
     bottom: Annotated[list[MemberRow], column("The members with the smallest values, smallest first.", example=[])]
 
@@ -47,23 +58,8 @@ AGGREGATE = ReadModel(
     cache_seconds=10,
     stored={
         "group_aggregate": (
-            "metric",
-            "unit",
-            "group_by",
-            "group_key",
-            "period",
-            "n",
-            "sum",
-            "mean",
-            "min",
-            "p10",
-            "p25",
-            "median",
-            "p75",
-            "p90",
-            "max",
-            "top",
-            "bottom",
+            "metric", "unit", "group_by", "group_key", "period", "n", "sum", "mean", "min", "p10", "p25", "median",
+            "p75", "p90", "max", "numerator", "denominator", "top_ciks", "top_values", "bottom_ciks", "bottom_values",
         )
     },
-)
+)  # fmt: skip

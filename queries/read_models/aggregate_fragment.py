@@ -1,30 +1,96 @@
-"""Ready-to-send rows of group aggregates: the same bytes whether they come from Redis or from the table."""
+"""Rows of group aggregates as they are sent: the same bytes whether they come from Redis or from the table."""
 
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, localcontext
 
 import msgspec
 
-STATISTICS = ("sum", "mean", "min", "p10", "p25", "median", "p75", "p90", "max")
+from queries.metrics.catalogue import Metric, formula_of, load_catalogue
+from queries.read_models.aggregate import AggregateRow, MemberRow
 
-AGGREGATE_COLUMNS = ("metric", "unit", "group_by", "group", "period", "n", *STATISTICS, "top", "bottom")
+_WORKING_DIGITS = 60
+_DECIMALS_KEPT = 12
+_SUMMED_UNITS = frozenset({"USD", "shares"})
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-def render_fragment(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """
-    This will render rows of `group_aggregate` (with `top` and `bottom` as lists of {company, cik, value}) as a JSON
-    array sorted by group; numbers are exact decimal literals.
-    """
-    ordered = sorted(rows, key=lambda row: row["group_key"])
-    return join_rows(map(render_row, ordered))
+class StoredAggregate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A row of `group_aggregate`."""
+
+    metric: str
+    period: str
+    group_by: str
+    group_key: str
+    unit: str
+    n: int
+    sum: Decimal
+    sum_of_squares: Decimal
+    mean: Decimal
+    min: Decimal
+    p10: Decimal
+    p25: Decimal
+    median: Decimal
+    p75: Decimal
+    p90: Decimal
+    max: Decimal
+    numerator: Decimal | None
+    denominator: Decimal | None
+    bottom_ciks: list[int]
+    bottom_values: list[Decimal]
+    top_ciks: list[int]
+    top_values: list[Decimal]
+
+    def members(self) -> set[int]:
+        """The companies shown at either end."""
+        return {*self.bottom_ciks, *self.top_ciks}
 
 
-def render_row(row: Mapping[str, Any]) -> bytes:
+STORED_COLUMNS: tuple[str, ...] = StoredAggregate.__struct_fields__
+
+
+def public_row(stored: StoredAggregate, names: Mapping[int, str]) -> AggregateRow:
+    """The row as readers get it; `names` tells what the members shown are called."""
+    metric = load_catalogue().by_key()[stored.metric]
+    return AggregateRow(
+        metric=stored.metric,
+        unit=stored.unit,
+        group_by=stored.group_by,
+        group=stored.group_key,
+        period=stored.period,
+        n=stored.n,
+        sum=plain(stored.sum) if stored.unit in _SUMMED_UNITS else None,
+        mean=plain(stored.mean),
+        min=plain(stored.min),
+        p10=plain(stored.p10),
+        p25=plain(stored.p25),
+        median=plain(stored.median),
+        p75=plain(stored.p75),
+        p90=plain(stored.p90),
+        max=plain(stored.max),
+        weighted=weighted(metric, stored.numerator, stored.denominator),
+        top=_members(stored.top_ciks, stored.top_values, names),
+        bottom=_members(stored.bottom_ciks, stored.bottom_values, names),
+    )
+
+
+def weighted(metric: Metric, numerator: Decimal | None, denominator: Decimal | None) -> Decimal | None:
+    """The ratio of the sums, as the metric's formula has it; None where it is no quotient or the divisor is nothing."""
+    formula = formula_of(metric.key)
+    if formula is None or formula.parts is None or numerator is None or not denominator:
+        return None
+    with localcontext(prec=_WORKING_DIGITS):
+        return plain(round(numerator / denominator - int(formula.less_one), _DECIMALS_KEPT))
+
+
+def render_fragment(rows: Iterable[AggregateRow]) -> bytes:
+    """This will render rows as a JSON array sorted by group; numbers are exact decimal literals."""
+    return join_rows(map(render_row, sorted(rows, key=lambda row: row.group)))
+
+
+def render_row(row: AggregateRow) -> bytes:
     """This will render one row of a fragment."""
-    return _encoder.encode(_public_row(row))
+    return _encoder.encode(row)
 
 
 def join_rows(rendered: Iterable[bytes]) -> bytes:
@@ -32,22 +98,8 @@ def join_rows(rendered: Iterable[bytes]) -> bytes:
     return b"[%b]" % b",".join(rendered)
 
 
-def _public_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "metric": row["metric"],
-        "unit": row["unit"],
-        "group_by": row["group_by"],
-        "group": row["group_key"],
-        "period": row["period"],
-        "n": row["n"],
-        **{name: plain(row[name]) for name in STATISTICS},
-        "top": [_public_member(member) for member in row["top"]],
-        "bottom": [_public_member(member) for member in row["bottom"]],
-    }
-
-
-def _public_member(member: Mapping[str, Any]) -> dict[str, Any]:
-    return {"company": member["company"], "cik": member["cik"], "value": plain(Decimal(str(member["value"])))}
+def _members(ciks: Sequence[int], values: Sequence[Decimal], names: Mapping[int, str]) -> list[MemberRow]:
+    return [MemberRow(company=names[cik], cik=cik, value=plain(value)) for cik, value in zip(ciks, values, strict=True)]
 
 
 def plain(value: Decimal) -> Decimal:

@@ -117,9 +117,9 @@ class TestTwoRefreshes:
     ) -> None:
         def refresh_between(slow: psycopg.Connection) -> None:
             with slow.transaction():
-                assert slow.execute("select count(*) from figures_v1.dirty_group").fetchone() != (0,)
+                assert slow.execute("select count(*) from figures_v1.dirty_cell").fetchone() != (0,)
                 assert refresh(connection, now=NOW)
-                slow.execute("delete from figures_v1.dirty_group")
+                slow.execute("delete from figures_v1.dirty_cell")
 
         slow = connect()
         slow.isolation_level = IsolationLevel.REPEATABLE_READ

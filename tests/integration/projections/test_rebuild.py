@@ -110,7 +110,7 @@ def tables(connection: psycopg.Connection, version: int) -> dict[str, list[str]]
             )
         ]
         for (name,) in names
-        if name not in ("freshness", "dirty_group", "aggregate_change")
+        if name not in ("freshness", "dirty_cell", "dirty_membership", "aggregate_change")
     }
 
 
@@ -176,7 +176,7 @@ class TestRebuild:
             for version in (1, 2)
         }
         assert indexes[2] == indexes[1]
-        assert connection.execute("select count(*) from figures_v2.dirty_group").fetchone() == (0,)
+        assert connection.execute("select count(*) from figures_v2.dirty_cell").fetchone() == (0,)
         assert not lagging_shards(connection)
         fresh = [connection.execute(f"select position, fresh_at, parked from figures_v{n}.freshness") for n in (1, 2)]
         assert fresh[0].fetchone() == fresh[1].fetchone()
@@ -422,8 +422,8 @@ class TestReaders:
         connection.execute("update figures_v1.metric_value set value = value + 1 where metric = 'revenue'")
         connection.execute(
             """
-            insert into figures_v1.dirty_group
-            select metric, period, group_by, group_key from figures_v1.group_aggregate where metric = 'revenue'
+            insert into figures_v1.dirty_cell
+            select distinct metric, period, null::bigint from figures_v1.group_aggregate where metric = 'revenue'
             """
         )
         refresh_figures(connection, redis)

@@ -146,8 +146,16 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
     ),
     (
         "aggregates.sql",
-        "of_period",
-        {"metric": "revenue", "group_by": "sector", "period": "CY2023"},
+        "of_periods",
+        {
+            "metric": "revenue",
+            "group_by": "sector",
+            "low": "CY2023",
+            "high": "CY2023",
+            "form": "",
+            "last": 1,
+            "groups": None,
+        },
         {"group_aggregate_pkey"},
     ),
     ("companies.sql", "former_names", {"ciks": [1, 2]}, {"company_former_name_pkey"}),
@@ -194,8 +202,8 @@ def _fill(connection: psycopg.Connection) -> None:
         select n % 3000 + 1, 'metric' || n % 7, 'annual', 'CY2023', '2023-12-31', 365, 0, 0, '2024-01-01', n, 'USD', 'a'
         from generate_series(1, 21000) n;
         insert into group_aggregate
-        select 'metric' || n % 90, 'CY' || 2000 + n % 25, 'industry', n::text, 'USD', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-            '[]', '[]'
+        select 'metric' || n % 90, 'CY' || 2000 + n % 25, 'industry', n::text, 'USD', 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+            null, null, array[1], array[1], array[1], array[1]
         from generate_series(1, 9000) n;
         insert into projections.parked (name, version, position, stream, error)
         select 'figures', 1, n, 'company-' || n, 'unreadable' from generate_series(1, 3000) n;

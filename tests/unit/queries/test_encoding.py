@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queries.read_models.aggregate import AGGREGATE, AggregateRow, MemberRow
-from queries.read_models.aggregate_fragment import plain, render_fragment
+from queries.read_models.aggregate_fragment import StoredAggregate, plain, public_row, render_fragment
 from queries.read_models.answer_meta import AnswerMeta
 from queries.rest.encoding import encode_json, encode_meta
 from queries.service.result import ReadyResult, Result
@@ -36,6 +36,7 @@ def aggregate(value: Decimal) -> AggregateRow:
         period="CY2023",
         n=1,
         **dict.fromkeys(("sum", "mean", "min", "p10", "p25", "median", "p75", "p90", "max"), value),
+        weighted=None,
         top=[member],
         bottom=[member],
     )
@@ -44,9 +45,25 @@ def aggregate(value: Decimal) -> AggregateRow:
 @given(_DECIMALS)
 def test_rows_of_the_table_become_the_bytes_that_lie_in_redis(value: Decimal) -> None:
     row = aggregate(plain(value))
-    member = {"company": "Café “X”", "cik": 1, "value": str(value)}
-    stored = {name: getattr(row, name) for name in row.__struct_fields__ if name != "group"}
-    in_redis = render_fragment([{**stored, "group_key": "all", "top": [member], "bottom": [member]}])
+    statistics = {name: getattr(row, name) for name in ("mean", "min", "p10", "p25", "median", "p75", "p90", "max")}
+    stored = StoredAggregate(
+        metric="revenue",
+        period="CY2023",
+        group_by="all",
+        group_key="all",
+        unit="USD",
+        n=1,
+        sum=value,
+        sum_of_squares=value,
+        **statistics,
+        numerator=None,
+        denominator=None,
+        bottom_ciks=[1],
+        bottom_values=[value],
+        top_ciks=[1],
+        top_values=[value],
+    )
+    in_redis = render_fragment([public_row(stored, {1: "Café “X”"})])
 
     from_redis = ReadyResult(read_model=AGGREGATE, position=7, rows_json=in_redis, meta_json=encode_meta(META))
     from_table = Result(read_model=AGGREGATE, meta=META, rows=[row])

@@ -1,0 +1,102 @@
+"""
+What the group aggregates must be, worked out the slow and simple way: every group by sorting its members.
+
+What `aggregates.sql` writes is compared with this by `verify` and by the property tests.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from projections.aggregates import MEMBERS_SHOWN
+from projections.figures.rows import CompanyRow, Group
+from projections.financials.resolution import MetricVersion
+from projections.financials.statistics import summarise
+from queries.metrics.catalogue import load_catalogue
+
+
+class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of `group_aggregate`."""
+
+    metric: str
+    period: str
+    group_by: str
+    group_key: str
+    unit: str
+    n: int
+    sum: Decimal
+    sum_of_squares: Decimal
+    mean: Decimal
+    min: Decimal
+    p10: Decimal
+    p25: Decimal
+    median: Decimal
+    p75: Decimal
+    p90: Decimal
+    max: Decimal
+    numerator: Decimal | None
+    denominator: Decimal | None
+    bottom_ciks: list[int]
+    bottom_values: list[Decimal]
+    top_ciks: list[int]
+    top_values: list[Decimal]
+
+
+AggregateKey = tuple[str, str, str, str]
+"""(metric, period, group_by, group_key)."""
+
+_Member = tuple[int, MetricVersion]
+
+
+def aggregate_companies(
+    companies: Iterable[tuple[CompanyRow, Iterable[MetricVersion]]],
+) -> dict[AggregateKey, Aggregate]:
+    """Every group aggregate of these companies."""
+    members: dict[AggregateKey, list[_Member]] = defaultdict(list)
+    for company, values in companies:
+        groups = company.groups()
+        for (metric, period), value in _standing(values).items():
+            for group in groups:
+                members[metric, period, *group].append((company.cik, value))
+    return {key: _aggregate(key[0], key[1], (key[2], key[3]), found) for key, found in members.items()}
+
+
+def _standing(values: Iterable[MetricVersion]) -> dict[tuple[str, str], MetricVersion]:
+    """The one value of a company that stands for each calendar period: the nearest to it, then the newest known."""
+    metrics = load_catalogue().by_key()
+    best: dict[tuple[str, str], MetricVersion] = {}
+    for value in values:
+        if value.known_to is None and value.period is not None and value.unit == metrics[value.metric].unit:
+            held = best.get((value.metric, value.period))
+            if held is None or _nearness(value) < _nearness(held):
+                best[value.metric, value.period] = value
+    return best
+
+
+def _nearness(value: MetricVersion) -> tuple[int, float, int]:
+    since: datetime = value.known_from
+    return abs(value.calendar_offset), -since.timestamp(), -value.duration_days
+
+
+def _aggregate(metric: str, period: str, group: Group, members: list[_Member]) -> Aggregate:
+    ascending = sorted((value.value, cik) for cik, value in members)
+    statistics = summarise([value for value, _ in ascending])
+    bottom, top = ascending[:MEMBERS_SHOWN], ascending[::-1][:MEMBERS_SHOWN]
+    parts = [(value.numerator, value.denominator) for _, value in members if value.numerator is not None]
+    return Aggregate(
+        metric=metric,
+        period=period,
+        group_by=group[0],
+        group_key=group[1],
+        unit=load_catalogue().by_key()[metric].unit,
+        **msgspec.structs.asdict(statistics),
+        numerator=sum((above for above, _ in parts), Decimal(0)) if parts else None,
+        denominator=sum((below for _, below in parts if below is not None), Decimal(0)) if parts else None,
+        bottom_ciks=[cik for _, cik in bottom],
+        bottom_values=[value for value, _ in bottom],
+        top_ciks=[cik for _, cik in top],
+        top_values=[value for value, _ in top],
+    )
