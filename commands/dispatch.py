@@ -1,7 +1,8 @@
 """The way in: check, lock, load, decide, append."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -9,19 +10,30 @@ import msgspec
 import psycopg
 from django.conf import settings
 
-from commands.catalog import COMMANDS, CommandDefinition
+from commands.catalog import COMMANDS
 from commands.companies import state as companies
 from commands.errors import CommandError
-from commands.event_log.append import NewEvent, StreamHead, append_events, check_version, lock_streams
+from commands.event_log.append import NewEvent, StreamHead, append_events, ask_locks, check_version
 from commands.filings import state as filings
 from commands.filings.report_filing import ReportFiling, lays_over
-from commands.idempotency import once
+from commands.idempotency import claim_keys, once, settle_keys
 from commands.messages import Command, Event
 from commands.situation import Situation
 from commands.sql import load_statements
 from commands.tracing import continued, current_meta
 
+logger = logging.getLogger(__name__)
 _SQL = load_statements("commands", "dispatch.sql")
+_ACCEPTED = 202
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """A command in canonical form, and what its sender asks of it."""
+
+    command: Command
+    idempotency_key: str | None = None
+    expected_version: int | None = None
+    meta: str = "{}"
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +81,8 @@ def dispatch(
     command = definition.checked(command)
 
     def carry_out() -> Accepted:
-        (outcome,) = _carry_out(connection, [command], expected_version=expected_version, now=now)
+        request = Request(command=command, expected_version=expected_version, meta=current_meta())
+        (outcome,) = _carry_out(connection, [request], now=now)
         if isinstance(outcome, CommandError):
             raise outcome
         return outcome
@@ -81,7 +94,7 @@ def dispatch(
             connection,
             key=idempotency_key,
             request_hash=request_hash(command, expected_version=expected_version),
-            status=202,
+            status=_ACCEPTED,
             work=lambda: msgspec.json.encode(carry_out()).decode(),
         )
     return msgspec.json.decode(response, type=Accepted)
@@ -105,77 +118,146 @@ def dispatch_many(
         except CommandError as refusal:
             outcomes.append(refusal)
     with continued("dispatch", attributes={"factfold.commands": len(commands)}):
-        done = iter(_carry_out(connection, sound, expected_version=None, now=now) if sound else ())
+        requests = [Request(command=command, meta=current_meta()) for command in sound]
+        done = iter(_carry_out(connection, requests, now=now) if requests else ())
     return [next(done) if outcome is None else outcome for outcome in outcomes]
 
 
+def dispatch_together(
+    connection: psycopg.Connection, take: Callable[[], Sequence[Request]], *, now: datetime
+) -> list[Accepted | CommandError | None]:
+    """
+    This will carry out requests of several senders in one transaction and return an outcome for each.
+
+    `take` is called once, when the transaction has begun. Each request is answered as if it had come alone, those
+    before it in the list first. None stands for what has to be dispatched alone, and has had no effect: requests that
+    would make the others wait for a lock, those with a key that was used before, and all of them where the database
+    refused what one of them brought.
+
+    Raises:
+        psycopg.OperationalError: the connection was lost; whether anything took effect is not known.
+    """
+    requests: Sequence[Request] = ()
+    try:
+        with suppress(psycopg.Rollback), connection.transaction() as transaction:
+            requests = take()
+            outcomes = _carry_out_keyed(connection, requests, now=now)
+            if not any(isinstance(outcome, Accepted) for outcome in outcomes):
+                raise psycopg.Rollback(transaction)
+    except Exception as failure:
+        if connection.closed or not requests:
+            raise
+        logger.warning("%d commands go alone, their shared transaction failed: %s", len(requests), failure)
+        return [None] * len(requests)
+    return outcomes
+
+
+def _carry_out_keyed(
+    connection: psycopg.Connection, requests: Sequence[Request], *, now: datetime
+) -> list[Accepted | CommandError | None]:
+    first_with: dict[str, Request] = {}
+    for request in requests:
+        if request.idempotency_key is not None:
+            first_with.setdefault(request.idempotency_key, request)
+    hashes = {
+        key: request_hash(request.command, expected_version=request.expected_version)
+        for key, request in first_with.items()
+    }
+    with connection.pipeline():
+        connection.execute(_SQL["wait_briefly"])
+        claimed = claim_keys(connection, hashes)
+    outcomes: list[Accepted | CommandError | None] = [None] * len(requests)
+    joining = [
+        place
+        for place, request in enumerate(requests)
+        if (key := request.idempotency_key) is None or (key in claimed and first_with[key] is request)
+    ]
+    decided = _decide_and_append(connection, [requests[place] for place in joining], now=now, waits=False)
+    responses: dict[str, str] = {}
+    for place, outcome in zip(joining, decided, strict=True):
+        outcomes[place] = outcome
+        if isinstance(outcome, Accepted) and (key := requests[place].idempotency_key) is not None:
+            responses[key] = msgspec.json.encode(outcome).decode()
+    settle_keys(connection, status=_ACCEPTED, responses=responses, freed=claimed - responses.keys())
+    return outcomes
+
+
 def _carry_out(
-    connection: psycopg.Connection, commands: Sequence[Command], *, expected_version: int | None, now: datetime
+    connection: psycopg.Connection, requests: Sequence[Request], *, now: datetime
 ) -> list[Accepted | CommandError]:
     # A session lost at its rollback would let the exception through; the server has rolled back all the same.
     with suppress(psycopg.Rollback), connection.transaction() as transaction:
-        outcomes = _decide_and_append(connection, commands, expected_version=expected_version, now=now)
+        outcomes = [outcome for outcome in _decide_and_append(connection, requests, now=now) if outcome is not None]
         if all(isinstance(outcome, CommandError) for outcome in outcomes):
             raise psycopg.Rollback(transaction)
     return outcomes
 
 
 def _decide_and_append(
-    connection: psycopg.Connection, commands: Sequence[Command], *, expected_version: int | None, now: datetime
-) -> list[Accepted | CommandError]:
-    definitions = [COMMANDS[type(command).__name__] for command in commands]
-    heads = lock_streams(
-        connection,
-        {stream_of(command.cik) for command in commands},
-        opening=_opened(commands, definitions),
-        shards=settings.FACTFOLD.shards,
-    )
-    known = _WorkingSet(connection, commands, now=now)
-    decided: list[list[Event] | CommandError] = []
-    for command, definition in zip(commands, definitions, strict=True):
-        stream = stream_of(command.cik)
+    connection: psycopg.Connection, requests: Sequence[Request], *, now: datetime, waits: bool = True
+) -> list[Accepted | CommandError | None]:
+    """
+    Who does not wait gets None for the commands whose stream is unknown or held by somebody else.
+
+    What is asked between two answers travels in one round trip.
+    """
+    commands = [request.command for request in requests]
+    with connection.pipeline():
+        locked = ask_locks(
+            connection,
+            {stream_of(command.cik) for command in commands},
+            opening=_opened(commands),
+            shards=settings.FACTFOLD.shards,
+            waits=waits,
+        )
+        known = _WorkingSet(connection, commands, now=now)
+        heads = locked()
+        known.load()
+        decided, new = _decide(requests, known=known, heads=heads, waits=waits)
+        event_ids = append_events(connection, new, heads=heads)
+        known.save(event_ids)
+        return _outcomes(connection, commands, decided, event_ids=event_ids, heads=heads)
+
+
+def _decide(
+    requests: Sequence[Request], *, known: "_WorkingSet", heads: Mapping[str, StreamHead], waits: bool
+) -> tuple[list[list[Event] | CommandError | None], list[NewEvent]]:
+    versions = {stream: head.version for stream, head in heads.items()}
+    decided: list[list[Event] | CommandError | None] = []
+    new: list[NewEvent] = []
+    for request in requests:
+        command, stream = request.command, stream_of(request.command.cik)
+        if not waits and stream not in heads:
+            decided.append(None)
+            continue
         try:
-            if expected_version is not None:
-                head = heads.get(stream) or StreamHead(stream=stream, version=0, shard=0)
-                check_version(head, expected=expected_version)
-            events = definition.decide(known.situation(command), command)
+            if request.expected_version is not None:
+                check_version(stream, expected=request.expected_version, actual=versions.get(stream, 0))
+            events = COMMANDS[type(command).__name__].decide(known.situation(command), command)
         except CommandError as refusal:
             decided.append(refusal)
             continue
         known.absorb(events)
         decided.append(events)
-
-    event_ids = append_events(
-        connection,
-        [
-            NewEvent(stream=stream_of(event.cik), type=type(event).__name__, data=msgspec.json.encode(event))
-            for events in decided
-            if not isinstance(events, CommandError)
-            for event in events
-        ],
-        heads=heads,
-        meta=current_meta(),
-    )
-    known.save(event_ids)
-    return _outcomes(connection, commands, decided, event_ids=event_ids, heads=heads)
+        for event in events:
+            versions[stream] += 1
+            data = msgspec.json.encode(event)
+            new.append(NewEvent(stream=stream, type=type(event).__name__, data=data, meta=request.meta))
+    return decided, new
 
 
-def _opened(commands: Iterable[Command], definitions: Iterable[CommandDefinition]) -> set[str]:
-    return {
-        stream_of(command.cik)
-        for command, definition in zip(commands, definitions, strict=True)
-        if definition.opens_stream
-    }
+def _opened(commands: Iterable[Command]) -> set[str]:
+    return {stream_of(command.cik) for command in commands if COMMANDS[type(command).__name__].opens_stream}
 
 
 def _outcomes(
     connection: psycopg.Connection,
     commands: Sequence[Command],
-    decided: Sequence[list[Event] | CommandError],
+    decided: Sequence[list[Event] | CommandError | None],
     *,
     event_ids: Sequence[int],
     heads: dict[str, StreamHead],
-) -> list[Accepted | CommandError]:
+) -> list[Accepted | CommandError | None]:
     version = {stream: head.version for stream, head in heads.items()}
     idle = {
         stream_of(command.cik): version[stream_of(command.cik)]
@@ -187,9 +269,9 @@ def _outcomes(
         rows = connection.execute(_SQL["last_event_ids"], {"streams": list(idle), "versions": list(idle.values())})
         last_id = dict(rows.fetchall())
     ids = iter(event_ids)
-    outcomes: list[Accepted | CommandError] = []
+    outcomes: list[Accepted | CommandError | None] = []
     for command, events in zip(commands, decided, strict=True):
-        if isinstance(events, CommandError):
+        if events is None or isinstance(events, CommandError):
             outcomes.append(events)
             continue
         stream = stream_of(command.cik)
@@ -208,24 +290,25 @@ class _WorkingSet:
     def __init__(self, connection: psycopg.Connection, commands: Sequence[Command], *, now: datetime) -> None:
         self._connection = connection
         self._now = now
+        self._commands = commands
         wanted = sorted({(command.cik, accession) for command in commands for accession in command.accessions()})
         named = {cik for command in commands for cik in (command.cik, *command.other_companies())}
-        self._companies = companies.load_companies(connection, named)
-        self._filings: dict[tuple[int, str], filings.FilingState] = {}
-        self._acceptances: dict[tuple[int, str], datetime] = {}
-        if wanted:
-            self._filings = filings.load_filings(connection, wanted)
-            self._acceptances = companies.load_acceptances(connection, wanted)
-        self._load_facts(commands)
+        self._asked_companies = companies.ask_companies(connection, named)
+        self._asked_filings = filings.ask_filings(connection, wanted) if wanted else dict
+        self._asked_acceptances = companies.ask_acceptances(connection, wanted) if wanted else dict
         self._changed_companies: set[int] = set()
         self._changed_filings: dict[tuple[int, str], int | None] = {}
         self._changed_acceptances: dict[tuple[int, str], datetime] = {}
         self._events = 0
 
-    def _load_facts(self, commands: Sequence[Command]) -> None:
+    def load(self) -> None:
+        """This will take in what was asked for when this was made."""
+        self._companies = self._asked_companies()
+        self._filings = self._asked_filings()
+        self._acceptances = self._asked_acceptances()
         overlaid = {
             (command.cik, command.accession)
-            for command in commands
+            for command in self._commands
             if isinstance(command, ReportFiling)
             and lays_over(self._filings.get((command.cik, command.accession)), command)
         }

@@ -1,3 +1,7 @@
+-- name: wait_briefly
+-- Until the transaction ends: nobody may hold up those who share it.
+set local lock_timeout = '50ms'
+
 -- name: last_event_ids
 -- Index: event (stream, version).
 select event.stream, event.id

@@ -1,6 +1,6 @@
 """Doing a thing once, however often it is asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 import msgspec
@@ -39,6 +39,25 @@ def once(connection: psycopg.Connection, *, key: str, request_hash: bytes, statu
         response = work()
         connection.execute(_SQL["store_response"], {"key": key, "status": status, "response": response})
         return response
+
+
+def claim_keys(connection: psycopg.Connection, request_hashes: Mapping[str, bytes]) -> set[str]:
+    """This will claim keys within the surrounding transaction and return those that nobody had used before."""
+    if not request_hashes:
+        return set()
+    wanted = {"keys": list(request_hashes), "request_hashes": list(request_hashes.values())}
+    return {key for (key,) in connection.execute(_SQL["claim_keys"], wanted)}
+
+
+def settle_keys(
+    connection: psycopg.Connection, *, status: int, responses: Mapping[str, str], freed: Collection[str]
+) -> None:
+    """This will store the JSON answered under each claimed key, and give back the keys of what was not done."""
+    if responses:
+        answered = {"status": status, "keys": list(responses), "responses": list(responses.values())}
+        connection.execute(_SQL["store_responses"], answered)
+    if freed:
+        connection.execute(_SQL["free_keys"], {"keys": list(freed)})
 
 
 def stored_response(connection: psycopg.Connection, *, key: str) -> StoredResponse | None:

@@ -27,9 +27,10 @@ from commands.admission import Admission, Backlog
 from commands.catalog import COMMANDS
 from commands.connections import write_connection
 from commands.counting import count_command
-from commands.dispatch import Accepted, dispatch, dispatch_many
+from commands.dispatch import Accepted, dispatch_many
 from commands.errors import CommandError, InvalidCommand
 from commands.event_log.read import event_exists, position_of
+from commands.group_commit import joint_dispatch
 from commands.idempotency import once, stored_response
 from commands.rest_examples import ACCEPTED, BATCH_REQUEST, BATCH_RESPONSE, REFUSED, REQUESTS, RESULT
 from commands.serializers import (
@@ -227,17 +228,13 @@ class CommandView(WriteView):
         definition = COMMANDS.get(self.command_name)
         if definition is None:
             raise unknown_command(self.command_name, pointer="")
-        requested = read_command(definition.type, decode(self.body(request)))
+        body = self.body(request)
+        requested = read_command(definition.type, decode(body))
         key = _idempotency_key(request)
         try:
-            with write_connection(settings.FACTFOLD.database_url) as connection:
-                accepted = dispatch(
-                    connection,
-                    requested.command,
-                    idempotency_key=key,
-                    expected_version=_expected_version(request),
-                    now=datetime.now(UTC),
-                )
+            accepted = joint_dispatch(settings.FACTFOLD.database_url).dispatch(
+                requested.command, size=len(body), idempotency_key=key, expected_version=_expected_version(request)
+            )
         except InvalidCommand as error:
             raise as_requested(error, places=requested.places) from None
         count_command(self.command_name, outcome=_outcome_of(accepted))

@@ -1,6 +1,6 @@
 """What decisions need to know of companies."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 
 import msgspec
@@ -62,10 +62,10 @@ def evolve(state: CompanyState | None, event: Event) -> CompanyState | None:
             return state
 
 
-def load_companies(connection: psycopg.Connection, ciks: Collection[int]) -> dict[int, CompanyState]:
-    """This will load the registered ones among these companies."""
+def ask_companies(connection: psycopg.Connection, ciks: Collection[int]) -> Callable[[], dict[int, CompanyState]]:
+    """This will ask for the registered ones among these companies; call what it returns to have them."""
     rows = connection.execute(_SQL["load_companies"], {"ciks": sorted(ciks)})
-    return {
+    return lambda: {
         cik: CompanyState(
             cik=cik,
             name=name,
@@ -85,15 +85,15 @@ def save_companies(connection: psycopg.Connection, companies: Collection[Company
         connection.execute(_SQL["save_companies"], {"companies": msgspec.json.encode(list(companies)).decode()})
 
 
-def load_acceptances(
+def ask_acceptances(
     connection: psycopg.Connection, filings: Collection[tuple[int, str]]
-) -> dict[tuple[int, str], datetime]:
-    """This will load when EDGAR accepted these filings, by CIK and accession, as far as it was recorded."""
+) -> Callable[[], dict[tuple[int, str], datetime]]:
+    """This will ask when EDGAR accepted these filings, by CIK and accession, as far as it was recorded."""
     rows = connection.execute(
         _SQL["load_acceptances"],
         {"ciks": [cik for cik, _ in filings], "accessions": [accession for _, accession in filings]},
     )
-    return {(cik, accession): accepted_at for cik, accession, accepted_at in rows}
+    return lambda: {(cik, accession): accepted_at for cik, accession, accepted_at in rows}
 
 
 def save_acceptances(connection: psycopg.Connection, acceptances: Mapping[tuple[int, str], datetime]) -> None:

@@ -12,7 +12,7 @@ whole server at commit and costs ten times the throughput.
 """
 
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 import psycopg
@@ -24,12 +24,13 @@ _SQL = load_statements("commands.event_log", "append.sql")
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event to be appended; `data` is its JSON text in UTF-8."""
+    """An event to be appended; `data` is its JSON text in UTF-8, `meta` JSON that says where it came from."""
 
     stream: str
     type: str
     data: bytes
     schema_version: int = 1
+    meta: str = "{}"
 
 
 class StreamHead(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,32 +54,46 @@ def lock_streams(
 
     Streams in `opening` are created where they do not exist; other unknown streams are left out of the result.
     """
+    return ask_locks(connection, streams, opening=opening, shards=shards)()
+
+
+def ask_locks(
+    connection: psycopg.Connection,
+    streams: Collection[str],
+    *,
+    opening: Collection[str] = (),
+    shards: int = 8,
+    waits: bool = True,
+) -> Callable[[], dict[str, StreamHead]]:
+    """
+    This will ask for what `lock_streams` does; call what it returns to have the heads.
+
+    In a pipeline what is asked after this is answered as it stands once the locks are held. Who does not wait gets the
+    streams without those that somebody else has locked.
+    """
     if opening:
         fresh = sorted(set(opening))
         connection.execute(
             _SQL["open_streams"], {"streams": fresh, "shards": [shard_of(stream, shards=shards) for stream in fresh]}
         )
-    rows = connection.execute(_SQL["lock_streams"], {"streams": sorted({*streams, *opening})})
-    return {stream: StreamHead(stream=stream, version=version, shard=shard) for stream, version, shard in rows}
+    lock = _SQL["lock_streams" if waits else "lock_free_streams"]
+    rows = connection.execute(lock, {"streams": sorted({*streams, *opening})})
+    return lambda: {stream: StreamHead(stream=stream, version=version, shard=shard) for stream, version, shard in rows}
 
 
-def check_version(head: StreamHead, *, expected: int) -> None:
+def check_version(stream: str, *, expected: int, actual: int) -> None:
     """
     This will pass when the stream stands at the version its writer has seen.
 
     Raises:
         VersionConflict: somebody else has written in between.
     """
-    if head.version != expected:
-        raise VersionConflict(stream=head.stream, expected=expected, actual=head.version)
+    if actual != expected:
+        raise VersionConflict(stream=stream, expected=expected, actual=actual)
 
 
 def append_events(
-    connection: psycopg.Connection,
-    events: Sequence[NewEvent],
-    *,
-    heads: Mapping[str, StreamHead],
-    meta: str = "{}",
+    connection: psycopg.Connection, events: Sequence[NewEvent], *, heads: Mapping[str, StreamHead]
 ) -> list[int]:
     """
     This will append events to streams locked by this transaction and return their ids in the same order.
@@ -101,13 +116,13 @@ def append_events(
             "schema_versions": [event.schema_version for event in events],
             "data": [event.data.decode() for event in events],
             "sizes": [len(event.data) for event in events],
-            "meta": meta,
+            "metas": [event.meta for event in events],
         },
     )
     return [event_id for (event_id,) in rows]
 
 
-def append_at_version(connection: psycopg.Connection, event: NewEvent, *, expected: int, meta: str = "{}") -> int:
+def append_at_version(connection: psycopg.Connection, event: NewEvent, *, expected: int) -> int:
     """
     This will append one event to an existing stream that stands at version `expected`, and return its id.
 
@@ -126,7 +141,7 @@ def append_at_version(connection: psycopg.Connection, event: NewEvent, *, expect
             "schema_version": event.schema_version,
             "data": event.data.decode(),
             "size": len(event.data),
-            "meta": meta,
+            "meta": event.meta,
         },
     ).fetchone()
     if row is None:

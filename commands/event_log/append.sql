@@ -13,17 +13,25 @@ where stream = any (%(streams)b::text[])
 order by stream
 for update
 
+-- name: lock_free_streams
+-- As `lock_streams`, but leaves out what another transaction holds.
+select stream, version, shard
+from events.stream
+where stream = any (%(streams)b::text[])
+order by stream
+for update skip locked
+
 -- name: insert_events
 -- The sort stands below the identity default, so ids are drawn in the order of `ordinal`.
 with incoming as (
     select *
     from unnest(%(streams)b::text[], %(versions)b::integer[], %(types)b::text[], %(schema_versions)b::smallint[],
-                %(data)b::text[], %(sizes)b::integer[])
-        with ordinality as event (stream, version, type, schema_version, data, size, ordinal)
+                %(data)b::text[], %(sizes)b::integer[], %(metas)b::text[])
+        with ordinality as event (stream, version, type, schema_version, data, size, meta, ordinal)
 ),
 inserted as (
     insert into events.event (stream, version, type, schema_version, data, size, meta)
-    select stream, version, type, schema_version, data::json, size, %(meta)s::json
+    select stream, version, type, schema_version, data::json, size, meta::json
     from incoming
     order by ordinal
     returning id, stream

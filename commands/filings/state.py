@@ -1,7 +1,7 @@
 """What decisions need to know of filings."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
 
 import msgspec
@@ -53,15 +53,19 @@ def evolve(state: FilingState | None, event: Event) -> FilingState | None:
             return state
 
 
-def load_filings(
+def ask_filings(
     connection: psycopg.Connection, filings: Collection[tuple[int, str]]
-) -> dict[tuple[int, str], FilingState]:
-    """This will load the reported ones among these filings, by CIK and accession, without their facts."""
+) -> Callable[[], dict[tuple[int, str], FilingState]]:
+    """
+    This will ask for the reported ones among these filings, by CIK and accession, without their facts.
+
+    Call what it returns to have them.
+    """
     rows = connection.execute(
         _SQL["load_filings"],
         {"ciks": [cik for cik, _ in filings], "accessions": [accession for _, accession in filings]},
     )
-    return {
+    return lambda: {
         (cik, accession): FilingState(content_hash=digest, source=source, event_id=event_id, withdrawn=withdrawn)
         for cik, accession, digest, source, event_id, withdrawn in rows
     }

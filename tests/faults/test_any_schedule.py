@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from redis import Redis
 
 from commands.companies.register_company import RegisterCompany
-from commands.dispatch import dispatch
+from commands.dispatch import Accepted, Request, dispatch, dispatch_together
 from commands.doorbells.memory import MemoryDoorbell
 from commands.errors import CommandError
 from commands.event_log.sequence import sequence_pending
@@ -54,6 +54,24 @@ class Pipeline(RuleBasedStateMachine):
     def send(self, randomness: Random, count: int, cut: int) -> None:
         for _ in range(count):
             self._send(any_command(randomness, len(self.sent) + 99), cut=cut)
+
+    @rule(randomness=st.randoms(use_true_random=False), count=st.integers(2, 5), again=st.booleans(), cut=cuts)
+    def send_together(self, randomness: Random, count: int, again: bool, cut: int) -> None:
+        """What comes at the same time shares a transaction; what cannot is sent alone, as its sender would."""
+        keys = [f"key-{len(self.sent) + place}" for place in range(count)]
+        for key in keys:
+            self.sent[key] = Sent(command=any_command(randomness, len(self.sent) + 99))
+        if again:
+            keys.append(keys[0])
+        requests = [Request(command=self.sent[key].command, idempotency_key=key) for key in keys]
+        outcomes: list[Accepted | CommandError | None] = []
+        with self._cut_at(cut) as connection:
+            outcomes = dispatch_together(connection, lambda: requests, now=NOW)
+        for key, outcome in zip(keys, outcomes, strict=False):
+            if outcome is None:
+                self._attempt(key, self.sent[key], cut=0)
+            else:
+                self._heard(self.sent[key], outcome)
 
     @rule(choice=st.integers(0, 99), cut=cuts)
     def send_again(self, choice: int, cut: int) -> None:
@@ -140,12 +158,16 @@ class Pipeline(RuleBasedStateMachine):
     def _attempt(self, key: str, sent: Sent, *, cut: int) -> None:
         with self._cut_at(cut) as connection:
             try:
-                accepted = dispatch(connection, sent.command, idempotency_key=key, now=NOW)
+                self._heard(sent, dispatch(connection, sent.command, idempotency_key=key, now=NOW))
             except CommandError as refusal:
-                sent.refused = refusal.code
-                return
-            assert sent.accepted in (None, accepted)
-            sent.accepted = accepted
+                self._heard(sent, refusal)
+
+    def _heard(self, sent: Sent, outcome: Accepted | CommandError) -> None:
+        if isinstance(outcome, CommandError):
+            sent.refused = outcome.code
+            return
+        assert sent.accepted in (None, outcome)
+        sent.accepted = outcome
 
     def _cut_at(self, cut: int) -> "_Cut":
         return _Cut(self.database_url, killer=self.connection, at=cut)
