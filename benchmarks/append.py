@@ -1,18 +1,33 @@
 """
-Appending: 8 writers at once, one event in a transaction, beside the `eventsourcing` package on the same PostgreSQL.
+Appending: 8 and 32 writers at once, one event each, beside the `eventsourcing` package on the same PostgreSQL.
 
-Both are given the version of the stream by its writer, check it and refuse another. Both are followed by a reader
-while they write; figures count only when it has skipped nothing and swapped nothing. Rounds alternate between the
-two, so that a busy machine is busy for both. Writers, reader and sequencer are processes of their own.
+Two things of ours are measured:
 
-The package's other mode, in which PostgreSQL functions append without the table lock, is run beside them for what its
-reader skips: notification ids are drawn before commit there, and a reader that has seen a larger one never looks back.
+* `append`: the log alone. Writers are processes; each event is a transaction of its own, at a version its writer knows.
+* `commands`: whole commands, as the api process carries them out: writers are threads of one process that send a
+  `ReportFiling` and wait for its answer. It is checked, decided on, and written with what later decisions need;
+  commands that arrive together share a transaction (Note [group commit]).
+
+And two things of the package, in its default, safe mode, its writers being processes:
+
+* `recorder`: its log alone, one event a transaction.
+* `application`: its application loads the aggregate, triggers an event and saves it.
+
+Each of ours is compared with the package's recorder, its fastest way; `commands` also with its application. All are
+given or know the version of the stream, check it and refuse another. All are followed by a reader while they write;
+figures count only when it has skipped nothing and swapped nothing. Rounds alternate, so that a busy machine is busy for
+all. Writers, reader and sequencer are processes of their own.
+
+`empty` is what the machine gives: transactions that hold nothing but what makes PostgreSQL flush them. `functions`
+is the package's other mode, in which PostgreSQL functions append without the table lock, run for what its reader skips:
+notification ids are drawn before commit there, and a reader that has seen a larger one never looks back.
 
     .venv/bin/python -m benchmarks.append quick|full
 """
 
 import argparse
 import json
+import os
 import secrets
 import statistics
 import subprocess
@@ -21,13 +36,16 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
 
+from benchmarks.machine import Machine
 from benchmarks.peers.environment import peer_python
 from commands.event_log.append import NewEvent, append_at_version, lock_streams
 from commands.event_log.read import read_log
@@ -37,10 +55,11 @@ from config.embedded.postgres import EmbeddedPostgres
 ROOT = Path(__file__).parent.parent
 PEER = ROOT / "benchmarks" / "peers" / "eventsourcing_append.py"
 SCHEMA = ROOT / "commands" / "event_log" / "schema.sql"
-WRITERS = 8
+WRITERS = (8, 32)
 STREAMS_PER_WRITER = 20
 EVENT = json.dumps({"cik": 320193, "accession": "0000320193-23-000106", "text": "x" * 120}).encode()
-LEAST_RATIO = 5.0
+COMPARED = (("append", "recorder"), ("commands", "recorder"), ("commands", "application"))
+LEAST_RATIO = {"append": {8: 5.0}, "commands": {8: 10.0, 32: 10.0}}
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,26 +99,40 @@ class Process:
         return found
 
 
-def round_of(role_command: Callable[[str, int], list[str]], *, helpers: Sequence[str], seconds: float) -> Written:
+class Side(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is measured: its program, what its writers are called, and who works beside them."""
+
+    program: Sequence[str]
+    writer: str
+    helpers: Sequence[str]
+    threads: bool = False
+    """Whether one process holds all writers."""
+
+
+def round_of(side: Side, url: str, *, writers: int, seconds: float) -> Written:
     """This will run one round: readers and other helpers first, then all writers at once for `seconds`."""
-    helping = [Process(role_command(role, 0)) for role in helpers]
-    for process in helping:
-        process.wait_ready()
-    writers = [Process(role_command("writer", number)) for number in range(WRITERS)]
-    for process in writers:
-        process.wait_ready()
-    for process in helping:
-        process.tell("go")
-    for process in writers:
-        process.tell(str(seconds))
-    written = sum(process.result()["written"] for process in writers)
+
+    def process(role: str, number: int) -> Process:
+        return Process([*side.program, role, url, str(number)])
+
+    helping = [process(role, 0) for role in side.helpers]
+    for helper in helping:
+        helper.wait_ready()
+    writing = [process(side.writer, writers)] if side.threads else [process(side.writer, n) for n in range(writers)]
+    for writer in writing:
+        writer.wait_ready()
+    for helper in helping:
+        helper.tell("go")
+    for writer in writing:
+        writer.tell(str(seconds))
+    results = [writer.result() for writer in writing]
+    written, before = (sum(result.get(name, 0) for result in results) for name in ("written", "before"))
     # Helpers end in the order given: a sequencer has to be done before the reader can be.
-    results = []
-    for process in helping:
-        process.tell("stop")
-        results.append(process.result())
-    seen = results[-1]
-    return Written(events=written, seconds=seconds, skipped=written - seen["seen"], swapped=seen["swapped"])
+    seen = {"seen": written, "swapped": 0}
+    for helper in helping:
+        helper.tell("stop")
+        seen = helper.result()
+    return Written(events=written, seconds=seconds, skipped=written + before - seen["seen"], swapped=seen["swapped"])
 
 
 def write(url: str, number: int) -> None:
@@ -115,6 +148,54 @@ def write(url: str, number: int) -> None:
             version, index = divmod(written, STREAMS_PER_WRITER)
             event = NewEvent(stream=streams[index], type="FilingReported", data=EVENT)
             append_at_version(connection, event, expected=version)
+            written += 1
+    print(json.dumps({"written": written}), flush=True)
+
+
+def command(url: str, writers: int) -> None:
+    """An api process of ours, without its HTTP: a thread for each writer, which sends one command at a time."""
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DATABASE_URL": url,
+        "REDIS_URL": "redis://127.0.0.1:1",  # commands do not come near it
+        "FACTFOLD_ANONYMOUS": "true",
+    }
+    import django
+
+    django.setup()
+    from benchmarks.made_up import company, small_report
+    from commands.dispatch import dispatch_many
+    from commands.group_commit import joint_dispatch
+
+    companies = writers * STREAMS_PER_WRITER
+    with psycopg.connect(url, autocommit=True) as connection:
+        dispatch_many(connection, [company(number) for number in range(companies)], now=datetime.now(UTC))
+    way_in = joint_dispatch(url)
+    written = [0] * writers
+
+    def send(writer: int, *, until: float) -> None:
+        while time.perf_counter() < until:
+            turn, index = divmod(written[writer], STREAMS_PER_WRITER)
+            report = small_report(writer * STREAMS_PER_WRITER + index, number=turn)
+            way_in.dispatch(report, size=len(EVENT), expected_version=turn + 1)
+            written[writer] += 1
+
+    until = time.perf_counter() + float(start())
+    threads = [threading.Thread(target=partial(send, writer, until=until)) for writer in range(writers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(json.dumps({"written": sum(written), "before": companies}), flush=True)
+
+
+def commit_nothing(url: str) -> None:
+    """A writer of transactions with nothing in them."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        written = 0
+        until = time.perf_counter() + float(start())
+        while time.perf_counter() < until:
+            connection.execute("select pg_logical_emit_message(true, 'nothing', '')", prepare=True)
             written += 1
     print(json.dumps({"written": written}), flush=True)
 
@@ -170,55 +251,83 @@ def fresh_database(postgres: EmbeddedPostgres, name: str) -> str:
     return postgres.url(name)
 
 
-def _role(program: Sequence[str], url: str, role: str, number: int) -> list[str]:
-    return [*program, role, url, str(number)]
+def sides() -> dict[str, Side]:
+    """This will list what is measured."""
+    ours = [sys.executable, "-m", "benchmarks.append"]
+    theirs = [peer_python(), str(PEER)]
+    functions = ["env", "POSTGRES_ENABLE_DB_FUNCTIONS=y", *theirs]
+    return {
+        "append": Side(program=ours, writer="append", helpers=["sequencer", "reader"]),
+        "recorder": Side(program=theirs, writer="recorder", helpers=["reader"]),
+        "commands": Side(program=ours, writer="commands", helpers=["sequencer", "reader"], threads=True),
+        "application": Side(program=theirs, writer="application", helpers=["reader"]),
+        "functions": Side(program=functions, writer="recorder", helpers=["reader"]),
+        "empty": Side(program=ours, writer="empty", helpers=[]),
+    }
 
 
-def compare(*, rounds: int, seconds: float) -> int:
-    """This will run the rounds, print what came out, and return the exit code."""
-    python = peer_python()
-    ours: list[Written] = []
-    theirs: list[Written] = []
-    by_functions: list[Written] = []
+def measure(*, rounds: int, seconds: float) -> dict[int, dict[str, list[Written]]]:
+    """This will run the rounds on a server of their own and return what was written, by writers and side."""
+    found: dict[int, dict[str, list[Written]]] = {writers: defaultdict(list) for writers in WRITERS}
+    measured = sides()
     with tempfile.TemporaryDirectory(prefix="factfold-benchmark-") as folder:
         postgres = EmbeddedPostgres(Path(folder) / "postgres", password=secrets.token_hex(8), durable=True)
         postgres.start()
         try:
             for number in range(rounds):
-                url = fresh_database(postgres, f"ours_{number}")
-                with psycopg.connect(url, autocommit=True) as connection:
-                    connection.execute(SCHEMA.read_bytes())
-                us = partial(_role, [sys.executable, "-m", "benchmarks.append"], url)
-                ours.append(round_of(us, helpers=("sequencer", "reader"), seconds=seconds))
-                url = fresh_database(postgres, f"theirs_{number}")
-                them = partial(_role, [python, str(PEER)], url)
-                theirs.append(round_of(them, helpers=("reader",), seconds=seconds))
-                url = fresh_database(postgres, f"by_functions_{number}")
-                them = partial(_role, ["env", "POSTGRES_ENABLE_DB_FUNCTIONS=y", python, str(PEER)], url)
-                by_functions.append(round_of(them, helpers=("reader",), seconds=seconds))
-                print(f"round {number + 1}: ours {ours[-1].rate:,.0f}/s, eventsourcing {theirs[-1].rate:,.0f}/s")
+                for writers in WRITERS:
+                    for name, side in measured.items():
+                        url = fresh_database(postgres, f"{name}_{writers}_{number}")
+                        if side.program[0] == sys.executable:
+                            with psycopg.connect(url, autocommit=True) as connection:
+                                connection.execute(SCHEMA.read_bytes())
+                        found[writers][name].append(round_of(side, url, writers=writers, seconds=seconds))
+                    rates = ", ".join(f"{name} {done[-1].rate:,.0f}/s" for name, done in found[writers].items())
+                    print(f"round {number + 1}, {writers} writers: {rates}", file=sys.stderr, flush=True)
         finally:
             postgres.stop()
-    ratio = statistics.median(ours_.rate / theirs_.rate for ours_, theirs_ in zip(ours, theirs, strict=True))
-    for name, side in (("ours", ours), ("eventsourcing", theirs), ("its functions", by_functions)):
-        rate = statistics.median(written.rate for written in side)
-        skipped, swapped = sum(written.skipped for written in side), sum(written.swapped for written in side)
-        print(f"{name:<14} {rate:>8,.0f} events/s   skipped {skipped}   swapped {swapped}")
-    print(f"ratio {ratio:.1f} (at least {LEAST_RATIO:.1f})")
-    sound = not any(written.skipped or written.swapped for written in ours)
-    return 0 if sound and ratio >= LEAST_RATIO else 1
+    return found
+
+
+def compare(*, rounds: int, seconds: float) -> int:
+    """This will run the rounds, print what came out, and return the exit code."""
+    machine = Machine()
+    found = measure(rounds=rounds, seconds=seconds)
+    load = machine.told()
+    met = True
+    result: dict[str, Any] = {}
+    for writers, by_side in found.items():
+        told: dict[str, Any] = {}
+        for name, done in by_side.items():
+            skipped, swapped = sum(each.skipped for each in done), sum(each.swapped for each in done)
+            rate = round(statistics.median(each.rate for each in done))
+            told[name] = {"events_per_second": rate, "skipped": skipped, "swapped": swapped}
+            met &= name not in LEAST_RATIO or skipped == swapped == 0
+        for ours, theirs in COMPARED:
+            ratios = [us.rate / them.rate for us, them in zip(by_side[ours], by_side[theirs], strict=True)]
+            told[f"{ours}_to_{theirs}"] = round(statistics.median(ratios), 1)
+        met &= all(
+            told[f"{name}_to_recorder"] >= least[writers] for name, least in LEAST_RATIO.items() if writers in least
+        )
+        result[f"{writers}_writers"] = told
+    print(json.dumps({**result, "machine": load, "targets": {"to_recorder": LEAST_RATIO}}, indent=1))
+    return 0 if met else 1
 
 
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("size", choices=["quick", "full", "writer", "sequencer", "reader"])
+    parser.add_argument("size", choices=["quick", "full", "append", "commands", "empty", "sequencer", "reader"])
     parser.add_argument("url", nargs="?", default="")
     parser.add_argument("number", nargs="?", type=int, default=0)
     asked = parser.parse_args()
     match asked.size:
-        case "writer":
+        case "append":
             write(asked.url, asked.number)
+        case "commands":
+            command(asked.url, asked.number)
+        case "empty":
+            commit_nothing(asked.url)
         case "sequencer":
             sequence(asked.url)
         case "reader":

@@ -42,6 +42,18 @@ def annual_report(number: int, *, year: int) -> ReportFiling:
     )
 
 
+def small_report(company_number: int, *, number: int) -> ReportFiling:
+    """What takes least to report: one fact."""
+    cik = FIRST_CIK + company_number
+    return ReportFiling(
+        cik=cik,
+        accession=f"{cik:010}-24-{number:06}",
+        form="8-K",
+        filed_on=date(2024, 2, 15),
+        facts=(("us-gaap:Revenues", "USD", (("2023-01-01", "2023-12-31", "1000000"),)),),
+    )
+
+
 def revenue(number: int, year: int) -> int:
     """The revenue a company reports of a year."""
     return 1_000_000 * (number + 1) + 1_000 * (year - 2000)
