@@ -38,7 +38,15 @@ create temporary table refresh_cell (metric text, period text, unit text, whole 
 
 -- name: consume_dirty
 -- A piece is as many cells as hold about so many members at most.
-with cell as (delete from dirty_cell returning metric, period, cik),
+with marked as (delete from dirty_cell returning metric, period, cik),
+cell as (
+    select metric, period, cik from marked where metric is not null
+    union all
+    select distinct value.metric, value.period, value.cik
+    from metric_value as value
+    where value.cik in (select cik from marked where metric is null) and value.known_to is null
+        and value.period is not null
+),
 membership as (delete from dirty_membership returning cik, group_by, group_key),
 narrowed as (
     insert into refresh_group (metric, period, group_by, group_key)

@@ -133,5 +133,4 @@ def _mark_reclassified(connection: psycopg.Connection, batch: Batch) -> None:
             after.name_as_filed,
             after.tickers,
         ):
-            cells = connection.execute(_SQL["cells_of_company"], {"cik": cik}).fetchall()
-            mark_dirty(connection, [(cik, cell) for cell in cells], {cik: before.groups() | after.groups()})
+            mark_dirty(connection, [(cik, None)], {cik: before.groups() | after.groups()})

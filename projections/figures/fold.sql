@@ -80,7 +80,3 @@ where fact.cik = gone.cik and fact.accession = gone.accession
 
 -- name: copy_facts
 copy fact (cik, concept, unit, period_start, period_end, duration_days, accession, value) from stdin
-
--- name: cells_of_company
--- Index: metric_value primary key, by company.
-select distinct metric, period from metric_value where cik = %(cik)s and known_to is null and period is not null

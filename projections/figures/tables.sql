@@ -165,11 +165,12 @@ create table group_aggregate (
     primary key (metric, group_by, period, group_key)
 );
 
--- Cells (metric and calendar period) in which a company's value changed; without a company, all of the cell is dirty.
--- Only ever appended and consumed, together with the groups the companies are or were in; duplicates are harmless.
+-- Cells (metric and calendar period) in which a company's value changed. Without metric and period: all cells the company
+-- stands in; without a company: all of the cell. Only ever appended and consumed, together with the groups the companies
+-- are or were in; duplicates are harmless.
 create table dirty_cell (
-    metric text not null,
-    period text not null,
+    metric text,
+    period text,
     cik    bigint
 );
 create table dirty_membership (

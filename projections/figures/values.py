@@ -40,7 +40,7 @@ _TWELVE_MONTHS_REACH = timedelta(days=400)
 
 def write_values(connection: psycopg.Connection, batch: Batch) -> None:
     """This will bring the metric values, checks and dirty groups of every touched company up to date."""
-    dirty: list[tuple[int, Cell]] = []
+    dirty: list[tuple[int, Cell | None]] = []
     rows: list[tuple[int, MetricVersion]] = []
     checks: list[tuple[int, BrokenCheck]] = []
     ciks = {cik for cik, ends in batch.touched_ends.items() if ends} | batch.everything_touched
@@ -53,21 +53,27 @@ def write_values(connection: psycopg.Connection, batch: Batch) -> None:
             after = resolve(copies, sic=company.sic, wanted=partial(within, windows))
             before = _values_in(connection, cik, windows)
             connection.execute(_SQL["delete_checks_in_windows"], {"cik": cik, **_window_columns(windows)})
+            dirty.extend((cik, cell) for cell in changed_cells(before.values(), after.values))
         else:
             after = resolve(_copies_of_batch(batch, cik), sic=company.sic, wanted=lambda end: True)
+            dirty.append((cik, None))
         rows.extend((cik, row) for row in _replace_values(connection, cik, before, after))
         checks.extend((cik, check) for check in after.checks)
-        dirty.extend((cik, cell) for cell in changed_cells(before.values(), after.values))
     copy_lines(connection, _SQL["copy_values"], (_value_line(cik, row) for cik, row in rows))
     copy_lines(connection, _SQL["copy_checks"], (_check_line(cik, check) for cik, check in checks))
     mark_dirty(connection, dirty, {cik: batch.companies[cik].groups() for cik, _ in dirty})
 
 
 def mark_dirty(
-    connection: psycopg.Connection, cells: Iterable[tuple[int, Cell]], groups: Mapping[int, Iterable[Group]]
+    connection: psycopg.Connection, cells: Iterable[tuple[int, Cell | None]], groups: Mapping[int, Iterable[Group]]
 ) -> None:
-    """This will have the next refresh work out, for these companies' cells, the groups the companies are or were in."""
-    copy_lines(connection, _SQL["copy_dirty_cells"], (line_of((*cell, str(cik))) for cik, cell in cells))
+    """
+    This will have the next refresh work out anew, for cells of companies, the groups the companies are or were in.
+
+    None stands for all cells of a company.
+    """
+    marks = ((*(cell or (NULL, NULL)), str(cik)) for cik, cell in cells)
+    copy_lines(connection, _SQL["copy_dirty_cells"], map(line_of, marks))
     memberships = ((str(cik), *group) for cik in sorted(groups) for group in sorted(groups[cik]))
     copy_lines(connection, _SQL["copy_dirty_memberships"], map(line_of, memberships))
 
