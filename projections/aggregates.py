@@ -93,6 +93,7 @@ def _refresh(connection: psycopg.Connection, version: int, now: datetime) -> Ref
         return None
     seq += 1
     groups = _rewrite(connection, seq) if dirty else 0
+    connection.execute(_SQL["gather_filing_counts"])
     recorded = connection.execute(_SQL["recorded_at"], {"position": position}).fetchone()
     lag_ms = max(0, round((now - recorded[0]).total_seconds() * 1000)) if recorded else 0
     connection.execute(

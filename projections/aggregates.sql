@@ -124,6 +124,10 @@ from (
 order by metric, group_by, period
 on conflict (metric, group_by, period) do update set seq = excluded.seq
 
+-- name: gather_filing_counts
+with counted as (delete from filing_count returning filings)
+insert into filing_count select sum(filings) from counted having count(*) > 0
+
 -- name: set_freshness
 update freshness
 set seq = %(seq)s, position = %(position)s, fresh_at = %(fresh_at)s, lag_ms = %(lag_ms)s, parked = %(parked)s

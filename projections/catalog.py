@@ -14,7 +14,7 @@ PROJECTIONS: dict[str, Projection] = {
             fold=fold,
             tables=_FIGURES["tables"],
             indexes=_FIGURES["indexes"],
-            derived=frozenset({"dirty_cell", "dirty_membership", "aggregate_change", "freshness"}),
+            derived=frozenset({"dirty_cell", "dirty_membership", "aggregate_change", "filing_count", "freshness"}),
         ),
     )
 }

@@ -112,6 +112,9 @@ def _verify_tables(connection: psycopg.Connection, redis: Redis, events: int, pr
         if len(companies) % 10 == 0:
             progress(f"tables: {len(companies)} companies, {facts:,} facts, {values:,} values")
     _verify_no_others(connection, {company.cik for company, _ in companies})
+    filings = _first(connection, "counted_filings")
+    if filings["counted"] != filings["there"]:
+        raise Difference(f"filing_count: {filings['counted']} filings are counted, {filings['there']} are there")
     progress("aggregates: every group anew")
     if is_stale(connection):
         raise Difference("aggregates: still catching up with the projector; run verify again when status shows no lag")

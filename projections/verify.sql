@@ -72,6 +72,9 @@ select nullif(valid_from, '-infinity'), valid_to, sic, country from company_clas
 select accession, form, filed_on, accepted_at, known_at, withdrawn_at, period_end, year_end, source, fact_count, position
 from filing where cik = %(cik)s
 
+-- name: counted_filings
+select coalesce(sum(filings), 0)::bigint as counted, (select count(*) from filing) as there from filing_count
+
 -- name: facts
 select concept, unit, period_start, period_end, accession, value from fact where cik = %(cik)s
 

@@ -103,6 +103,8 @@ def _write_filings(connection: psycopg.Connection, batch: Batch) -> None:
     if rows:
         columns = {name: [getattr(row, name) for row in rows] for name in _FILING_COLUMNS}
         connection.execute(_SQL["upsert_filings"], columns)
+    if new := len(batch.touched_filings - batch.filings_before):
+        connection.execute(_SQL["count_filings"], {"filings": new})
 
 
 def _write_facts(connection: psycopg.Connection, batch: Batch) -> None:

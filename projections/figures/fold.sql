@@ -46,6 +46,9 @@ insert into company_link (cik, predecessor_cik, effective_on)
 values (%(cik)s, %(predecessor_cik)s, %(effective_on)s)
 on conflict (cik, predecessor_cik) do update set effective_on = excluded.effective_on
 
+-- name: count_filings
+insert into filing_count values (%(filings)s)
+
 -- name: upsert_filings
 insert into filing
     (cik, accession, form, filed_on, accepted_at, known_at, withdrawn_at, period_end, year_end, source, fact_count,

@@ -71,6 +71,12 @@ create table filing (
     primary key (cik, accession)
 );
 
+-- How many filings there are: the sum of its rows. A batch adds a row, so that shards never wait for each other; a
+-- refresh makes one of all.
+create table filing_count (
+    filings bigint not null
+);
+
 -- Every copy of every fact, as filed. duration_days is 0 for an instant.
 create table fact (
     cik           bigint not null,
@@ -264,6 +270,7 @@ end;
 create index if not exists company_tickers on company using gin (tickers);
 create index if not exists company_name on company (lower(name));
 create index if not exists company_former_name_name on company_former_name (lower(name));
+create index if not exists filing_filed_on on filing (filed_on);
 -- By company as well, so that the rows of a page, or a company's own value, take no look at all the others.
 create index if not exists metric_value_frame on metric_value (metric, period, cik) where known_to is null;
 create index if not exists metric_value_frame_before on metric_value (metric, period) where known_to is not null;

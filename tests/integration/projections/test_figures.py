@@ -224,6 +224,7 @@ class TestVerify:
             ("update figures_v1.metric_value set value = value + 1", "metric_value of 101"),
             ("update figures_v1.fact set value = value + 1", "fact of 101"),
             ("delete from figures_v1.filing", "filing of 101"),
+            ("insert into figures_v1.filing_count values (1)", "filing_count: 2 filings are counted, 1 are there"),
             ("update figures_v1.company set sector = 'mining'", "company 101"),
             ("insert into figures_v1.company_former_name values (101, 'A', 'A')", "company_former_name of 101"),
             ("update figures_v1.company_classification set sic = '1000'", "company_classification of 101"),

@@ -110,7 +110,7 @@ def tables(connection: psycopg.Connection, version: int) -> dict[str, list[str]]
             )
         ]
         for (name,) in names
-        if name not in ("freshness", "dirty_cell", "dirty_membership", "aggregate_change")
+        if name not in ("freshness", "dirty_cell", "dirty_membership", "aggregate_change", "filing_count")
     }
 
 
