@@ -345,13 +345,12 @@ class TestBadInput:
         assert post("/RegisterCompany", APPLE, **{"Idempotency-Key": "k"}).status_code == 202
 
     def test_a_session_lost_since_the_last_command_is_replaced(
-        self, post: Post, connection: psycopg.Connection
+        self, post: Post, settings: Settings, connection: psycopg.Connection
     ) -> None:
         post("/RegisterCompany", APPLE)
-        connection.execute(
-            "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
-            "where datname = current_database() and pid <> pg_backend_pid()"
-        )
+        pool = write_pool(settings.FACTFOLD.database_url)
+        sessions = [idle.info.backend_pid for idle in pool._pool]
+        connection.execute("select pg_terminate_backend(pid, 5000) from unnest(%s) as pid", [sessions])
 
         assert post("/RegisterCompany", APPLE).status_code == 202
 

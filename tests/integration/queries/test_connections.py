@@ -87,12 +87,9 @@ class TestReadSources:
 
         sources = ReadSources(settings.FACTFOLD)
         await sources.open()
-        async with sources.snapshot(), sources.snapshot(), sources.snapshot():
-            pass
-        figures.execute(
-            "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
-            "where datname = current_database() and pid <> pg_backend_pid()"
-        )
+        async with sources.snapshot() as one, sources.snapshot() as two, sources.snapshot() as three:
+            sessions = [snapshot._connection.info.backend_pid for snapshot in (one, two, three)]
+        figures.execute("select pg_terminate_backend(pid, 5000) from unnest(%s) as pid", [sessions])
 
         try:
             async with sources.snapshot() as first, sources.snapshot() as second:
