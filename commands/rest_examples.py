@@ -7,8 +7,9 @@ REQUESTS: dict[str, object] = {
         "sic": "3571",
         "country": "US",
         "tickers": ["AAPL"],
+        "size_class": "large_accelerated",
     },
-    "ReclassifyCompany": {"cik": 320193, "sic": "3663"},
+    "ReclassifyCompany": {"cik": 320193, "sic": "3663", "size_class": "large_accelerated"},
     "RenameCompany": {
         "cik": 1326801,
         "name": "Meta Platforms, Inc.",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import msgspec
 from drf_spectacular.types import OpenApiTypes
@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from commands.companies.change_tickers import ChangeTickers
+from commands.companies.events import SizeClass
 from commands.companies.merge_company import MergeCompany
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
@@ -30,6 +31,7 @@ _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
 )
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SIZE_CLASSES = f"The filer's class by its own statement: {', '.join(get_args(SizeClass))}."
 _FACT_PLACE = re.compile(r"/facts/([0-9]+)/([0-9]+)(/.+)")
 _REPAIRS = {
     "required": "add it",
@@ -188,17 +190,19 @@ class RegisterCompanySerializer(CommandSerializer):
 
     name = TextField(help_text="Name as filed.")
     sic = TextField(required=False, allow_null=True, help_text="Industry code, four digits.")
-    country = TextField(required=False, allow_null=True, help_text="Country or state code.")
+    country = TextField(required=False, allow_null=True, help_text="Country, two letters as in ISO 3166-1.")
     tickers = serializers.ListField(
         child=TextField(), required=False, max_length=100, help_text="Tickers; the first is the one shown."
     )
+    size_class = TextField(required=False, allow_null=True, help_text=_SIZE_CLASSES)
 
 
 class ReclassifyCompanySerializer(CommandSerializer):
-    """State industry, country, or both. What is left out stays; null says that there is none."""
+    """State industry, country or size class. What is left out stays; null says that there is none."""
 
     sic = TextField(required=False, allow_null=True, help_text="Industry code, four digits.")
-    country = TextField(required=False, allow_null=True, help_text="Country or state code.")
+    country = TextField(required=False, allow_null=True, help_text="Country, two letters as in ISO 3166-1.")
+    size_class = TextField(required=False, allow_null=True, help_text=_SIZE_CLASSES)
 
 
 class FormerNameSerializer(serializers.Serializer):

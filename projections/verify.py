@@ -159,6 +159,7 @@ def _verify_company(connection: psycopg.Connection, fold: CompanyFold, resolved:
         "sector": sector_of(company.sic),
         "industry": company.sic,
         "country": company.country,
+        "size_class": company.size_class,
         "tickers": company.tickers,
         "latest_fiscal_year_end": company.latest_fiscal_year_end,
     }
@@ -192,7 +193,7 @@ def _verify_histories(connection: psycopg.Connection, company: CompanyRow) -> No
     _same_rows(f"company_former_name of {cik}", found, former)
     ends = [*(row.valid_from for row in company.classifications[1:]), None]
     history = {
-        (None if row.valid_from == BEGINNING else row.valid_from, valid_to, row.sic, row.country)
+        (None if row.valid_from == BEGINNING else row.valid_from, valid_to, *row.said().values())
         for row, valid_to in zip(company.classifications, ends, strict=True)
     }
     found = set(connection.execute(_SQL["classifications"], {"cik": cik}))

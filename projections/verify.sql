@@ -59,14 +59,14 @@ order by log.position
 select cik from company
 
 -- name: company
-select cik, name, name_as_filed, sic, sector, industry, country, tickers, latest_fiscal_year_end
+select cik, name, name_as_filed, sic, sector, industry, country, size_class, tickers, latest_fiscal_year_end
 from company where cik = %(cik)s
 
 -- name: former_names
 select name_as_filed, name, until from company_former_name where cik = %(cik)s
 
 -- name: classifications
-select nullif(valid_from, '-infinity'), valid_to, sic, country from company_classification where cik = %(cik)s
+select nullif(valid_from, '-infinity'), valid_to, sic, country, size_class from company_classification where cik = %(cik)s
 
 -- name: filings
 select accession, form, filed_on, accepted_at, known_at, withdrawn_at, period_end, year_end, source, fact_count, position

@@ -2,26 +2,41 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
+
+SizeClass = Literal["large_accelerated", "accelerated", "non_accelerated", "smaller_reporting"]
+"""How large a filer says it is (17 CFR 240.12b-2)."""
 
 
 class CompanyRegistered(msgspec.Struct, frozen=True, kw_only=True):
-    """A company became known. `name` is as filed; `sic` has four digits."""
+    """A company became known. `name` is as filed; `sic` has four digits; `country` is an ISO 3166-1 code."""
 
     cik: int
     name: str
     sic: str | None = None
     country: str | None = None
     tickers: tuple[str, ...] = ()
+    size_class: SizeClass | None = None
 
 
 class CompanyReclassified(msgspec.Struct, frozen=True, kw_only=True):
-    """A company has another industry or country; both fields state what holds now."""
+    """
+    A company has another industry, country or size class; the fields state what holds now.
+
+    Events without `size_class` say nothing of it: it stays as it was.
+    """
 
     cik: int
     sic: str | None
     country: str | None
+    size_class: SizeClass | UnsetType | None = UNSET
+
+    def size_class_after(self, known: SizeClass | None) -> SizeClass | None:
+        """The size class of the company, given the one it had until now."""
+        return known if self.size_class is UNSET else self.size_class
 
 
 FormerNames = tuple[tuple[str, date | None], ...]

@@ -1,19 +1,20 @@
-"""Changing a company's industry or country."""
+"""Changing a company's industry, country or size class."""
 
 from msgspec import UNSET, UnsetType
 
-from commands.companies.events import CompanyReclassified
-from commands.companies.validation import cik_errors, country_errors, sic_errors
+from commands.companies.events import CompanyReclassified, SizeClass
+from commands.companies.validation import cik_errors, country_errors, sic_errors, size_class_errors
 from commands.errors import InvalidCommand, UnknownCompany
 from commands.messages import Command, Event
 from commands.situation import Situation
 
 
 class ReclassifyCompany(Command, frozen=True, kw_only=True):
-    """State a company's industry, country, or both. What is left out stays; null says that there is none."""
+    """State a company's industry, country or size class. What is left out stays; null says that there is none."""
 
     sic: str | UnsetType | None = UNSET
     country: str | UnsetType | None = UNSET
+    size_class: SizeClass | UnsetType | None = UNSET
 
 
 def checked(command: ReclassifyCompany) -> ReclassifyCompany:
@@ -23,6 +24,8 @@ def checked(command: ReclassifyCompany) -> ReclassifyCompany:
         errors.extend(sic_errors(command.sic))
     if command.country is not UNSET:
         errors.extend(country_errors(command.country))
+    if command.size_class is not UNSET:
+        errors.extend(size_class_errors(command.size_class))
     if errors:
         raise InvalidCommand(errors)
     return command
@@ -30,10 +33,13 @@ def checked(command: ReclassifyCompany) -> ReclassifyCompany:
 
 def decide(situation: Situation, command: ReclassifyCompany) -> list[Event]:
     """Only a change is an event."""
-    if situation.company is None:
+    company = situation.company
+    if company is None:
         raise UnknownCompany(cik=command.cik)
-    sic = situation.company.sic if command.sic is UNSET else command.sic
-    country = situation.company.country if command.country is UNSET else command.country
-    if (sic, country) == (situation.company.sic, situation.company.country):
-        return []
-    return [CompanyReclassified(cik=command.cik, sic=sic, country=country)]
+    reclassified = CompanyReclassified(
+        cik=command.cik,
+        sic=company.sic if command.sic is UNSET else command.sic,
+        country=company.country if command.country is UNSET else command.country,
+        size_class=company.size_class if command.size_class is UNSET else command.size_class,
+    )
+    return [] if company.classified(reclassified) == company else [reclassified]

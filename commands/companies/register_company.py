@@ -1,7 +1,14 @@
 """Registering a company."""
 
-from commands.companies.events import CompanyRegistered
-from commands.companies.validation import cik_errors, country_errors, name_errors, sic_errors, ticker_errors
+from commands.companies.events import CompanyRegistered, SizeClass
+from commands.companies.validation import (
+    cik_errors,
+    country_errors,
+    name_errors,
+    sic_errors,
+    size_class_errors,
+    ticker_errors,
+)
 from commands.errors import InvalidCommand
 from commands.messages import Command, Event
 from commands.situation import Situation
@@ -19,6 +26,7 @@ class RegisterCompany(Command, frozen=True, kw_only=True):
     sic: str | None = None
     country: str | None = None
     tickers: tuple[str, ...] = ()
+    size_class: SizeClass | None = None
 
 
 def checked(command: RegisterCompany) -> RegisterCompany:
@@ -29,6 +37,7 @@ def checked(command: RegisterCompany) -> RegisterCompany:
         *sic_errors(command.sic),
         *country_errors(command.country),
         *ticker_errors(command.tickers),
+        *size_class_errors(command.size_class),
     ]
     if errors:
         raise InvalidCommand(errors)
@@ -46,5 +55,6 @@ def decide(situation: Situation, command: RegisterCompany) -> list[Event]:
             sic=command.sic,
             country=command.country,
             tickers=command.tickers,
+            size_class=command.size_class,
         )
     ]

@@ -13,6 +13,7 @@ from commands.companies.events import (
     CompanyRegistered,
     CompanyRenamed,
     FormerNames,
+    SizeClass,
     TickersChanged,
 )
 from commands.filings.events import FilingReported
@@ -35,11 +36,18 @@ class CompanyState(msgspec.Struct, frozen=True, kw_only=True):
     predecessors: tuple[tuple[int, date], ...] = ()
     former_names: FormerNames = ()
     """In the order of the alphabet."""
+    size_class: SizeClass | None = None
 
     def after(self, event: CompanyRenamed) -> "CompanyState":
         """The company as it stands after it was renamed."""
         former = event.former_names_after(name=self.name, former=dict(self.former_names))
         return msgspec.structs.replace(self, name=event.name, former_names=tuple(sorted(former.items())))
+
+    def classified(self, event: CompanyReclassified) -> "CompanyState":
+        """The company as it stands after it was reclassified."""
+        return msgspec.structs.replace(
+            self, sic=event.sic, country=event.country, size_class=event.size_class_after(self.size_class)
+        )
 
 
 def evolve(state: CompanyState | None, event: Event) -> CompanyState | None:
@@ -47,10 +55,15 @@ def evolve(state: CompanyState | None, event: Event) -> CompanyState | None:
     match event:
         case CompanyRegistered():
             return CompanyState(
-                cik=event.cik, name=event.name, sic=event.sic, country=event.country, tickers=event.tickers
+                cik=event.cik,
+                name=event.name,
+                sic=event.sic,
+                country=event.country,
+                tickers=event.tickers,
+                size_class=event.size_class,
             )
         case CompanyReclassified() if state is not None:
-            return msgspec.structs.replace(state, sic=event.sic, country=event.country)
+            return state.classified(event)
         case CompanyRenamed() if state is not None:
             return state.after(event)
         case TickersChanged() if state is not None:
@@ -74,8 +87,9 @@ def ask_companies(connection: psycopg.Connection, ciks: Collection[int]) -> Call
             tickers=tuple(tickers),
             predecessors=_predecessors.decode(predecessors),
             former_names=_former_names.decode(former_names),
+            size_class=size_class,
         )
-        for cik, name, sic, country, tickers, predecessors, former_names in rows
+        for cik, name, sic, country, tickers, predecessors, former_names, size_class in rows
     }
 
 

@@ -1,19 +1,20 @@
 -- name: load_companies
-select cik, name, sic, country, tickers, predecessors::text, former_names::text
+select cik, name, sic, country, tickers, predecessors::text, former_names::text, size_class
 from events.company_state
 where cik = any (%(ciks)b::bigint[])
 
 -- name: save_companies
-insert into events.company_state (cik, name, sic, country, tickers, predecessors, former_names)
+insert into events.company_state (cik, name, sic, country, tickers, predecessors, former_names, size_class)
 select
     (company->>'cik')::bigint, company->>'name', company->>'sic', company->>'country',
     array(select jsonb_array_elements_text(company->'tickers')), company->'predecessors',
-    company->'former_names'
+    company->'former_names', company->>'size_class'
 from jsonb_array_elements(%(companies)s::jsonb) as company
 order by 1
 on conflict (cik) do update
 set name = excluded.name, sic = excluded.sic, country = excluded.country, tickers = excluded.tickers,
-    predecessors = excluded.predecessors, former_names = excluded.former_names
+    predecessors = excluded.predecessors, former_names = excluded.former_names,
+    size_class = excluded.size_class
 
 -- name: load_acceptances
 select cik, accession, accepted_at

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterator
 from datetime import date
+from typing import get_args
 
+from commands.companies.countries import COUNTRIES
+from commands.companies.events import SizeClass
 from commands.errors import FieldError
 from commands.text import text_error
 
@@ -11,6 +14,7 @@ _SIC = re.compile(r"[0-9]{4}")
 _MOST_TICKERS = 100
 _MOST_FORMER_NAMES = 100
 _LONGEST_NAME = 500
+_SIZE_CLASSES = get_args(SizeClass)
 
 
 def cik_errors(cik: int, *, pointer: str = "/cik") -> Iterator[FieldError]:
@@ -56,9 +60,23 @@ def sic_errors(sic: str | None) -> Iterator[FieldError]:
 
 
 def country_errors(country: str | None) -> Iterator[FieldError]:
-    """A country is a short code or name; a company may have none."""
-    if country is not None and (error := text_error("/country", country, longest=60)):
-        yield error
+    """A country is one of ISO 3166-1, so that companies of one country are one group; a company may have none."""
+    if country is not None and country not in COUNTRIES:
+        yield FieldError(
+            pointer="/country",
+            reason=f"{country[:20]!r} is no country",
+            fix='write the two letters of ISO 3166-1, such as "US", or leave it out',
+        )
+
+
+def size_class_errors(size_class: str | None) -> Iterator[FieldError]:
+    """A size class is one of four; a company may have none."""
+    if size_class is not None and size_class not in _SIZE_CLASSES:
+        yield FieldError(
+            pointer="/size_class",
+            reason=f"{size_class[:20]!r} is no size class",
+            fix=f"write one of {', '.join(_SIZE_CLASSES)}, or leave it out",
+        )
 
 
 def ticker_errors(tickers: tuple[str, ...]) -> Iterator[FieldError]:

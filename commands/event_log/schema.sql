@@ -65,7 +65,8 @@ create table events.company_state (
     country text,
     tickers text[] not null default '{}',
     predecessors json not null default '[]', -- [[cik, the day from which this company goes on], ...]
-    former_names json not null default '[]' -- [[name, the last day it had it, or null], ...]
+    former_names json not null default '[]', -- [[name, the last day it had it, or null], ...]
+    size_class text
 );
 
 create table events.filing_state (

@@ -13,6 +13,8 @@ from commands.companies.change_tickers import ChangeTickers
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.rename_company import RenameCompany
 from commands.sources.documents import files_under
+from commands.sources.filer_status import size_class_of
+from commands.sources.places import country_if_known
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
 
 # How the libraries that write such tables spell a missing value.
@@ -22,11 +24,12 @@ _SUFFIXES = (".csv", ".csv.gz", ".json", ".json.gz")
 
 def read_classifications(paths: Iterable[Path]) -> Reading:
     """
-    This will read tables of SIC codes (.csv with the columns cik, sic and perhaps country) and the SEC's
-    company_tickers.json, plain or gzipped, and propose what they say of companies that are registered.
+    This will read tables of SIC codes (.csv with the columns cik, sic and perhaps country and filer_status) and the
+    SEC's company_tickers.json, plain or gzipped, and propose what they say of companies that are registered.
 
-    SIC codes fill gaps only: a code that came with the company's own submissions file stays. Tickers and names are
-    taken as they are. Companies that are not registered are passed over: there is nothing of theirs to classify.
+    SIC codes, countries and size classes fill gaps only: what came with the company's own submissions file stays.
+    Tickers and names are taken as they are. Companies that are not registered are passed over: there is nothing of
+    theirs to classify.
     """
     for path in paths:
         for found in files_under(path, suffixes=_SUFFIXES):
@@ -59,19 +62,22 @@ def _sic_codes(text: str, *, place: str) -> Iterator[Item]:
     if missing:
         raise ValueError(f"it has no column {' and no column '.join(sorted(missing))}")
     for row in rows:
-        cik, sic, country = (row.get(name) or "" for name in ("cik", "sic", "country"))
+        cik, sic = (row.get(name) or "" for name in ("cik", "sic"))
+        country, size_class = country_if_known(row.get("country")), size_class_of(row.get("filer_status"))
         sic = "" if sic in _ABSENT else sic
         where = f"{place}: line {rows.line_num}"
         if not _is_cik(cik):
             yield Skipped(place=where, reason=f"cik {cik[:20]!r} is not a number of one to ten digits")
-        elif not sic and not country:
+        elif not sic and not country and not size_class:
             continue
         elif sic and not (sic.isascii() and sic.isdigit() and len(sic) <= 4):
             yield Skipped(place=where, reason=f"sic {sic[:20]!r} is not a number of up to four digits")
         else:
             yield Proposal(
                 place=where,
-                command=ReclassifyCompany(cik=int(cik), sic=sic.zfill(4) if sic else None, country=country or None),
+                command=ReclassifyCompany(
+                    cik=int(cik), sic=sic.zfill(4) if sic else None, country=country, size_class=size_class
+                ),
                 condition="unclassified",
             )
 

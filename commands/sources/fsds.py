@@ -14,11 +14,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from commands.companies.events import SizeClass
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.register_company import RegisterCompany
 from commands.filings.events import ConceptFacts, FactValue
 from commands.filings.report_filing import ReportFiling
 from commands.sources.documents import files_under
+from commands.sources.filer_status import size_class_of
+from commands.sources.places import country_if_known
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
 from commands.sources.values import (
     ValueUnusable,
@@ -59,6 +62,7 @@ class _Submission(msgspec.Struct, frozen=True):
     name: str
     sic: str | None
     country: str | None
+    size_class: SizeClass | None
     form: str
     filed_on: date
     accepted_at: datetime | None
@@ -136,14 +140,23 @@ def _propose(
     yield Proposal(
         place=where,
         command=RegisterCompany(
-            cik=submission.cik, name=submission.name, sic=submission.sic, country=submission.country
+            cik=submission.cik,
+            name=submission.name,
+            sic=submission.sic,
+            country=submission.country,
+            size_class=submission.size_class,
         ),
         condition="unregistered",
     )
-    if submission.sic is not None:
+    if submission.sic or submission.country or submission.size_class:
         yield Proposal(
             place=where,
-            command=ReclassifyCompany(cik=submission.cik, sic=submission.sic, country=submission.country),
+            command=ReclassifyCompany(
+                cik=submission.cik,
+                sic=submission.sic,
+                country=submission.country,
+                size_class=submission.size_class,
+            ),
             condition="unclassified",
         )
     yield Proposal(
@@ -198,12 +211,13 @@ def _submission(row: dict[str, str]) -> _Submission:
     sic = row.get("sic", "").strip()
     if sic and not (sic.isascii() and sic.isdigit() and len(sic) <= 4):
         raise ValueUnusable(f"sic {sic[:20]!r} is not a number of up to four digits")
-    country = row.get("countryba", "").strip() or row.get("countryinc", "").strip()
+    countries = (country_if_known(row.get(column, "").strip()) for column in ("countryba", "countryinc"))
     return _Submission(
         cik=int(cik),
         name=row["name"].strip() or f"CIK{int(cik):010}",
         sic=sic.zfill(4) if sic else None,
-        country=country or None,
+        country=next(filter(None, countries), None),
+        size_class=size_class_of(row.get("afs")),
         form=row["form"],
         filed_on=parse_compact_date(row["filed"]),
         accepted_at=_accepted_at(row.get("accepted", "").strip()),

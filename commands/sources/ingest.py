@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Self
 
 import msgspec
 import psycopg
 
+from commands.companies.events import SizeClass
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.register_company import RegisterCompany
 from commands.dispatch import dispatch_many
@@ -31,9 +33,9 @@ class Tally(msgspec.Struct, kw_only=True):
     """
     How far an ingest has come.
 
-    `passed_over` counts what did not apply: companies that are registered already, or not at all, or whose SIC code
-    is known. `unchanged` counts filings and company details that stood there already. `facts` counts those of the
-    events that went in, `facts_read` all of them.
+    `passed_over` counts what did not apply: companies that are registered already, or not at all, or of which no more
+    was said than is known. `unchanged` counts filings and company details that stood there already. `facts` counts
+    those of the events that went in, `facts_read` all of them.
     """
 
     files: int = 0
@@ -51,9 +53,21 @@ class Tally(msgspec.Struct, kw_only=True):
         return bool(self.filings or self.events or self.unchanged or self.passed_over or self.files)
 
 
-class _Known(msgspec.Struct):
+class _Known(msgspec.Struct, frozen=True, kw_only=True):
     sic: str | None
     country: str | None
+    size_class: SizeClass | None
+
+    @classmethod
+    def said_in(cls, command: RegisterCompany | ReclassifyCompany) -> Self:
+        return cls(sic=command.sic or None, country=command.country or None, size_class=command.size_class or None)
+
+    def filled_from(self, other: Self) -> Self:
+        return type(self)(
+            sic=self.sic or other.sic,
+            country=self.country or other.country,
+            size_class=self.size_class or other.size_class,
+        )
 
 
 def ingest(
@@ -120,8 +134,8 @@ def _dispatch(
 ) -> None:
     ciks = sorted({proposal.command.cik for proposal in batch})
     known = {
-        cik: _Known(sic=sic, country=country)
-        for cik, sic, country in connection.execute(_SQL["known_companies"], {"ciks": ciks})
+        cik: _Known(sic=sic, country=country, size_class=size_class)
+        for cik, sic, country, size_class in connection.execute(_SQL["known_companies"], {"ciks": ciks})
     }
     applying = [applied for proposal in batch if (applied := _applied(proposal, known)) is not None]
     tally.passed_over += len(batch) - len(applying)
@@ -146,17 +160,21 @@ def _applied(proposal: Proposal, known: dict[int, _Known]) -> Proposal | None:
     if isinstance(command, RegisterCompany):
         if proposal.condition == "unregistered" and company is not None:
             return None
-        known[command.cik] = _Known(sic=command.sic, country=command.country)
+        known[command.cik] = _Known.said_in(command)
         return proposal
     if company is None and not isinstance(command, ReportFiling):
         return None
     if isinstance(command, ReclassifyCompany) and company is not None:
-        if proposal.condition == "unclassified" and company.sic is not None:
+        said = _Known.said_in(command)
+        after = company.filled_from(said) if proposal.condition == "unclassified" else said.filled_from(company)
+        if proposal.condition == "unclassified" and after == company:
             return None
-        company.sic, company.country = command.sic or company.sic, command.country or company.country
+        known[command.cik] = after
         return Proposal(
             place=proposal.place,
-            command=ReclassifyCompany(cik=command.cik, sic=company.sic, country=company.country),
+            command=ReclassifyCompany(
+                cik=command.cik, sic=after.sic, country=after.country, size_class=after.size_class
+            ),
         )
     return proposal
 

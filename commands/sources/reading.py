@@ -7,8 +7,8 @@ import msgspec
 
 Condition = Literal["always", "unregistered", "unclassified"]
 """
-When a proposed command counts: always; only while its company is not registered; or only while no SIC code
-is known of its company, which keeps an older source from undoing a newer one.
+When a proposed command counts: always; only while its company is not registered; or only as far as it says what is
+not known of its company, which keeps an older source from undoing a newer one.
 """
 
 

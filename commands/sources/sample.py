@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from commands.companies.change_tickers import ChangeTickers
+from commands.companies.events import SizeClass
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.register_company import RegisterCompany
@@ -57,6 +58,7 @@ class SampleCompany(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     sic: str | None = None
     country: str | None = None
     tickers: tuple[str, ...] = ()
+    size_class: SizeClass | None = None
     source: Literal["sample", "fsds"] = "sample"
     filings: list[SampleFiling]
     periods: list[Period]
@@ -98,7 +100,12 @@ def parse_sample_line(line: bytes, *, place: str) -> Iterator[Item]:
     yield Proposal(
         place=place,
         command=RegisterCompany(
-            cik=company.cik, name=company.name, sic=company.sic, country=company.country, tickers=company.tickers
+            cik=company.cik,
+            name=company.name,
+            sic=company.sic,
+            country=company.country,
+            tickers=company.tickers,
+            size_class=company.size_class,
         ),
         condition="unregistered",
     )
@@ -152,12 +159,13 @@ class Details(msgspec.Struct):
     name: str | None = None
     sic: str | None = None
     country: str | None = None
+    size_class: SizeClass | None = None
     tickers: tuple[str, ...] = ()
     accepted: dict[str, datetime] = {}
 
 
 def collect_details(items: Iterable[Item]) -> dict[int, Details]:
-    """This will gather names, SIC codes, tickers and acceptance times by CIK; what comes later counts more."""
+    """This will gather names, classifications, tickers and acceptance times by CIK; what comes later counts more."""
     details: dict[int, Details] = {}
     for item in items:
         if not isinstance(item, Proposal):
@@ -166,8 +174,10 @@ def collect_details(items: Iterable[Item]) -> dict[int, Details]:
         match item.command:
             case RenameCompany(name=name):
                 of_company.name = name
-            case ReclassifyCompany(sic=sic, country=country):
-                of_company.sic, of_company.country = sic or of_company.sic, country or of_company.country
+            case ReclassifyCompany(sic=sic, country=country, size_class=size_class):
+                of_company.sic = sic or of_company.sic
+                of_company.country = country or of_company.country
+                of_company.size_class = size_class or of_company.size_class
             case ChangeTickers(tickers=tickers):
                 of_company.tickers = tickers
             case RecordAcceptance(filings=filings):
@@ -229,6 +239,7 @@ def sample_company(
         sic=details.sic or company.registered.sic,
         country=details.country or company.registered.country,
         tickers=details.tickers,
+        size_class=details.size_class or company.registered.size_class,
         source=source,
         filings=[
             SampleFiling(

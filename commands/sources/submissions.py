@@ -1,4 +1,4 @@
-"""The SEC's submissions files: a company's name, industry and tickers, and when each filing was accepted."""
+"""The SEC's submissions files: a company's name, classification and tickers, and when each filing was accepted."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +15,7 @@ from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.register_company import RegisterCompany
 from commands.companies.rename_company import RenameCompany
 from commands.sources.documents import Document, DocumentAddress, DocumentReader, cik_in_name, find_documents
+from commands.sources.filer_status import size_class_of
 from commands.sources.places import country_of
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
 from commands.sources.values import ValueUnusable, check_accession
@@ -45,8 +46,9 @@ class _Index(msgspec.Struct):
     recent: _Filings = msgspec.field(default_factory=_Filings)
 
 
-class _Address(msgspec.Struct, rename={"place": "stateOrCountry"}):
+class _Address(msgspec.Struct, rename={"place": "stateOrCountry", "abroad": "countryCode"}):
     place: str | None = None
+    abroad: str | None = None
 
 
 class _Addresses(msgspec.Struct):
@@ -65,6 +67,7 @@ class _Submissions(msgspec.Struct, rename={"incorporated_in": "stateOfIncorporat
     tickers: list[str | None] = []
     former_names: list[_FormerName] | None = None
     incorporated_in: str | None = None
+    category: str | None = None
     addresses: _Addresses | None = None
     filings: _Index | None = None
 
@@ -94,8 +97,8 @@ def read_submissions(paths: Iterable[Path]) -> Reading:
 
 def parse_submissions(document: Document) -> Iterator[Item]:
     """
-    This will propose what one submissions document says of its company: name, SIC code, country, tickers, and the
-    acceptance times of its filings with XBRL data.
+    This will propose what one submissions document says of its company: name, SIC code, country, size class, tickers,
+    and the acceptance times of its filings with XBRL data.
 
     A continuation file (CIK…-submissions-001) has acceptance times only; its company is named by the file.
     """
@@ -124,17 +127,24 @@ def _company_of(company: _Submissions, cik: int, place: str) -> Iterator[Proposa
     sic = (company.sic or "").strip()
     sic = sic.zfill(4) if sic.isascii() and sic.isdigit() and len(sic) <= 4 else ""
     tickers = tuple(dict.fromkeys(ticker.strip().upper() for ticker in company.tickers if ticker and ticker.strip()))
-    business = company.addresses.business if company.addresses else None
-    country = country_of(business.place if business else None) or country_of(company.incorporated_in)
+    business = (company.addresses and company.addresses.business) or _Address()
+    countries = map(country_of, (business.place, business.abroad, company.incorporated_in))
+    country = next(filter(None, countries), None)
+    size_class = size_class_of(company.category)
     yield Proposal(
         place=place,
-        command=RegisterCompany(cik=cik, name=name, sic=sic or None, country=country, tickers=tickers),
+        command=RegisterCompany(
+            cik=cik, name=name, sic=sic or None, country=country, tickers=tickers, size_class=size_class
+        ),
         condition="unregistered",
     )
     former_names = _former_names(company.former_names, name=name)
     yield Proposal(place=place, command=RenameCompany(cik=cik, name=name, former_names=former_names))
-    if sic or country:
-        yield Proposal(place=place, command=ReclassifyCompany(cik=cik, sic=sic or None, country=country))
+    if sic or country or size_class:
+        yield Proposal(
+            place=place,
+            command=ReclassifyCompany(cik=cik, sic=sic or None, country=country, size_class=size_class),
+        )
     yield Proposal(place=place, command=ChangeTickers(cik=cik, tickers=tickers))
 
 

@@ -117,9 +117,11 @@ def _load_histories(connection: psycopg.Connection, bodies: Sequence[Any], compa
             companies[cik].former_names[name] = until
     moved = {body.cik for body in bodies if isinstance(body, company_events.CompanyReclassified)} & companies.keys()
     if moved:
-        for cik, valid_from, sic, country in connection.execute(_SQL["classifications"], {"ciks": sorted(moved)}):
+        for cik, valid_from, sic, country, size_class in connection.execute(
+            _SQL["classifications"], {"ciks": sorted(moved)}
+        ):
             companies[cik].classifications.append(
-                Classification(valid_from=valid_from or BEGINNING, sic=sic, country=country)
+                Classification(valid_from=valid_from or BEGINNING, sic=sic, country=country, size_class=size_class)
             )
 
 

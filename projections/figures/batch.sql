@@ -1,6 +1,6 @@
 -- name: companies
 -- Index: company primary key.
-select cik, name_as_filed, sic, country, tickers, latest_fiscal_year_end
+select cik, name_as_filed, sic, country, size_class, tickers, latest_fiscal_year_end
 from company where cik = any(%(ciks)s)
 
 -- name: former_names
@@ -9,7 +9,7 @@ select cik, name_as_filed, until from company_former_name where cik = any(%(ciks
 
 -- name: classifications
 -- Index: company_classification primary key.
-select cik, nullif(valid_from, '-infinity'), sic, country
+select cik, nullif(valid_from, '-infinity'), sic, country, size_class
 from company_classification where cik = any(%(ciks)s)
 order by cik, valid_from
 

@@ -47,6 +47,7 @@ def _write_companies(connection: psycopg.Connection, batch: Batch) -> None:
                 "sic": [row.sic for row in rows],
                 "sector": [sector_of(row.sic) for row in rows],
                 "country": [row.country for row in rows],
+                "size_class": [row.size_class for row in rows],
                 "tickers": [" ".join(row.tickers) for row in rows],
                 "latest_fiscal_year_end": [row.latest_fiscal_year_end for row in rows],
             },
@@ -89,6 +90,7 @@ def _write_classifications(connection: psycopg.Connection, batch: Batch) -> None
                 "valid_from": [None if row.valid_from == BEGINNING else row.valid_from for _, row in rows],
                 "sic": [row.sic for _, row in rows],
                 "country": [row.country for _, row in rows],
+                "size_class": [row.size_class for _, row in rows],
             },
         )
 

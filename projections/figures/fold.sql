@@ -1,15 +1,17 @@
 -- name: upsert_companies
-insert into company (cik, name, name_as_filed, sic, sector, industry, country, tickers, latest_fiscal_year_end)
-select cik, name, name_as_filed, sic, sector, sic, country, string_to_array(tickers, ' '), latest_fiscal_year_end
+insert into company (cik, name, name_as_filed, sic, sector, industry, country, size_class, tickers,
+    latest_fiscal_year_end)
+select cik, name, name_as_filed, sic, sector, sic, country, size_class, string_to_array(tickers, ' '),
+    latest_fiscal_year_end
 from unnest(
     %(cik)s::bigint[], %(name)s::text[], %(name_as_filed)s::text[], %(sic)s::text[], %(sector)s::text[],
-    %(country)s::text[], %(tickers)s::text[], %(latest_fiscal_year_end)s::date[]
-) as row (cik, name, name_as_filed, sic, sector, country, tickers, latest_fiscal_year_end)
+    %(country)s::text[], %(size_class)s::text[], %(tickers)s::text[], %(latest_fiscal_year_end)s::date[]
+) as row (cik, name, name_as_filed, sic, sector, country, size_class, tickers, latest_fiscal_year_end)
 order by cik
 on conflict (cik) do update set
     name = excluded.name, name_as_filed = excluded.name_as_filed, sic = excluded.sic, sector = excluded.sector,
-    industry = excluded.industry, country = excluded.country, tickers = excluded.tickers,
-    latest_fiscal_year_end = excluded.latest_fiscal_year_end
+    industry = excluded.industry, country = excluded.country, size_class = excluded.size_class,
+    tickers = excluded.tickers, latest_fiscal_year_end = excluded.latest_fiscal_year_end
 
 -- name: replace_former_names
 -- Those that are named no more go; the rest stands or is written anew.
@@ -32,12 +34,13 @@ delete from company_classification where cik = any(%(ciks)s)
 
 -- name: insert_classifications
 -- Each holds until the next one of its company.
-insert into company_classification (cik, valid_from, valid_to, sic, country)
-select cik, valid_from, lead(valid_from) over (partition by cik order by valid_from), sic, country
+insert into company_classification (cik, valid_from, valid_to, sic, country, size_class)
+select cik, valid_from, lead(valid_from) over (partition by cik order by valid_from), sic, country, size_class
 from (
-    select cik, coalesce(valid_from, '-infinity') as valid_from, sic, country
-    from unnest(%(cik)s::bigint[], %(valid_from)s::timestamptz[], %(sic)s::text[], %(country)s::text[])
-        as row (cik, valid_from, sic, country)
+    select cik, coalesce(valid_from, '-infinity') as valid_from, sic, country, size_class
+    from unnest(
+        %(cik)s::bigint[], %(valid_from)s::timestamptz[], %(sic)s::text[], %(country)s::text[], %(size_class)s::text[]
+    ) as row (cik, valid_from, sic, country, size_class)
 ) as history
 order by cik, valid_from
 

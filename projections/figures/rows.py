@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from commands.companies.events import CompanyReclassified, CompanyRegistered, CompanyRenamed
+from commands.companies.events import CompanyReclassified, CompanyRegistered, CompanyRenamed, SizeClass
 from projections.financials.classification import BEGINNING, Classification, reclassified, sector_of
 from queries.metrics.groupings import EVERYBODY, GroupBy
 from queries.metrics.periods import known_at
@@ -23,6 +23,7 @@ class CompanyRow(msgspec.Struct, kw_only=True):
     name_as_filed: str
     sic: str | None = None
     country: str | None = None
+    size_class: SizeClass | None = None
     tickers: list[str] = msgspec.field(default_factory=list)
     latest_fiscal_year_end: date | None = None
     former_names: dict[str, date | None] = msgspec.field(default_factory=dict)
@@ -33,12 +34,13 @@ class CompanyRow(msgspec.Struct, kw_only=True):
     @classmethod
     def registered(cls, body: CompanyRegistered) -> "CompanyRow":
         """A company of which nothing else is known."""
-        first = Classification(valid_from=BEGINNING, sic=body.sic, country=body.country)
+        first = Classification(valid_from=BEGINNING, sic=body.sic, country=body.country, size_class=body.size_class)
         return cls(
             cik=body.cik,
             name_as_filed=body.name,
             sic=body.sic,
             country=body.country,
+            size_class=body.size_class,
             tickers=list(body.tickers),
             classifications=[first],
         )
@@ -49,9 +51,10 @@ class CompanyRow(msgspec.Struct, kw_only=True):
         self.name_as_filed = body.name
 
     def reclassify(self, body: CompanyReclassified, *, at: datetime) -> None:
-        """This will put the company into another industry or country and remember where it was."""
-        self.classifications = reclassified(self.classifications, at=at, sic=body.sic, country=body.country)
-        self.sic, self.country = body.sic, body.country
+        """This will put the company into another industry, country or size class and remember where it was."""
+        self.sic, self.country, self.size_class = body.sic, body.country, body.size_class_after(self.size_class)
+        now = Classification(valid_from=at, sic=self.sic, country=self.country, size_class=self.size_class)
+        self.classifications = reclassified(self.classifications, now)
 
     def groups(self) -> set[Group]:
         """The groups the company's figures count in."""
@@ -61,7 +64,7 @@ class CompanyRow(msgspec.Struct, kw_only=True):
             "major_group": None if self.sic is None else self.sic[:2],
             "industry": self.sic,
             "country": self.country,
-            "size_class": None,
+            "size_class": self.size_class,
         }
         return {(group_by, key) for group_by, key in keys.items() if key is not None}
 

@@ -11,7 +11,7 @@ create table company (
     industry               text,
     major_group            text generated always as (left(sic, 2)) stored,
     country                text,
-    size_class             text,         -- as filers class themselves: large accelerated, accelerated, …
+    size_class             text,         -- as the filer states it: large_accelerated, accelerated, …
     tickers                text[] not null default '{}',
     latest_fiscal_year_end date
 );
@@ -45,6 +45,7 @@ create table company_classification (
     valid_to   timestamptz,              -- null: still so
     sic        text,
     country    text,
+    size_class text,
     primary key (cik, valid_from)
 );
 

@@ -1,4 +1,4 @@
-"""Which industry and country a company is of, over time, and the sector an industry belongs to."""
+"""Which industry, country and size class a company is of, over time, and the sector an industry belongs to."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -37,29 +37,28 @@ class Classification(msgspec.Struct, frozen=True, kw_only=True):
     """What a company was taken for from an instant until the next one of its history."""
 
     valid_from: datetime
-    sic: str | None
-    country: str | None
+    sic: str | None = None
+    country: str | None = None
+    size_class: str | None = None
+
+    def said(self) -> dict[str, str | None]:
+        """All of it but since when."""
+        return {"sic": self.sic, "country": self.country, "size_class": self.size_class}
 
 
-def reclassified(
-    history: Sequence[Classification], *, at: datetime, sic: str | None, country: str | None
-) -> list[Classification]:
+def reclassified(history: Sequence[Classification], now: Classification) -> list[Classification]:
     """
-    The history of a company that is of another industry or country from an instant on.
+    The history of a company that is of another industry, country or size class from an instant on.
 
-    What nobody had said before was not known rather than otherwise: the first industry and the first country hold from
-    the beginning. An instant that is not after the newest one, as after a clock was set back, takes its place.
+    What nobody had said before was not known rather than otherwise: the first industry, the first country and the first
+    size class hold from the beginning. An instant that is not after the newest one, as after a clock was set back,
+    takes its place.
     """
-    first_sic = sic if all(each.sic is None for each in history) else None
-    first_country = country if all(each.country is None for each in history) else None
-    filled = [
-        Classification(valid_from=each.valid_from, sic=each.sic or first_sic, country=each.country or first_country)
-        for each in history
-        if each.valid_from < at
-    ]
-    newest = Classification(valid_from=at if filled else BEGINNING, sic=sic, country=country)
+    firsts = {name: of_now for name, of_now in now.said().items() if all(each.said()[name] is None for each in history)}
+    filled = [msgspec.structs.replace(each, **firsts) for each in history if each.valid_from < now.valid_from]
+    newest = now if filled else msgspec.structs.replace(now, valid_from=BEGINNING)
     distinct: list[Classification] = []
     for each in (*filled, newest):
-        if not distinct or (each.sic, each.country) != (distinct[-1].sic, distinct[-1].country):
+        if not distinct or each.said() != distinct[-1].said():
             distinct.append(each)
     return distinct

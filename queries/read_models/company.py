@@ -33,7 +33,15 @@ class CompanyRow(msgspec.Struct, frozen=True, kw_only=True):
     sic: Annotated[str | None, column("Standard Industrial Classification code, four digits.", example="3571")]
     sector: Annotated[str | None, column("SIC division, as used by group_by=sector.", example="manufacturing")]
     industry: Annotated[str | None, column("SIC industry, as used by group_by=industry.", example="3571")]
-    country: Annotated[str | None, column("Country or state of the business address.", example="CA")]
+    major_group: Annotated[
+        str | None, column("First two digits of the SIC code, as used by group_by=major_group.", example="35")
+    ]
+    country: Annotated[
+        str | None, column("Country of the business address, two letters as in ISO 3166-1.", example="US")
+    ]
+    size_class: Annotated[
+        str | None, column("The filer's class by its own statement (17 CFR 240.12b-2).", example="large_accelerated")
+    ]
     latest_fiscal_year_end: Annotated[
         date | None, column("Last day of the latest fiscal year reported in full.", example="2025-09-27")
     ]
@@ -59,7 +67,9 @@ COMPANY = ReadModel(
             "sic",
             "sector",
             "industry",
+            "major_group",
             "country",
+            "size_class",
             "latest_fiscal_year_end",
         ),
         "company_former_name": ("cik", "name", "until"),

@@ -78,7 +78,9 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     sic: str | None
     sector: str | None
     industry: str | None
+    major_group: str | None
     country: str | None
+    size_class: str | None
     latest_fiscal_year_end: date | None
     sic_then: str | None = None
     """In an answer as of an instant the SIC code it had then; nothing else tells what it was taken for."""
@@ -286,7 +288,9 @@ async def _rows(snapshot: Snapshot, companies: Sequence[Company]) -> list[Compan
             sic=company.sic,
             sector=company.sector,
             industry=company.industry,
+            major_group=company.major_group,
             country=company.country,
+            size_class=company.size_class,
             latest_fiscal_year_end=company.latest_fiscal_year_end,
             former_names=[
                 FormerNameRow(name=former.name, until=former.until)

@@ -7,23 +7,23 @@ select meant.*, (
            limit 1
        ) is not null as parked
 from (
-    select w.reference, 'cik' as by, c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.country,
-           c.latest_fiscal_year_end
+    select w.reference, 'cik' as by, c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.major_group,
+           c.country, c.size_class, c.latest_fiscal_year_end
     from unnest(%(cik_references)s::text[], %(ciks)s::bigint[]) as w (reference, cik)
     join company c on c.cik = w.cik
     union all
-    select w.reference, 'ticker', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.country,
-           c.latest_fiscal_year_end
+    select w.reference, 'ticker', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.major_group,
+           c.country, c.size_class, c.latest_fiscal_year_end
     from unnest(%(names)s::text[]) as w (reference)
     join company c on c.tickers && array[upper(w.reference), replace(upper(w.reference), '.', '-')]
     union all
-    select w.reference, 'name', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.country,
-           c.latest_fiscal_year_end
+    select w.reference, 'name', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.major_group,
+           c.country, c.size_class, c.latest_fiscal_year_end
     from unnest(%(names)s::text[]) as w (reference)
     join company c on lower(c.name) = lower(w.reference)
     union all
-    select distinct w.reference, 'former name', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.country,
-           c.latest_fiscal_year_end
+    select distinct w.reference, 'former name', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.major_group,
+           c.country, c.size_class, c.latest_fiscal_year_end
     from unnest(%(names)s::text[]) as w (reference)
     join company_former_name f on lower(f.name) = lower(w.reference)
     join company c on c.cik = f.cik
@@ -42,7 +42,8 @@ limit 200;
 -- Companies by ticker, name or CIK prefix, best fit first: 0 whole ticker, 1 ticker, 2 name or CIK, 3 a later word,
 -- 4 a name it had. Both tables are read whole.
 select * from (
-    select company.cik, company.name, tickers, sic, sector, industry, country, latest_fiscal_year_end,
+    select company.cik, company.name, tickers, sic, sector, industry, major_group, country, size_class,
+           latest_fiscal_year_end,
            lower(company.name) as sort_name, former.name as former_name,
            case
                when %(text)s = '' then 2

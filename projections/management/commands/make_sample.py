@@ -67,7 +67,7 @@ class Command(BaseCommand):
             nargs="*",
             default=[],
             metavar="PATH",
-            help="names, SIC codes, tickers, acceptance times",
+            help="names, SIC codes, countries, size classes, tickers, acceptance times",
         )
         parser.add_argument(
             "--classifications",
@@ -94,7 +94,9 @@ class Command(BaseCommand):
         details = collect_details(read_classifications(options["classifications"]))
         for cik, of_company in collect_details(read_submissions(options["submissions"])).items():
             known = details.get(cik, Details())
-            of_company.sic, of_company.country = of_company.sic or known.sic, of_company.country or known.country
+            of_company.sic = of_company.sic or known.sic
+            of_company.country = of_company.country or known.country
+            of_company.size_class = of_company.size_class or known.size_class
             details[cik] = of_company
         companies: dict[int, CompanyFilings] = {}
         for path in options["companyfacts"]:

@@ -9,6 +9,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
+from psycopg import sql
 from redis import Redis
 
 from commands.companies.change_tickers import ChangeTickers
@@ -101,6 +103,7 @@ others = st.one_of(
         cik=ciks,
         sic=st.sampled_from(["3571", "7372", "5411", None]),
         country=st.sampled_from(["US", None]),
+        size_class=st.sampled_from(["accelerated", "non_accelerated", None, UNSET]),
     ),
     st.builds(
         RenameCompany,
@@ -113,6 +116,11 @@ others = st.one_of(
     st.builds(WithdrawFiling, cik=ciks, accession=accessions, reason=st.just("filed in error"), withdrawn_at=instants),
 )
 commands = st.one_of(reports, reports, others)
+
+
+def rows_of(connection: psycopg.Connection, table: str) -> list[str]:
+    rows = connection.execute(sql.SQL("select t::text from figures_v1.{} t order by 1").format(sql.Identifier(table)))
+    return [text for (text,) in rows]
 
 
 class TestAnyHistory:
@@ -150,6 +158,45 @@ class TestAnyHistory:
         drain(connection, redis)
 
         assert connection.execute("select error from projections.parked").fetchall() == []
+        verify(connection, redis)
+
+
+class TestReclassified:
+    def test_by_an_event_that_says_nothing_of_the_size_class_a_company_keeps_it(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        dispatch_all(connection, register_company(cik=101, size_class="accelerated"))
+        with connection.transaction():
+            heads = lock_streams(connection, {"company-101"})
+            old = NewEvent(
+                stream="company-101", type="CompanyReclassified", data=b'{"cik": 101, "sic": "7372", "country": null}'
+            )
+            append_events(connection, [old], heads=heads)
+
+        drain(connection, redis)
+
+        found = connection.execute("select sic, country, size_class from figures_v1.company").fetchone()
+        assert found == ("7372", None, "accelerated")
+        verify(connection, redis)
+
+    def test_a_company_that_moves_and_moves_back_leaves_all_but_its_history_as_it_was(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        tables = ("company", "group_aggregate", "metric_value")
+        first: dict[str, Any] = {"sic": "3571", "country": "US", "size_class": "accelerated"}
+        dispatch_all(connection, *(register_company(cik=cik, **first) for cik in CIKS))
+        dispatch_all(connection, *(report_filing(cik=cik, facts=FIVE_YEARS) for cik in CIKS))
+        drain(connection, redis)
+        before = [rows_of(connection, table) for table in tables]
+
+        dispatch_all(connection, ReclassifyCompany(cik=101, sic="7372", country="IE", size_class="large_accelerated"))
+        drain(connection, redis)
+        moved = [rows_of(connection, table) for table in tables]
+        dispatch_all(connection, ReclassifyCompany(cik=101, **first))
+        drain(connection, redis)
+
+        assert [now != then for now, then in zip(moved, before, strict=True)] == [True, True, False]
+        assert [rows_of(connection, table) for table in tables] == before
         verify(connection, redis)
 
 

@@ -6,6 +6,7 @@ import httpx
 import psycopg
 import pytest
 
+from queries.metrics.groupings import GROUPINGS
 from tests.fixtures.figures import ALPHABET, APPLE, NAMESAKE, OTHER_NAMESAKE
 
 
@@ -23,6 +24,21 @@ class TestOneCompany:
         answer = await client.get("/v1/companies/GOOG")
 
         assert [(row["company"], row["cik"]) for row in answer.json()["data"]] == [("GOOGL", ALPHABET)]
+
+    async def test_names_every_group_it_belongs_to(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection
+    ) -> None:
+        figures.execute("update figures_v1.company set size_class = 'large_accelerated' where cik = %s", (APPLE,))
+
+        (row,) = (await client.get(f"/v1/companies/{APPLE}")).json()["data"]
+
+        assert {by: row[by] for by in GROUPINGS if by != "all"} == {
+            "sector": "manufacturing",
+            "major_group": "35",
+            "industry": "3571",
+            "country": "US",
+            "size_class": "large_accelerated",
+        }
 
     async def test_of_a_name_that_several_have_is_a_choice_of_candidates(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/v1/companies/delta holdings")

@@ -199,6 +199,22 @@ class TestSourcesTogether:
             "AcceptanceRecorded",
         ]
 
+    def test_a_table_fills_in_what_a_submissions_file_left_out(
+        self, connection: psycopg.Connection, tmp_path: Path
+    ) -> None:
+        (tmp_path / "CIK0000320193.json").write_text(json.dumps(submissions(TEN_K, category="")))
+        (tmp_path / "t.csv").write_text("cik,sic,country,filer_status\n320193,9999,FR,1-LAF\n320193,,,2-ACC\n")
+        taken_in(connection, read_submissions([tmp_path / "CIK0000320193.json"]))
+
+        filled = taken_in(connection, read_classifications([tmp_path / "t.csv"]))
+        again = taken_in(connection, read_submissions([tmp_path / "CIK0000320193.json"]))
+
+        assert (filled.events, filled.passed_over, again.events) == (1, 1, 0)
+        assert events_of(connection, cik=320193)[-1] == (
+            "CompanyReclassified",
+            {"cik": 320193, "sic": "3571", "country": "US", "size_class": "large_accelerated"},
+        )
+
     def test_acceptance_times_told_first_are_filled_into_filings(
         self, connection: psycopg.Connection, tmp_path: Path
     ) -> None:

@@ -1,8 +1,9 @@
 """What is decided about companies: pure, no database."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pytest
 
 from commands.catalog import COMMANDS
@@ -13,6 +14,7 @@ from commands.companies.events import (
     CompanyReclassified,
     CompanyRegistered,
     CompanyRenamed,
+    SizeClass,
     TickersChanged,
 )
 from commands.companies.merge_company import MergeCompany
@@ -26,7 +28,14 @@ from commands.messages import Command
 from commands.situation import Situation
 from tests.fixtures.filings import NOW
 
-APPLE = CompanyState(cik=320193, name="Apple Inc.", sic="3571", country="US", tickers=("AAPL",))
+APPLE = CompanyState(
+    cik=320193,
+    name="Apple Inc.",
+    sic="3571",
+    country="US",
+    tickers=("AAPL",),
+    size_class="large_accelerated",
+)
 FIRST, SECOND = "0000320193-23-000106", "0000320193-24-000123"
 ACCEPTED_AT = datetime(2023, 11, 2, 22, 8, 27, tzinfo=UTC)
 
@@ -36,12 +45,19 @@ def decided(command: Command, company: CompanyState | None = APPLE, **situation:
     return definition.decide(Situation(now=NOW, company=company, **situation), definition.checked(command))
 
 
+def reclassified(**changes: Any) -> CompanyReclassified:
+    held = {"sic": APPLE.sic, "country": APPLE.country, "size_class": APPLE.size_class}
+    return CompanyReclassified(cik=APPLE.cik, **(held | changes))
+
+
 class TestCompanyCommands:
     @pytest.mark.parametrize(
         ("command", "event"),
         [
-            (ReclassifyCompany(cik=320193, sic="3663"), CompanyReclassified(cik=320193, sic="3663", country="US")),
-            (ReclassifyCompany(cik=320193, country=None), CompanyReclassified(cik=320193, sic="3571", country=None)),
+            (ReclassifyCompany(cik=320193, sic="3663"), reclassified(sic="3663")),
+            (ReclassifyCompany(cik=320193, country=None), reclassified(country=None)),
+            (ReclassifyCompany(cik=320193, size_class="accelerated"), reclassified(size_class="accelerated")),
+            (ReclassifyCompany(cik=320193, size_class=None), reclassified(size_class=None)),
             (RenameCompany(cik=320193, name="Apple"), CompanyRenamed(cik=320193, name="Apple")),
             (
                 RenameCompany(cik=320193, name="Apple Inc.", former_names=(("APPLE INC", date(2019, 8, 5)),)),
@@ -68,12 +84,19 @@ class TestCompanyCommands:
             (),
         ]
 
+    def test_an_event_that_says_nothing_of_the_size_class_leaves_it_as_it_was(self) -> None:
+        event = msgspec.json.decode(b'{"cik": 320193, "sic": "3663", "country": "US"}', type=CompanyReclassified)
+
+        changed = evolve(APPLE, event)
+
+        assert changed == msgspec.structs.replace(APPLE, sic="3663")
+
     @pytest.mark.parametrize(
         "command",
         [
             RegisterCompany(cik=320193, name="APPLE INC"),
             ReclassifyCompany(cik=320193),
-            ReclassifyCompany(cik=320193, sic="3571", country="US"),
+            ReclassifyCompany(cik=320193, sic="3571", country="US", size_class="large_accelerated"),
             RenameCompany(cik=320193, name="Apple Inc."),
             ChangeTickers(cik=320193, tickers=("AAPL",)),
         ],
@@ -126,6 +149,8 @@ class TestCompanyCommands:
             (RegisterCompany(cik=1, name="x\n"), "/name"),
             (MergeCompany(cik=1, predecessor_cik=1, effective_on=date(2015, 10, 2)), "/predecessor_cik"),
             (RegisterCompany(cik=1, name="x", sic="35a1"), "/sic"),
+            (RegisterCompany(cik=1, name="x", country="California"), "/country"),
+            (RegisterCompany(cik=1, name="x", size_class=cast(SizeClass, "1-LAF")), "/size_class"),
             (RegisterCompany(cik=1, name="x", tickers=("A", "A")), "/tickers/1"),
             (RecordAcceptance(cik=1, filings=((FIRST, datetime(2023, 1, 1)),)), "/filings/0/accepted_at"),  # noqa: DTZ001
             (RecordAcceptance(cik=1, filings=(("x", ACCEPTED_AT),)), "/filings/0/accession"),

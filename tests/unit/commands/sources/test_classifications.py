@@ -14,15 +14,17 @@ from tests.fixtures.real_data import real_data
 
 
 class TestReadClassifications:
-    def test_proposes_sic_codes_for_companies_that_have_none(self, tmp_path: Path) -> None:
+    def test_proposes_what_companies_are_where_nobody_knows(self, tmp_path: Path) -> None:
         table = tmp_path / "cik_sic.csv.gz"
-        table.write_bytes(gzip.compress(b'cik,name,sic,country\n1750,"AAR, CORP",3720,US\n1800,X,100,\n1900,Y,nan,\n'))
+        rows = b'1750,"AAR, CORP",3720,US,1-LAF\n1800,X,100,Germany,nan\n1850,Z,nan,,2-ACC\n1900,Y,nan,,\n'
+        table.write_bytes(gzip.compress(b"cik,name,sic,country,filer_status\n" + rows))
 
         proposals = [item for item in read_classifications([table]) if isinstance(item, Proposal)]
 
         assert [(proposal.command, proposal.condition) for proposal in proposals] == [
-            (ReclassifyCompany(cik=1750, sic="3720", country="US"), "unclassified"),
-            (ReclassifyCompany(cik=1800, sic="0100", country=None), "unclassified"),
+            (ReclassifyCompany(cik=1750, sic="3720", country="US", size_class="large_accelerated"), "unclassified"),
+            (ReclassifyCompany(cik=1800, sic="0100", country=None, size_class=None), "unclassified"),
+            (ReclassifyCompany(cik=1850, sic=None, country=None, size_class="accelerated"), "unclassified"),
         ]
 
     def test_gathers_the_tickers_of_a_company(self, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,8 @@ from tests.fixtures.real_data import real_data
 
 ACCESSION = "0001193125-10-088957"
 SUB = (
-    "adsh\tcik\tname\tsic\tcountryba\tcountryinc\tform\tfiled\taccepted\tnciks\taciks",
-    f"{ACCESSION}\t320193\tAPPLE INC\t3571\tUS\tUS\t10-Q\t20100421\t2010-04-21 16:39:00.0\t2\t9466",
+    "adsh\tcik\tname\tsic\tcountryba\tcountryinc\tafs\tform\tfiled\taccepted\tnciks\taciks",
+    f"{ACCESSION}\t320193\tAPPLE INC\t3571\tUS\tUS\t1-LAF\t10-Q\t20100421\t2010-04-21 16:39:00.0\t2\t9466",
 )
 DAILY_SUB = (
     "adsh\tcik\tname\tsic\tfye\tform\tperiod\tfiled\taccepted\tfy\tfp",
@@ -97,16 +98,17 @@ class TestReadFsds:
         assert filing.accepted_at is None
         assert commands_in(items)[0] == RegisterCompany(cik=1003078, name="MSC INDUSTRIAL DIRECT CO INC")
 
-    def test_registers_companies_and_classifies_only_those_without_sic_code(self, tmp_path: Path) -> None:
+    def test_registers_companies_and_says_what_they_are_where_nobody_knows(self, tmp_path: Path) -> None:
         path = data_set(
             tmp_path, num=(NEW_NUM, f"{ACCESSION}\tAssets\tus-gaap/2009\t20100331\t0\tUSD\t\t\t57057000000.0000\t")
         )
 
         proposals = [item for item in read_fsds([path]) if isinstance(item, Proposal)]
 
+        told: dict[str, Any] = {"sic": "3571", "country": "US", "size_class": "large_accelerated"}
         assert [(proposal.command, proposal.condition) for proposal in proposals[:2]] == [
-            (RegisterCompany(cik=320193, name="APPLE INC", sic="3571", country="US"), "unregistered"),
-            (ReclassifyCompany(cik=320193, sic="3571", country="US"), "unclassified"),
+            (RegisterCompany(cik=320193, name="APPLE INC", **told), "unregistered"),
+            (ReclassifyCompany(cik=320193, **told), "unclassified"),
         ]
 
     @pytest.mark.parametrize(
@@ -124,7 +126,10 @@ class TestReadFsds:
         other = "0001157523-10-002965"
         path = data_set(
             tmp_path,
-            sub=(*SUB, f"{other}\t37996\tFORD MOTOR CO\t3711\tUS\tUS\t10-Q\t20100507\t2010-05-07 13:14:00.0\t1\t"),
+            sub=(
+                *SUB,
+                f"{other}\t37996\tFORD MOTOR CO\t3711\tUS\tUS\t1-LAF\t10-Q\t20100507\t2010-05-07 13:14:00.0\t1\t",
+            ),
             num=(
                 NEW_NUM,
                 f"{ACCESSION}\tRevenues\tus-gaap/2008\t20100331\t1\tUSD\t\t\t1.0000\t",
@@ -150,7 +155,7 @@ class TestReadFsds:
         reasons = [skipped.reason for skipped in skipped_in(read_fsds([path]))]
 
         assert reasons == [
-            "it has 2 columns where the header has 11",
+            "it has 2 columns where the header has 12",
             "accession '1-2-3' is not ten digits, two digits, six digits, joined by hyphens",
             "num.txt has values of it, but sub.txt has no such submission",
         ]

@@ -2,17 +2,21 @@
 
 import json
 from datetime import UTC, date, datetime
+from itertools import product
 from pathlib import Path
+from string import ascii_uppercase, digits
 from typing import Any
 
 import pytest
 
 from commands.companies.change_tickers import ChangeTickers
+from commands.companies.countries import COUNTRIES
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.register_company import RegisterCompany
 from commands.companies.rename_company import RenameCompany
 from commands.sources.documents import Document
+from commands.sources.filer_status import size_class_of
 from commands.sources.places import country_of
 from commands.sources.reading import Item
 from commands.sources.submissions import parse_submissions, read_submissions
@@ -36,6 +40,7 @@ def submissions(*rows: tuple[str, str, str, str, int], **changes: Any) -> dict[s
         "sic": "3571",
         "tickers": ["AAPL"],
         "stateOfIncorporation": "CA",
+        "category": "Large accelerated filer",
         "addresses": {"business": {"stateOrCountry": "CA"}},
         "filings": {"recent": filing_columns(*rows), "files": []},
     } | changes
@@ -51,9 +56,16 @@ class TestParseSubmissions:
         commands = commands_in(parsed(submissions(TEN_K, FORM_4, TEN_Q)))
 
         assert commands == [
-            RegisterCompany(cik=320193, name="Apple Inc.", sic="3571", country="US", tickers=("AAPL",)),
+            RegisterCompany(
+                cik=320193,
+                name="Apple Inc.",
+                sic="3571",
+                country="US",
+                tickers=("AAPL",),
+                size_class="large_accelerated",
+            ),
             RenameCompany(cik=320193, name="Apple Inc."),
-            ReclassifyCompany(cik=320193, sic="3571", country="US"),
+            ReclassifyCompany(cik=320193, sic="3571", country="US", size_class="large_accelerated"),
             ChangeTickers(cik=320193, tickers=("AAPL",)),
             RecordAcceptance(
                 cik=320193,
@@ -90,7 +102,7 @@ class TestParseSubmissions:
         ]
 
     def test_takes_a_person_without_sic_code_tickers_or_filings_as_it_is(self) -> None:
-        items = parsed(submissions(sic="", tickers=[], addresses=None, stateOfIncorporation=""))
+        items = parsed(submissions(sic="", tickers=[], addresses=None, stateOfIncorporation="", category=""))
 
         assert commands_in(items) == [
             RegisterCompany(cik=320193, name="Apple Inc."),
@@ -168,7 +180,50 @@ class TestReadSubmissions:
 class TestCountryOf:
     @pytest.mark.parametrize(
         ("code", "country"),
-        [("CA", "US"), ("A8", "CA"), ("2M", "DE"), ("M0", "JP"), ("??", None), ("", None), (None, None)],
+        [("CA", "US"), ("A8", "CA"), ("2M", "DE"), ("M0", "JP"), ("X0", "GB"), ("XX", None), ("", None), (None, None)],
     )
     def test_reads_codes_of_edgar(self, code: str | None, country: str | None) -> None:
         assert country_of(code) == country
+
+    def test_knows_a_code_for_all_countries_but_the_youngest(self) -> None:
+        codes = ("".join(pair) for pair in product(ascii_uppercase + digits, repeat=2))
+
+        countries = {country for code in codes if (country := country_of(code)) is not None}
+
+        assert len(COUNTRIES) == 249
+        assert COUNTRIES - countries == {"BQ", "CW", "SS", "SX"}
+        assert countries <= COUNTRIES
+
+    def test_takes_the_country_of_an_address_without_state(self) -> None:
+        abroad = {"business": {"stateOrCountry": None, "countryCode": "2M"}}
+
+        registered, *_ = commands_in(parsed(submissions(addresses=abroad)))
+
+        assert isinstance(registered, RegisterCompany)
+        assert registered.country == "DE"
+
+
+class TestSizeClassOf:
+    @pytest.mark.parametrize(
+        ("status", "size_class"),
+        [
+            ("1-LAF", "large_accelerated"),
+            ("2-ACC", "accelerated"),
+            ("3-SRA", "accelerated"),
+            ("4-NON", "non_accelerated"),
+            ("5-SML", "smaller_reporting"),
+            ("Large accelerated filer", "large_accelerated"),
+            ("Accelerated filer<br>Smaller reporting company", "accelerated"),
+            ("Non-accelerated filer<br>Emerging growth company", "non_accelerated"),
+            ("Non-accelerated filer<br>Smaller reporting company", "smaller_reporting"),
+            ("Smaller reporting company", "smaller_reporting"),
+            ("<br>Emerging growth company", None),
+            ("nan", None),
+            ("", None),
+            (None, None),
+        ],
+    )
+    def test_reads_the_words_of_edgar_and_the_codes_of_data_sets(
+        self, status: str | None, size_class: str | None
+    ) -> None:
+        assert size_class_of(status) == size_class

@@ -43,7 +43,8 @@ class TestHistory:
         (_, sic, country), *later = steps
         found = [Classification(valid_from=BEGINNING, sic=sic, country=country)]
         for year, sic, country in later:
-            found = reclassified(found, at=datetime(year, 1, 1, tzinfo=UTC), sic=sic, country=country)
+            at = datetime(year, 1, 1, tzinfo=UTC)
+            found = reclassified(found, Classification(valid_from=at, sic=sic, country=country))
         return [(0 if each.valid_from == BEGINNING else each.valid_from.year, each.sic, each.country) for each in found]
 
     def test_keeps_what_was_before_a_change(self) -> None:
@@ -53,6 +54,19 @@ class TestHistory:
 
     def test_lets_what_was_said_first_hold_from_the_beginning(self) -> None:
         assert self.history((0, None, None), (2024, None, "US"), (2025, "3571", "US")) == [(0, "3571", "US")]
+
+    def test_keeps_size_classes_like_the_rest(self) -> None:
+        at = [BEGINNING, *(datetime(year, 1, 1, tzinfo=UTC) for year in (2023, 2024, 2025))]
+        said = [None, "accelerated", "accelerated", "large_accelerated"]
+
+        found: list[Classification] = []
+        for valid_from, size_class in zip(at, said, strict=True):
+            found = reclassified(found, Classification(valid_from=valid_from, sic="3571", size_class=size_class))
+
+        assert [(each.valid_from, each.size_class) for each in found] == [
+            (BEGINNING, "accelerated"),
+            (at[3], "large_accelerated"),
+        ]
 
     def test_does_not_fill_what_was_taken_back(self) -> None:
         steps = [(0, "3571", None), (2024, None, None), (2025, "6021", None)]
