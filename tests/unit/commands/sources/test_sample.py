@@ -44,14 +44,28 @@ def apple() -> CompanyFilings:
 
 class TestSampleFile:
     def test_gives_back_what_was_written(self, tmp_path: Path) -> None:
-        details = Details(name="Apple", sic="3571", tickers=("AAPL",), accepted={"0000320193-23-000106": ACCEPTED})
+        details = Details(
+            name="Apple",
+            sic="3571",
+            country="US",
+            size_class="large_accelerated",
+            tickers=("AAPL",),
+            accepted={"0000320193-23-000106": ACCEPTED},
+        )
         path = tmp_path / "deep" / "some.jsonl.gz"
 
         write_sample([sample_company(apple(), details)], path)
         commands = commands_in(read_sample([path]))
 
         (filing,) = apple().filings.values()
-        assert commands[0] == RegisterCompany(cik=320193, name="Apple", sic="3571", tickers=("AAPL",))
+        assert commands[0] == RegisterCompany(
+            cik=320193,
+            name="Apple",
+            sic="3571",
+            country="US",
+            tickers=("AAPL",),
+            size_class="large_accelerated",
+        )
         assert isinstance(commands[1], ReportFiling)
         assert commands[1].facts == filing.facts
         assert (commands[1].accepted_at, commands[1].source, commands[1].mode) == (ACCEPTED, "sample", "merge")
@@ -116,6 +130,8 @@ class TestBundledSample:
         assert SAMPLE.stat().st_size < 5 * 2**20
         assert len(registered) >= 40
         assert len({command.sic[:2] for command in registered if command.sic}) >= 6
+        assert len([command for command in registered if command.country and command.size_class]) >= 80
+        assert len({command.size_class for command in registered if command.size_class}) == 4
         with_ten_years = {
             command.cik
             for command in registered
