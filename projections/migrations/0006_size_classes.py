@@ -18,5 +18,5 @@ def add_size_classes(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -
 
 
 class Migration(migrations.Migration):
-    dependencies = [("projections", "0004_company_histories")]
+    dependencies = [("projections", "0005_filing_count")]
     operations = [migrations.RunPython(add_size_classes, reverse_code=migrations.RunPython.noop)]
