@@ -19,6 +19,7 @@ from psycopg import IsolationLevel, sql
 
 from commands.sql import load_statements
 from projections.aggregates import is_stale, mark_every_cell, refresh
+from projections.bi import ViewsInUse, show
 from projections.catalog import PROJECTIONS
 from projections.comparison import TableDifference, columns_of, compare_versions
 from projections.parking import is_paused, parked_streams
@@ -238,7 +239,11 @@ class Rebuild:
         self._approach(connection, version)
         if is_paused(sum(row.version == version.version for row in parked_streams(connection))):
             raise RebuildRefused(f"too many streams are parked in {version.schema}; see `manage.py parked`")
-        with psycopg.connect(self._database_url, autocommit=True) as beside:
+        with psycopg.connect(self._database_url, autocommit=True) as beside, connection.transaction():
+            try:
+                show(connection, version)
+            except ViewsInUse as error:
+                raise RebuildRefused(str(error)) from error
             with self._meeting(connection, beside, version) as live:
                 _hand_over_freshness(connection, live=live, heir=version)
                 connection.execute(_SQL["retire"], version.key)

@@ -49,6 +49,8 @@ class TestDumpAndRestore:
             "--quiet",
             "--set",
             "ON_ERROR_STOP=1",
+            "--command",
+            "create role factfold_bi",
             "--file",
             dump,
             another_cluster.url(),

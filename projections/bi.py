@@ -1,0 +1,209 @@
+"""
+Schema `bi`: views of the live figures under stable names, and the role that may read them and nothing else.
+
+# Note [views and the switch]
+A view is bound to the tables of one version. The transaction that makes another version live makes the views anew
+first, so that they follow or stay with the switch. That takes each view from its readers for a moment; it is tried for
+a short while at a time, so that neither readers nor projectors queue up behind one reader who takes long.
+"""
+
+import time
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from commands.sql import load_statements
+from projections.projection import Version, live_version
+from queries.metrics.catalogue import load_catalogue
+from queries.metrics.groupings import WHAT_GROUPS_ARE
+from queries.read_models.aggregate import AGGREGATE
+from queries.read_models.company import COMPANY
+from queries.read_models.data_status import DATA_STATUS
+from queries.read_models.declaration import ReadModel
+from queries.read_models.filing import FILING
+from queries.read_models.frame import FRAME
+from queries.read_models.metric import METRIC
+from queries.read_models.series import SERIES
+
+_SQL = load_statements("projections", "bi.sql")
+
+ROLE = "factfold_bi"
+
+_TRIED_SECONDS = (0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6)
+"""How long a reader of the views is waited for; as long again others are let in before the next attempt."""
+
+
+class ViewsInUse(Exception):
+    """Somebody reads the views of schema bi all the time; end their transactions (pg_stat_activity), then try again."""
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """A view of schema `bi`: what a row of it is, and the read model whose columns it shares."""
+
+    tells: str
+    like: ReadModel
+
+
+VIEWS: dict[str, View] = {
+    "freshness": View(tells="How far the figures have come: one row.", like=DATA_STATUS),
+    "company": View(tells="One row a company, as it is known now.", like=COMPANY),
+    "filing": View(tells="One row a filing.", like=FILING),
+    "metric": View(tells="One row a metric of the catalogue.", like=METRIC),
+    "metric_value": View(
+        tells="The latest value of every metric for each of a company's own periods, with the company's groups.",
+        like=SERIES,
+    ),
+    "frame": View(
+        tells="The one value that stands for a company in a calendar period. Ask by metric and period.",
+        like=FRAME,
+    ),
+    "company_year": View(
+        tells="One row a company and calendar year, one column a metric; balances are those at its end. Ask by year.",
+        like=FRAME,
+    ),
+    "group_aggregate": View(tells="Figures over groups of companies, one row a group.", like=AGGREGATE),
+    "vintage": View(
+        tells="Every value a metric has had for a period, with the time in which the world knew it.", like=SERIES
+    ),
+    "restatement": View(
+        tells="Every change of a value that had been known: the value before, the value after.", like=SERIES
+    ),
+}
+
+_OWN_COLUMNS: Mapping[str, str] = {
+    "company": "Ticker of the company, or its name where it has none.",
+    "name": "Name of the company as filed, cleaned for display.",
+    "ticker": "First of the tickers; null where the company has none.",
+    "sector": "SIC division the company is in today.",
+    "major_group": "First two digits of the SIC code the company has today.",
+    "industry": "Four-digit SIC code the company has today.",
+    "country": "Country of the company's address.",
+    "size_class": "The filer's own size class, such as large_accelerated.",
+    "label": "Name of the metric for people.",
+    "period_type": "annual, quarterly, ttm or instant.",
+    "year": "Calendar year of the period.",
+    "group_by": f"How companies are grouped. {WHAT_GROUPS_ARE}.",
+    "group_key": "The group, in the words of group_by.",
+    "revision": "Which version of the value this is; 0 is the first that was reported.",
+    "known_to": "Until when it was the value; null while it is.",
+    "previous_value": "The value it replaced.",
+    "previous_accession": "Filing that had made the value before known.",
+    "change": "value less previous_value.",
+    "change_ratio": "change as a share of the size of previous_value; null where that is zero.",
+    "latest": "Whether the value still stands.",
+}
+
+
+def publish(database_url: str) -> None:
+    """
+    This will make schema, role and views as this release has them, for the live version.
+
+    Raises:
+        ViewsInUse: the views could not be had from their readers.
+    """
+    with psycopg.connect(database_url, autocommit=True) as connection, connection.transaction():
+        connection.execute(_SQL["schema"])
+        connection.execute(_SQL["role"])
+        show(connection, live_version(connection, "figures"))
+
+
+def show(connection: psycopg.Connection, version: Version) -> None:
+    """
+    This will make the views show a version from the caller's commit on. See Note [views and the switch].
+
+    Raises:
+        ViewsInUse: the views could not be had from their readers.
+    """
+    for seconds in _TRIED_SECONDS:
+        try:
+            with connection.transaction():
+                version.enter(connection)
+                connection.execute(
+                    sql.SQL("set local lock_timeout = {}").format(sql.Literal(f"{seconds * 1000:.0f}ms"))
+                )
+                _make(connection)
+        except psycopg.errors.LockNotAvailable:
+            time.sleep(seconds)
+        else:
+            connection.execute("set local lock_timeout to default")
+            return
+    raise ViewsInUse(ViewsInUse.__doc__)
+
+
+def hide(connection: psycopg.Connection) -> None:
+    """This will drop the views, so that the tables below them can be altered; `publish` makes them again."""
+    for name in reversed(VIEWS):
+        connection.execute(sql.SQL("drop view if exists {}").format(sql.Identifier("bi", name)))
+
+
+def _make(connection: psycopg.Connection) -> None:
+    try:
+        with connection.transaction():
+            _make_views(connection)
+    except psycopg.errors.InvalidTableDefinition:
+        # A column of another release is gone, elsewhere, or of another type.
+        hide(connection)
+        _make_views(connection)
+    _describe(connection)
+    if connection.execute(_SQL["role_exists"]).fetchone() == (True,):
+        connection.execute(_SQL["grant"])
+        views = sql.SQL(", ").join(sql.Identifier("bi", name) for name in VIEWS)
+        connection.execute(sql.SQL("grant select on {} to {}").format(views, sql.Identifier(ROLE)))
+
+
+def _make_views(connection: psycopg.Connection) -> None:
+    cursor = psycopg.ClientCursor(connection)
+    for name in VIEWS:
+        match name:
+            case "metric":
+                cursor.execute(_SQL[name], {"catalogue": Jsonb(_catalogue())})
+            case "company_year":
+                statement: Any = _SQL[name].decode()
+                cursor.execute(sql.SQL(statement).format(metrics=_metric_columns()))
+            case _:
+                cursor.execute(_SQL[name])
+
+
+def _describe(connection: psycopg.Connection) -> None:
+    told: list[sql.Composed] = []
+    columns = connection.execute(_SQL["columns"], {"views": list(VIEWS)}).fetchall()
+    for name, of_view in groupby(columns, key=lambda row: row[0]):
+        view = sql.Identifier("bi", name)
+        told.append(sql.SQL("comment on view {} is {};").format(view, sql.Literal(VIEWS[name].tells)))
+        helps = column_helps(name)
+        told += [
+            sql.SQL("comment on column {} is {};").format(
+                sql.Identifier("bi", name, column), sql.Literal(helps[column])
+            )
+            for _, column in of_view
+        ]
+    connection.execute(sql.Composed(told))
+
+
+def column_helps(view: str) -> dict[str, str]:
+    """What the columns of a view mean, in the words of the read models."""
+    of_metrics = {
+        metric.key: f"{metric.label}, {metric.unit}. {metric.description}" for metric in load_catalogue().published()
+    }
+    of_values = {column.name: column.help for column in SERIES.columns}
+    shared = {column.name: column.help for column in VIEWS[view].like.columns}
+    return {**of_metrics, **of_values, **_OWN_COLUMNS, **shared}
+
+
+def _catalogue() -> list[dict[str, Any]]:
+    return [
+        {"metric": metric.key, **msgspec.structs.asdict(metric), "concepts": None, "not_for": None}
+        for metric in load_catalogue().published()
+    ]
+
+
+def _metric_columns() -> sql.Composed:
+    column = sql.SQL("max(value) filter (where metric = {}) as {}")
+    return sql.SQL(", ").join(
+        column.format(sql.Literal(metric.key), sql.Identifier(metric.key)) for metric in load_catalogue().published()
+    )
