@@ -69,6 +69,8 @@ def _unlisted(schema: Schema) -> Schema:
 
 def _output_schema(components: Mapping[str, Schema]) -> Schema:
     meta = _inlined(components["AnswerMeta"], components)
+    # What only some answers have would be read with every tool.
+    meta["properties"] = {name: part for name, part in meta["properties"].items() if name in meta["required"]}
     table = {
         "columns": {"type": "array", "items": {"type": "string"}, "description": "Names of the cells of a row."},
         "rows": {

@@ -266,12 +266,92 @@ begin atomic
     order by held.cik, abs(held.calendar_offset), held.known_from desc, held.duration_days desc;
 end;
 
+-- The frame as it stood at an instant, or as it stands where that is null.
+create function frame_known (asked_metric text, asked_period text, asked_unit text, known_at timestamptz)
+returns table (
+    cik bigint, value numeric, period_start date, period_end date, accession text, known_from timestamptz, flags text[],
+    numerator numeric, denominator numeric
+)
+language sql stable parallel safe
+begin atomic
+    select * from frame(asked_metric, asked_period, asked_unit) where known_at is null
+    union all
+    select * from frame_as_of(asked_metric, asked_period, asked_unit, known_at) where known_at is not null;
+end;
+
+-- Where each company of a frame stands among those of its group, worked-out figures to twelve decimals. Equal values share
+-- a rank, 1 is the largest value; the percentile is 100 * (members with a value not larger) / n, of whom there are
+-- n - rank + 1; the z-score takes the group for the whole population and is null where all values are equal. Each is one
+-- expression, so that a reader of one of them pays for that one.
+create function standings (
+    asked_metric text, asked_period text, asked_unit text, known_at timestamptz, asked_grouping text
+)
+returns table (
+    cik bigint, value numeric, group_key text, n bigint, rank bigint, percentile numeric, zscore numeric
+)
+language sql stable parallel safe
+begin atomic
+    select member.cik, member.value, member.group_key,
+        count(*) over (partition by member.group_key),
+        rank() over (partition by member.group_key order by member.value desc),
+        round(
+            100.0 * (
+                count(*) over (partition by member.group_key) + 1
+                - rank() over (partition by member.group_key order by member.value desc)
+            ) / count(*) over (partition by member.group_key),
+            12
+        ),
+        round(
+            (
+                count(*) over (partition by member.group_key) * member.value
+                - sum(member.value) over (partition by member.group_key)
+            ) / nullif(
+                sqrt(
+                    count(*) over (partition by member.group_key)
+                    * sum(member.value * member.value) over (partition by member.group_key)
+                    - sum(member.value) over (partition by member.group_key)
+                    * sum(member.value) over (partition by member.group_key)
+                ),
+                0
+            ),
+            12
+        )
+    from (
+        select held.cik, held.value, group_key(company, asked_grouping) as group_key
+        from frame_known(asked_metric, asked_period, asked_unit, known_at) as held
+        join company on company.cik = held.cik
+    ) as member
+    where member.group_key is not null;
+end;
+
+-- What each company is measured by: its value, or where `measure` is not null the one of its standings of that name.
+create function measured (
+    asked_metric text, asked_period text, asked_unit text, known_at timestamptz, measure text, asked_grouping text
+)
+returns table (cik bigint, value numeric)
+language sql stable parallel safe
+begin atomic
+    select cik, value from frame_known(asked_metric, asked_period, asked_unit, known_at)
+    where measure is null
+    union all
+    select cik, rank from standings(asked_metric, asked_period, asked_unit, known_at, asked_grouping)
+    where measure = 'rank'
+    union all
+    select cik, percentile from standings(asked_metric, asked_period, asked_unit, known_at, asked_grouping)
+    where measure = 'percentile'
+    union all
+    select cik, zscore from standings(asked_metric, asked_period, asked_unit, known_at, asked_grouping)
+    where measure = 'zscore' and zscore is not null;
+end;
+
 -- name: indexes
 -- Only readers need these: a rebuild makes them when its tables are full.
 create index if not exists company_tickers on company using gin (tickers);
 create index if not exists company_name on company (lower(name));
 create index if not exists company_former_name_name on company_former_name (lower(name));
 create index if not exists filing_filed_on on filing (filed_on);
--- By company as well, so that the rows of a page, or a company's own value, take no look at all the others.
-create index if not exists metric_value_frame on metric_value (metric, period, cik) where known_to is null;
+-- By company as well, so that the rows of a page, or a company's own value, take no look at all the others. It holds what
+-- a frame is chosen by: thousands of companies lie on as many pages of the table.
+create index if not exists metric_value_frame on metric_value (metric, period, cik)
+    include (unit, value, calendar_offset, known_from, duration_days) where known_to is null;
 create index if not exists metric_value_frame_before on metric_value (metric, period) where known_to is not null;

@@ -14,7 +14,10 @@ import msgspec
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """One field of a row as a reader sees it. `type` is without None; `nullable` says whether None may occur."""
+    """
+    One field of a row as a reader sees it. `type` is without None; `nullable` says whether None may occur, `optional`
+    whether the field may be left out.
+    """
 
     name: str
     type: Any
@@ -22,6 +25,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     help: str
     example: Any
     unit: str | None
+    optional: bool = False
 
 
 def column(text: str, *, example: Any, unit: str | None = None) -> msgspec.Meta:
@@ -65,17 +69,15 @@ def _column(name: str, hint: Any) -> Column:
     meta = next((extra for extra in extras if isinstance(extra, msgspec.Meta)), None)
     if meta is None or not meta.description:
         raise TypeError(f"{name} has no help text")
-    nullable = False
-    if typing.get_origin(inner) in (typing.Union, types.UnionType):
-        alternatives = [option for option in typing.get_args(inner) if option is not types.NoneType]
-        nullable, inner = True, alternatives[0]
+    options = typing.get_args(inner) if typing.get_origin(inner) in (typing.Union, types.UnionType) else (inner,)
     return Column(
         name=name,
-        type=inner,
-        nullable=nullable,
+        type=next(option for option in options if option not in (types.NoneType, msgspec.UnsetType)),
+        nullable=types.NoneType in options,
         help=meta.description,
         example=(meta.examples or [None])[0],
         unit=(meta.extra or {}).get("unit"),
+        optional=msgspec.UnsetType in options,
     )
 
 

@@ -10,6 +10,7 @@ from queries.read_models.explanation import EXPLANATION, OperandRow, RevisionRow
 from queries.read_models.filing import FILING
 from queries.read_models.frame import FRAME
 from queries.read_models.metric import METRIC
+from queries.read_models.screen import SCREEN, ScreenedValueRow
 from queries.read_models.search_hit import SEARCH_HIT
 from queries.read_models.series import SERIES
 from queries.rest.operation import Operation, Tool
@@ -19,6 +20,8 @@ from queries.service.explanations import ExplainQuery, explain_value
 from queries.service.filings import FilingsQuery, list_filings
 from queries.service.frames import FrameQuery, show_frame
 from queries.service.metrics import MetricQuery, MetricsQuery, list_metrics, show_metric
+from queries.service.screen import screen_companies
+from queries.service.screen_query import ScreenQuery
 from queries.service.search import SearchQuery, search
 from queries.service.series import company_series, many_series
 from queries.service.series_query import CompanySeriesQuery, SeriesQuery
@@ -210,6 +213,36 @@ OPERATIONS: tuple[Operation, ...] = (
         example=_example(FRAME),
         csv=True,
         errors=(404,),
+    ),
+    Operation(
+        operation_id="screenCompanies",
+        path="/v1/screen",
+        tag="Figures",
+        summary="Companies that fulfil conditions",
+        description=(
+            "Companies that fulfil up to 8 conditions. A condition is `figure > number` (also < <= >= = != and between "
+            "1 and 2), `metric > metric`, or `group = name` (also != in, not in). A figure is a metric, with @period "
+            "where it has one of its own, with .percentile(group), .rank(group) or .zscore(group) where its standing "
+            "is meant; groups are sector, major_group, industry, country, size_class, and all. A company without the "
+            "value fails; `meta.screen` says each condition in words, how many companies fulfil it alone and how many "
+            "lack the value."
+        ),
+        query=ScreenQuery,
+        read_model=SCREEN,
+        answer=screen_companies,
+        example=_example(SCREEN, values=[{column.name: column.example for column in columns_of(ScreenedValueRow)}]),
+        tool=Tool(
+            name="screen_companies",
+            title="Find companies by conditions",
+            description=(
+                "Companies that fulfil all of 1-8 conditions. Write each as: `revenue > 1e9` (< <= >= = !=), "
+                "`net_margin between 0.1 and 0.2`, `free_cash_flow > net_income`, `revenue@CY2022 > 1e9`, "
+                "`revenue_growth_yoy.percentile(sector) > 90`, `roe.rank(industry) <= 10` (1 = largest), "
+                "`total_assets.zscore(all) > 2`, `sector = manufacturing`, `industry in 2834,2836`, `country != US`. "
+                "Ratios are shares: 0.2 is 20 %. Groups: all, sector, major_group, industry, country, size_class. No "
+                "value = fails; meta.screen says for how many. Metric keys: search."
+            ),
+        ),
     ),
     Operation(
         operation_id="explainValue",

@@ -32,6 +32,7 @@ def encode_json(result: Result | ReadyResult, *, numbers: Numbers) -> bytes:
 
 def encode_meta(meta: AnswerMeta) -> bytes:
     """This will write the meta object, its members in the order in which they lie ready in Redis."""
+    screen = b"" if meta.screen is msgspec.UNSET else b',"screen":%b' % msgspec.json.encode(meta.screen)
     return b'{"position":%d,"fresh_at":"%b","lag_ms":%d,"complete":%b,"as_of":%b,"source":"%b","next_cursor":%b,' % (
         meta.position,
         milliseconds(meta.fresh_at).encode(),
@@ -40,7 +41,7 @@ def encode_meta(meta: AnswerMeta) -> bytes:
         msgspec.json.encode(meta.as_of),
         meta.source.encode(),
         msgspec.json.encode(meta.next_cursor),
-    ) + b'"warnings":%b}' % msgspec.json.encode(meta.warnings)
+    ) + b'"warnings":%b%b}' % (msgspec.json.encode(meta.warnings), screen)
 
 
 def milliseconds(instant: datetime) -> str:

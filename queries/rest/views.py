@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from queries.errors import QueryError
-from queries.read_models.answer_meta import AnswerMeta
+from queries.read_models.answer_meta import AnswerMeta, ConditionOutcome, ScreenOutcome
 from queries.read_models.declaration import Column, columns_of, nested_row
 from queries.rest.catalog import OPERATIONS
 from queries.rest.operation import Operation
@@ -96,7 +96,8 @@ def declare(operation: Operation) -> type[APIView]:
 def _field(column: Column) -> serializers.Field[Any, Any, Any, Any]:
     row = nested_row(column.type)
     if row is not None:
-        return serializer_of(row)(many=True, help_text=column.help)
+        many = column.type is not row
+        return serializer_of(row)(many=many, required=not column.optional, help_text=column.help)
     declared = extend_schema_field(column_schema(column))(type("DeclaredField", (serializers.Field,), {}))
     field: serializers.Field[Any, Any, Any, Any] = declared()
     return field
@@ -112,12 +113,16 @@ def _parameter(argument: Argument) -> OpenApiParameter:
         description=argument.meta.description or "",
         examples=[OpenApiExample("example", value=example)],
         style="form" if argument.is_list else None,
-        explode=False if argument.is_list else None,
+        explode=argument.repeated if argument.is_list else None,
     )
 
 
 def _example(operation: Operation) -> dict[str, Any]:
-    meta = {column.name: column.example for column in columns_of(AnswerMeta)}
+    meta = {column.name: column.example for column in columns_of(AnswerMeta) if not column.optional}
+    if operation.operation_id == "screenCompanies":
+        condition = {column.name: column.example for column in columns_of(ConditionOutcome)}
+        outcome = {column.name: column.example for column in columns_of(ScreenOutcome)}
+        meta["screen"] = {**outcome, "conditions": [condition]}
     if operation.operation_id == "getAggregates":
         meta["source"] = "redis"
     return {"data": [dict(row) for row in operation.example], "meta": meta, "next_cursor": None}

@@ -39,12 +39,14 @@ def argument(
     in_path: bool = False,
     of: str | None = None,
     read: Callable[[str], Any] | None = None,
+    repeated: bool = False,
 ) -> msgspec.Meta:
     """
     This will describe a field of a query: help text for API users, an example, its limits.
 
     `of` names the component of the OpenAPI document that lists what the field, or each of its values, may be; `read`
-    turns the text of the argument into the field's value where the type alone does not say how.
+    turns the text of the argument into the field's value where the type alone does not say how. A list is `repeated`
+    where a URL gives each value by itself, since values may hold commas.
     """
     limits: dict[str, Any] = {
         "ge": ge,
@@ -56,7 +58,7 @@ def argument(
     return msgspec.Meta(
         description=text,
         examples=[example],
-        extra={"in_path": in_path, "of": of, "read": read},
+        extra={"in_path": in_path, "of": of, "read": read, "repeated": repeated},
         **{name: limit for name, limit in limits.items() if limit is not None},
     )
 
@@ -79,6 +81,7 @@ class Argument(msgspec.Struct, frozen=True, kw_only=True):
     in_path: bool
     of: str | None
     read: Callable[[str], Any] | None
+    repeated: bool
 
     @property
     def is_list(self) -> bool:
@@ -167,7 +170,7 @@ def read_value(known: Argument, raw: Any) -> Any:
         if known.kind is int and not _WHOLE_NUMBER.fullmatch(raw):
             raise ValueError("it is not a whole number")
         if known.is_list:
-            raw = [part.strip() for part in raw.split(",") if part.strip()]
+            raw = [raw] if known.repeated else [part.strip() for part in raw.split(",") if part.strip()]
     elif known.read is not None and raw is not None:
         raise ValueError("it has to be text")
     try:
@@ -182,7 +185,7 @@ def explain(known: Argument) -> str:
         return f"{known.name} is one of {', '.join(known.choices)}"
     example = known.meta.examples[0] if known.meta.examples else None
     if isinstance(example, list):
-        example = ",".join(map(str, example))
+        example = f"&{known.name}=".join(map(str, example)) if known.repeated else ",".join(map(str, example))
     return f"{known.name}: {known.meta.description} Example: {example}"
 
 
@@ -251,6 +254,7 @@ def _argument(hint: Any, field: msgspec.structs.FieldInfo) -> Argument:
         in_path=bool(extra.get("in_path")),
         of=extra.get("of"),
         read=extra.get("read"),
+        repeated=bool(extra.get("repeated")),
     )
 
 

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from queries.connections import Freshness
-from queries.read_models.answer_meta import AnswerMeta
+from queries.read_models.answer_meta import AnswerMeta, ScreenOutcome
 from queries.read_models.declaration import ReadModel
 
 
@@ -44,6 +45,7 @@ def meta_of(
     as_of: datetime | None = None,
     next_cursor: str | None = None,
     warnings: Sequence[str] = (),
+    screen: ScreenOutcome | UnsetType = UNSET,
 ) -> AnswerMeta:
     """This will build the meta of an answer from the freshness of the snapshot it was read in."""
     return AnswerMeta(
@@ -55,4 +57,5 @@ def meta_of(
         source=source,
         next_cursor=next_cursor,
         warnings=list(warnings),
+        screen=screen,
     )

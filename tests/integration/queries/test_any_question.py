@@ -63,7 +63,7 @@ def test_any_question_is_answered_or_refused(figures: psycopg.Connection, redis:
                     path = path.replace(f"{{{name}}}", quote(data.draw(_WORDS, label=name), safe=""))
                 elif name != "min_position" and (argument.required or data.draw(st.integers(0, 3)) == 0):
                     good = argument.meta.examples[0] if argument.meta.examples else ""
-                    usual = ",".join(good) if isinstance(good, list) else str(good)
+                    usual = good if argument.repeated else ",".join(good) if argument.is_list else str(good)
                     asked[name] = data.draw(st.one_of(st.just(usual), _WORDS), label=name)
 
             answer = runner.run(client.get(path, params=asked))

@@ -25,6 +25,7 @@ EVERY_OPERATION = [
     "/v1/aggregates?metric=revenue&period=CY2023",
     "/v1/aggregates?metric=net_income&period=CY2023",
     "/v1/frames/revenue/CY2023?sort=value",
+    "/v1/screen?where=revenue>1e9&where=net_income.rank(sector)=1&where=sector!=services",
     "/v1/explain?company=AAPL&metric=gross_margin&period=CY2023",
 ]
 
@@ -167,6 +168,35 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
     ),
     ("splits.sql", "share_values", {"ciks": [1, 2], "metrics": ["shares_outstanding"]}, {"metric_value_pkey"}),
     ("explanations.sql", "versions", {"cik": 1, "metrics": ["revenue"]}, {"metric_value_pkey", "filing_pkey"}),
+    (
+        "screen.sql",
+        "passing_number",
+        {
+            "metric": "revenue",
+            "period": "CY2023",
+            "unit": "USD",
+            "as_of": None,
+            "measure": None,
+            "group_by": None,
+            "sign": ">",
+            "low": 1,
+            "high": None,
+        },
+        {"metric_value_frame"},
+    ),
+    (
+        "screen.sql",
+        "shown",
+        {
+            "figures": [0],
+            "metrics": ["revenue"],
+            "periods": ["CY2023"],
+            "units": ["USD"],
+            "as_of": None,
+            "ciks": [1, 2],
+        },
+        {"metric_value_pkey"},
+    ),
 ]
 
 
