@@ -331,7 +331,9 @@ class TestTheBoard:
         told = {sample.name for family in measures(worker).values() for sample in family.samples} | {
             sample.name for family in measures(api).values() for sample in family.samples
         }
-        board = orjson.loads((Path(__file__).parent.parent.parent / "deploy" / "grafana.json").read_bytes())
+        board = orjson.loads(
+            (Path(__file__).parent.parent.parent / "deploy" / "grafana" / "operations.json").read_bytes()
+        )
         shown = {
             name
             for panel in board["panels"]
