@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
@@ -15,6 +15,7 @@ import redis.asyncio
 import redis.exceptions
 from psycopg.rows import class_row
 
+from queries.background import Background
 from queries.errors import QueryError, unavailable
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,11 @@ STATEMENT_TIMEOUT_MS = 5_000
 REDIS_TIMEOUT_SECONDS = 0.25
 REDIS_REST_SECONDS = 1.0
 """How long a Redis that failed is left alone before it is asked again."""
+
+EPOCH_KEY = "{ff}:epoch"
+"""Names the epoch of what Redis holds; keys of any other count for nothing."""
+
+_REDIS_IS_AWAY = (redis.exceptions.RedisError, OSError, TimeoutError, asyncio.IncompleteReadError)
 
 # One round trip: the snapshot, the schema of the live version, and how fresh it is. The schema is looked up inside the
 # snapshot, so an answer never mixes two versions of a projection.
@@ -70,6 +76,16 @@ class Snapshot:
         self._connection = connection
         self.freshness = freshness
         self.version = version
+
+    async def fetch_in_parts[R](
+        self, row: type[R], statement: bytes, parameters: Mapping[str, Any], *, size: int
+    ) -> AsyncIterator[list[R]]:
+        """This will give the rows of a statement `size` at a time, so that others are answered in between."""
+        cursor = self._connection.cursor(row_factory=class_row(row))
+        await cursor.execute(statement, parameters)
+        while part := await cursor.fetchmany(size):
+            yield part
+            await asyncio.sleep(0)
 
     async def fetch[R](self, row: type[R], statement: bytes, parameters: Mapping[str, Any]) -> list[R]:
         """This will run a statement and give its rows as `row`, whose field names are the statement's columns."""
@@ -135,12 +151,14 @@ class ReadSources:
         self.settings = settings
         self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
         self._redis: KeyReader | None = None
+        self._client: redis.asyncio.Redis | None = None
         self._redis_rests_until = 0.0
         self.redis_epoch: str | None = None
         self.pool_wait_seconds = POOL_WAIT_SECONDS
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._watching: asyncio.Task[None] | None = None
         self._seen_position = 0
+        self.background = Background()
 
     async def open(self) -> None:
         """This will make the pools without waiting for the servers; a server that is away is found out by use."""
@@ -164,10 +182,11 @@ class ReadSources:
             protocol=2,
             retry=None,
         )
-        self._redis = KeyReader(client)
+        self._client, self._redis = client, KeyReader(client)
 
     async def close(self) -> None:
         """This will give every connection back."""
+        await self.background.close()
         if self._watching is not None:
             self._watching.cancel()
         if self._pool is not None:
@@ -214,10 +233,33 @@ class ReadSources:
             return None
         try:
             return await self._redis.read(keys)
-        except (redis.exceptions.RedisError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-            self._redis_rests_until = time.monotonic() + REDIS_REST_SECONDS
-            logger.warning("redis cannot be asked, the tables answer: %s", error)
+        except _REDIS_IS_AWAY as error:
+            self._leave_redis_alone(error)
             return None
+
+    async def run_in_redis(self, script: bytes, keys: Sequence[str], arguments: Sequence[str | int | bytes]) -> Any:
+        """
+        This will run a script in Redis and give what it returns; None when Redis cannot be asked, as in `remembered`.
+        """
+        if self._client is None or time.monotonic() < self._redis_rests_until:
+            return None
+        try:
+            return await self._client.register_script(script)(keys=keys, args=arguments)
+        except _REDIS_IS_AWAY as error:
+            self._leave_redis_alone(error)
+            return None
+
+    async def live_epoch(self) -> str | None:
+        """The epoch of what Redis holds, as it was when last asked; None if there is none or Redis is away."""
+        if self.redis_epoch is None:
+            found = await self.remembered(EPOCH_KEY)
+            if found is not None and found[0] is not None:
+                self.redis_epoch = found[0].decode()
+        return self.redis_epoch
+
+    def _leave_redis_alone(self, error: BaseException) -> None:
+        self._redis_rests_until = time.monotonic() + REDIS_REST_SECONDS
+        logger.warning("redis cannot be asked, the tables answer: %s", error)
 
     async def reach(self, position: int) -> None:
         """

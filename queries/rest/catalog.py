@@ -10,9 +10,11 @@ from queries.read_models.explanation import EXPLANATION, OperandRow, RevisionRow
 from queries.read_models.filing import FILING
 from queries.read_models.frame import FRAME
 from queries.read_models.metric import METRIC
+from queries.read_models.ranking import RANKING
 from queries.read_models.screen import SCREEN, ScreenedValueRow
 from queries.read_models.search_hit import SEARCH_HIT
 from queries.read_models.series import SERIES
+from queries.read_models.standing import STANDING
 from queries.rest.operation import Operation, Tool
 from queries.service.aggregates import AggregatesQuery, group_aggregates
 from queries.service.companies import CompaniesQuery, CompanyQuery, list_companies, show_company
@@ -20,11 +22,13 @@ from queries.service.explanations import ExplainQuery, explain_value
 from queries.service.filings import FilingsQuery, list_filings
 from queries.service.frames import FrameQuery, show_frame
 from queries.service.metrics import MetricQuery, MetricsQuery, list_metrics, show_metric
+from queries.service.rankings import RankingsQuery, rank_companies
 from queries.service.screen import screen_companies
 from queries.service.screen_query import ScreenQuery
 from queries.service.search import SearchQuery, search
 from queries.service.series import company_series, many_series
 from queries.service.series_query import CompanySeriesQuery, SeriesQuery
+from queries.service.standings import StandingQuery, show_standing
 from queries.service.status import StatusQuery, data_status
 
 _KNOWLEDGE = (
@@ -241,6 +245,54 @@ OPERATIONS: tuple[Operation, ...] = (
                 "`total_assets.zscore(all) > 2`, `sector = manufacturing`, `industry in 2834,2836`, `country != US`. "
                 "Ratios are shares: 0.2 is 20 %. Groups: all, sector, major_group, industry, country, size_class. No "
                 "value = fails; meta.screen says for how many. Metric keys: search."
+            ),
+        ),
+    ),
+    Operation(
+        operation_id="getRankings",
+        path="/v1/rankings",
+        tag="Figures",
+        summary="Companies in the order of one metric",
+        description=(
+            "Rank, percentile and value of the companies of a group, or of all, for one metric and calendar period, "
+            "page by page. Equal values share a rank and stand in the order of their CIK."
+        ),
+        query=RankingsQuery,
+        read_model=RANKING,
+        answer=rank_companies,
+        example=_example(RANKING),
+        csv=True,
+        errors=(404,),
+        tool=Tool(
+            name="get_rankings",
+            title="Companies in the order of one metric",
+            description=(
+                "The largest (order=asc: smallest) companies by one metric, of all or of one group, with rank and "
+                "percentile. For one company's place use get_standing."
+            ),
+        ),
+    ),
+    Operation(
+        operation_id="getStanding",
+        path="/v1/companies/{company}/standing",
+        tag="Companies",
+        summary="Where a company stands in its groups",
+        description=(
+            "Rank, percentile, z-score and distance to the median of one company among all companies, its sector, "
+            "industry and the other groups it belongs to, for up to 12 metrics."
+        ),
+        query=StandingQuery,
+        read_model=STANDING,
+        answer=show_standing,
+        example=_example(STANDING),
+        csv=True,
+        errors=(404, 409),
+        tool=Tool(
+            name="get_standing",
+            title="Where a company stands in its groups",
+            description=(
+                "One company's rank of n, percentile, z-score and distance to the median in its groups, for 1-12 "
+                "metrics."
             ),
         ),
     ),

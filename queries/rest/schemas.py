@@ -78,7 +78,7 @@ def _text_schema(kind: Any) -> Schema:
         return {**_SCALARS[kind], **_limits(meta, length="Length")}
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         raise TypeError(f"items of one kind only, not {kind!r}")
-    return _SCALARS[kind]
+    return _value_schema(kind)
 
 
 def _listed(schema: Schema, component: str | None) -> Schema:

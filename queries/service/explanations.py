@@ -134,7 +134,7 @@ async def explain_value(sources: ReadSources, query: ExplainQuery) -> Result:
             versions = []
         version = _chosen(versions, company=company, period=period, as_of=query.as_of)
         if version is None:
-            row = await _absent(snapshot, company, metric, period=period, as_of=query.as_of)
+            row = await explain_absence(snapshot, company, metric, period=period, as_of=query.as_of)
             warnings += _instead(versions, company=company, metric=metric, period=period, as_of=query.as_of)
         else:
             row = await _present(snapshot, company, metric, version, versions=versions, as_of=query.as_of)
@@ -362,9 +362,10 @@ def _operand(operand: Operand, *, place: Place, known: Known[_Version], company:
     )
 
 
-async def _absent(
+async def explain_absence(
     snapshot: Snapshot, company: Company, metric: Metric, *, period: AskedPeriod, as_of: datetime | None
 ) -> ExplanationRow:
+    """This will say why a company has no value of a metric for a period, and what is missing."""
     consulted = metrics_behind(metric).union(CALENDAR_METRICS)
     beside = await _versions(snapshot, cik=company.cik, metrics=consulted)
     standing = [version for version in beside if version.stands_at(as_of)]

@@ -3,13 +3,12 @@
 from typing import Annotated, Literal
 
 from queries.errors import QueryError
-from queries.metrics.groupings import EVERYBODY, WHAT_GROUPS_ARE, GroupBy
+from queries.metrics.groupings import EVERYBODY, GroupBy
 from queries.service.arguments import argument, contradiction
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 
 COMPARED_PERIODS = (
-    "Calendar period: CY2024, CY2024Q3, CY2024Q3TTM (the twelve months up to its end), CY2024Q3I (an instant). Of a "
-    "metric that stands at an instant, a year or quarter means its end."
+    "Calendar period: CY2024, CY2024Q3, CY2024Q3TTM (twelve months up to its end), CY2024Q3I (an instant)."
 )
 
 MetricKey = Annotated[
@@ -20,10 +19,13 @@ ComparedPeriod = Annotated[
     AskedPeriod, argument(COMPARED_PERIODS, example="CY2023", pattern=PERIOD_PATTERN, read=read_period)
 ]
 
-Grouping = Annotated[GroupBy, argument(f"How companies are grouped today. {WHAT_GROUPS_ARE}.", example="sector")]
+Grouping = Annotated[GroupBy, argument("How companies are grouped, as they are classified today.", example="sector")]
 
 Group = Annotated[
-    str | None, argument("Only companies of this group of group_by.", example="manufacturing", max_length=60)
+    str | None,
+    argument(
+        "A group of group_by, as companies show it: manufacturing, 3571, US.", example="manufacturing", max_length=60
+    ),
 ]
 
 Order = Literal["asc", "desc"]

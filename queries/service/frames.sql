@@ -1,41 +1,54 @@
 -- name: page_ascending
--- One page of the companies that have a value, in ascending order (metric_value_frame, all of one metric and period).
-select * from (
-    select coalesce(company.tickers[1], company.name) as company, cik, company.sector, company.industry,
-           held.period_end, held.value, held.accession, held.known_from, held.flags,
-           case when %(sort)s = 'company' then lower(coalesce(company.tickers[1], company.name)) else '' end
-               as sort_text,
-           case when %(sort)s = 'value' then held.value else 0 end as sort_number
-    from (
-        select * from frame(%(metric)s, %(period)s, %(unit)s) where %(as_of)s::timestamptz is null
-        union all
-        select * from frame_as_of(%(metric)s, %(period)s, %(unit)s, %(as_of)s) where %(as_of)s::timestamptz is not null
-    ) as held
-    join company using (cik)
-    where group_key(company, %(group_by)s) = %(group)s
-) as found
-where %(after_cik)s::bigint is null
-    or (sort_text, sort_number, cik) > (%(after_text)s::text, %(after_number)s::numeric, %(after_cik)s::bigint)
-order by sort_text, sort_number, cik
-limit %(limit)s;
+-- One page of the companies that have a value, in ascending order: chosen by what metric_value_frame holds, then shown
+-- (frame_known by company).
+with page as materialized (
+    select * from (
+        select cik, company, sector, industry,
+               case when %(sort)s = 'company' then lower(company) else '' end as sort_text,
+               case when %(sort)s = 'value' then value else 0 end as sort_number
+        from (
+            select cik, coalesce(company.tickers[1], company.name) as company, company.sector, company.industry,
+                   held.value
+            from frame_known(%(metric)s, %(period)s, %(unit)s, %(as_of)s) as held
+            join company using (cik)
+            where group_key(company, %(group_by)s) = %(group)s
+        ) as member
+    ) as sorted
+    where %(after_cik)s::bigint is null
+        or (sort_text, sort_number, cik) > (%(after_text)s::text, %(after_number)s::numeric, %(after_cik)s::bigint)
+    order by sort_text, sort_number, cik
+    limit %(limit)s
+)
+select page.*, shown.period_end, shown.value, shown.accession, shown.known_from, shown.flags
+from page
+cross join lateral (
+    select * from frame_known(%(metric)s, %(period)s, %(unit)s, %(as_of)s) as held where held.cik = page.cik limit 1
+) as shown
+order by sort_text, sort_number, cik;
 
 -- name: page_descending
 -- The exact reverse of page_ascending.
-select * from (
-    select coalesce(company.tickers[1], company.name) as company, cik, company.sector, company.industry,
-           held.period_end, held.value, held.accession, held.known_from, held.flags,
-           case when %(sort)s = 'company' then lower(coalesce(company.tickers[1], company.name)) else '' end
-               as sort_text,
-           case when %(sort)s = 'value' then held.value else 0 end as sort_number
-    from (
-        select * from frame(%(metric)s, %(period)s, %(unit)s) where %(as_of)s::timestamptz is null
-        union all
-        select * from frame_as_of(%(metric)s, %(period)s, %(unit)s, %(as_of)s) where %(as_of)s::timestamptz is not null
-    ) as held
-    join company using (cik)
-    where group_key(company, %(group_by)s) = %(group)s
-) as found
-where %(after_cik)s::bigint is null
-    or (sort_text, sort_number, cik) < (%(after_text)s::text, %(after_number)s::numeric, %(after_cik)s::bigint)
-order by sort_text desc, sort_number desc, cik desc
-limit %(limit)s;
+with page as materialized (
+    select * from (
+        select cik, company, sector, industry,
+               case when %(sort)s = 'company' then lower(company) else '' end as sort_text,
+               case when %(sort)s = 'value' then value else 0 end as sort_number
+        from (
+            select cik, coalesce(company.tickers[1], company.name) as company, company.sector, company.industry,
+                   held.value
+            from frame_known(%(metric)s, %(period)s, %(unit)s, %(as_of)s) as held
+            join company using (cik)
+            where group_key(company, %(group_by)s) = %(group)s
+        ) as member
+    ) as sorted
+    where %(after_cik)s::bigint is null
+        or (sort_text, sort_number, cik) < (%(after_text)s::text, %(after_number)s::numeric, %(after_cik)s::bigint)
+    order by sort_text desc, sort_number desc, cik desc
+    limit %(limit)s
+)
+select page.*, shown.period_end, shown.value, shown.accession, shown.known_from, shown.flags
+from page
+cross join lateral (
+    select * from frame_known(%(metric)s, %(period)s, %(unit)s, %(as_of)s) as held where held.cik = page.cik limit 1
+) as shown
+order by sort_text desc, sort_number desc, cik desc;

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import psycopg
@@ -12,8 +12,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from redis import Redis
 
+from tests.fixtures.crowd import Member, write_crowd
 from tests.fixtures.figures import write_figures
 from tests.fixtures.real_filings import report_real_filings
+
+if TYPE_CHECKING:
+    from queries.rest.app import ReadApi
 
 
 @pytest.fixture
@@ -46,6 +50,31 @@ async def client(figures: psycopg.Connection, redis: Redis) -> AsyncIterator[htt
     from tests.fixtures.read_api import asgi_client, running_read_api
 
     async with running_read_api() as app, asgi_client(app) as opened:
+        opened.event_hooks["response"].append(_hold_against_document)
+        yield opened
+
+
+@pytest.fixture
+def crowd(connection: psycopg.Connection) -> list[Member]:
+    """Many companies with one value each, in the order of their CIK."""
+    return write_crowd(connection)
+
+
+@pytest.fixture
+async def crowded_api(crowd: list[Member], redis: Redis) -> AsyncIterator["ReadApi"]:
+    """The read API over the crowd, with an empty Redis."""
+    from tests.fixtures.read_api import running_read_api
+
+    async with running_read_api() as app:
+        yield app
+
+
+@pytest.fixture
+async def asking(crowded_api: "ReadApi") -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the read API over the crowd."""
+    from tests.fixtures.read_api import asgi_client
+
+    async with asgi_client(crowded_api) as opened:
         opened.event_hooks["response"].append(_hold_against_document)
         yield opened
 

@@ -1,15 +1,14 @@
 """Frames, page by page, held against a plain sort of what was written."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
-from redis import Redis
 
-from tests.fixtures.crowd import BEFORE_CORRECTION, CORRECTED_FROM, Member, write_crowd
+from tests.fixtures.crowd import BEFORE_CORRECTION, CORRECTED_FROM, Member
+from tests.fixtures.pages import walk
 
 FRAME = "/v1/frames/revenue/CY2023"
 KEYS: dict[str, Callable[[Member], Any]] = {
@@ -17,32 +16,6 @@ KEYS: dict[str, Callable[[Member], Any]] = {
     "company": lambda member: (member.company.lower(), member.cik),
     "cik": lambda member: member.cik,
 }
-
-
-@pytest.fixture
-def crowd(connection: psycopg.Connection) -> list[Member]:
-    return write_crowd(connection)
-
-
-@pytest.fixture
-async def asking(crowd: list[Member], redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
-    from tests.fixtures.read_api import asgi_client, running_read_api
-
-    async with running_read_api() as app, asgi_client(app) as client:
-        yield client
-
-
-async def walk(client: httpx.AsyncClient, path: str, **asked: Any) -> list[dict[str, Any]]:
-    """Every row of every page."""
-    rows: list[dict[str, Any]] = []
-    asked["numbers"] = "text"
-    while True:
-        answer = await client.get(path, params=asked)
-        assert answer.status_code == 200, answer.text
-        rows += answer.json()["data"]
-        if (cursor := answer.json()["next_cursor"]) is None:
-            return rows
-        asked["cursor"] = cursor
 
 
 class TestFrame:

@@ -26,6 +26,8 @@ EVERY_OPERATION = [
     "/v1/aggregates?metric=net_income&period=CY2023",
     "/v1/frames/revenue/CY2023?sort=value",
     "/v1/screen?where=revenue>1e9&where=net_income.rank(sector)=1&where=sector!=services",
+    "/v1/rankings?metric=revenue&period=CY2023",
+    "/v1/companies/AAPL/standing?metrics=revenue,gross_margin",
     "/v1/explain?company=AAPL&metric=gross_margin&period=CY2023",
 ]
 
@@ -167,6 +169,12 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
         {"company_classification_pkey", "filing_pkey"},
     ),
     ("splits.sql", "share_values", {"ciks": [1, 2], "metrics": ["shares_outstanding"]}, {"metric_value_pkey"}),
+    (
+        "rankings.sql",
+        "of_companies",
+        {"metric": "metric1", "period": "CY2023", "unit": "USD", "group_by": "all", "group": "all", "ciks": [2, 9]},
+        {"metric_value", "company_pkey"},
+    ),
     ("explanations.sql", "versions", {"cik": 1, "metrics": ["revenue"]}, {"metric_value_pkey", "filing_pkey"}),
     (
         "screen.sql",

@@ -1,0 +1,242 @@
+"""
+The companies of a cell in the order of their values, as sorted sets in Redis, filled when somebody asks for them.
+
+A cell is one metric in one calendar period under one grouping. Its set holds a member for each company in a group:
+group, value and CIK as text that sorts byte by byte as they do, all with the score 0, since a score is a float and not
+exact. Beside the set a hash holds what each group adds up to and, under the empty name, the refresh the set was filled
+at and how many members it has. Keys: `{ff}:E:rank:vV:METRIC:GROUP_BY:PERIOD`, the same with `:groups`, and while it is
+filled `:filling` and `:new:…`; all go with their epoch E.
+
+# Note [a set is never older than the tables]
+A reader asks the tables first, in the snapshot that gives its answer the position, since which refresh C the cell is as
+it is. Whatever the events up to that position changed in the cell, refresh C or one before it has seen: a refresh takes
+everything dirty there is and names the cells in `aggregate_change` with its own number. Where changes of a cell are not
+recorded, C is the last refresh. A set is filled from one snapshot and labelled with C as it is there, so it holds at
+least what C saw, and it is read only where its label is the reader's C. What was folded since and no refresh has seen
+yet may be in the set or not; the rows of a page are held against the snapshot, and where they differ the tables answer.
+The epoch is read before the snapshot a set is filled from, and again when it is shown and when it is read, so that
+tables restored to an earlier state, which begin a new epoch, do not meet sets of their former future.
+"""
+
+import secrets
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from queries.connections import EPOCH_KEY, ReadSources, Snapshot
+from queries.metrics.groupings import GroupBy
+from queries.service.frame_query import Order
+from queries.service.group_figures import GroupFigures, Place
+from queries.service.sortable_decimal import from_sortable, sortable
+from queries.service.statements import load_statements
+
+_SQL = load_statements("rank_sets.sql")
+_LUA = load_statements("rank_sets.lua")
+
+LIVES_MS = 15 * 60 * 1000
+"""How long a set is kept after it was filled, whether it is asked for or not."""
+
+PAUSE_MS = 2_000
+"""How long after the filling of a cell began it is not filled again, whatever changes."""
+
+_ABANDONED_MS = 60_000
+_PART = 250
+_OTHER_EPOCH = b"other epoch"
+_CIK_DIGITS = 10
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric in one calendar period under one grouping."""
+
+    metric: str
+    period: str
+    unit: str
+    group_by: GroupBy
+
+
+class Ranked(msgspec.Struct, frozen=True, kw_only=True):
+    """A company on a page: its value and where it stands."""
+
+    cik: int
+    value: Decimal
+    place: Place
+
+
+class Stood(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose place is asked for: a company's value in one group of a cell."""
+
+    cell: Cell
+    group: str
+    value: Decimal
+
+
+class _Since(msgspec.Struct, frozen=True, kw_only=True):
+    metric: str
+    period: str
+    group_by: GroupBy
+    seq: int
+
+
+class _Member(msgspec.Struct, frozen=True, kw_only=True):
+    group_key: str
+    value: Decimal
+    cik: int
+
+
+class _GroupFigures(GroupFigures, frozen=True, kw_only=True):
+    group_key: str
+
+
+async def ranked_page(
+    sources: ReadSources,
+    snapshot: Snapshot,
+    cell: Cell,
+    *,
+    group: str,
+    order: Order,
+    after: tuple[Decimal, int] | None,
+    limit: int,
+) -> list[Ranked] | None:
+    """
+    This will give up to `limit` companies of a group that follow one (value, CIK) in an order; None where the set does
+    not hold what the snapshot does, and is filled for the next time.
+    """
+    epoch = await sources.live_epoch()
+    if epoch is None:
+        return None
+    seq = (await _unchanged_since(snapshot, [cell]))[cell]
+    key = _key(epoch, snapshot.version, cell)
+    found = await sources.run_in_redis(
+        _LUA["page"],
+        [EPOCH_KEY, key, f"{key}:groups"],
+        [epoch, seq, group, order, "" if after is None else _tail(*after), limit],
+    )
+    if not _answered(sources, found):
+        _want(sources, cell)
+        return None
+    figures, members, index, below, not_larger = found
+    ascending = [_company_in(member, group) for member in (members if order == "asc" else reversed(members))]
+    ranked = _placed(ascending, _read_figures(figures), index=index, below=below, not_larger=not_larger)
+    return ranked if order == "asc" else ranked[::-1]
+
+
+async def places_in_sets(
+    sources: ReadSources, snapshot: Snapshot, cik: int, asked: Sequence[Stood]
+) -> dict[Stood, Place]:
+    """This will give the places a company has by those sets that hold what the snapshot does; the others are filled."""
+    epoch = await sources.live_epoch()
+    if epoch is None or not asked:
+        return {}
+    since = await _unchanged_since(snapshot, [stood.cell for stood in asked])
+    keys = [EPOCH_KEY]
+    arguments: list[str | int] = [epoch]
+    for stood in asked:
+        key = _key(epoch, snapshot.version, stood.cell)
+        keys += [key, f"{key}:groups"]
+        arguments += [since[stood.cell], stood.group, sortable(stood.value), f"{cik:0{_CIK_DIGITS}d}"]
+    found = await sources.run_in_redis(_LUA["places"], keys, arguments)
+    places = found if _answered(sources, found) else [None] * len(asked)
+    for stood, place in zip(asked, places, strict=True):
+        if place is None:
+            _want(sources, stood.cell)
+    return {
+        stood: Place(group=_read_figures(place[0]), below=place[1], not_larger=place[2])
+        for stood, place in zip(asked, places, strict=True)
+        if place is not None
+    }
+
+
+async def _unchanged_since(snapshot: Snapshot, cells: Sequence[Cell]) -> dict[Cell, int]:
+    spots = sorted({(cell.metric, cell.period) for cell in cells})
+    found = await snapshot.fetch(
+        _Since,
+        _SQL["unchanged_since"],
+        {
+            "metrics": [metric for metric, _ in spots],
+            "periods": [period for _, period in spots],
+            "group_bys": sorted({cell.group_by for cell in cells}),
+        },
+    )
+    since = {(each.metric, each.period, each.group_by): each.seq for each in found}
+    return {cell: since[cell.metric, cell.period, cell.group_by] for cell in cells}
+
+
+def _want(sources: ReadSources, cell: Cell) -> None:
+    if sources.redis_epoch is not None:
+        sources.background.begin(cell, partial(fill, sources, cell))
+
+
+async def fill(sources: ReadSources, cell: Cell) -> None:
+    """This will fill the set of a cell anew, unless somebody else is at it or was a moment ago."""
+    epoch = await sources.live_epoch()
+    if epoch is None:
+        return
+    async with sources.snapshot() as snapshot:
+        key = _key(epoch, snapshot.version, cell)
+        if await sources.run_in_redis(_LUA["begin_filling"], [EPOCH_KEY, f"{key}:filling"], [epoch, PAUSE_MS]) != 1:
+            return
+        seq = (await _unchanged_since(snapshot, [cell]))[cell]
+        figures = await snapshot.fetch(_GroupFigures, _SQL["figures"], msgspec.structs.asdict(cell))
+        filled = f"{key}:new:{secrets.token_hex(6)}"
+        async for part in snapshot.fetch_in_parts(_Member, _SQL["members"], msgspec.structs.asdict(cell), size=_PART):
+            members = [f"{member.group_key}\0{_tail(member.value, member.cik)}" for member in part]
+            if await sources.run_in_redis(_LUA["add_members"], [filled], [_ABANDONED_MS, *members]) is None:
+                return
+    if not figures:
+        return
+    stated: list[str | bytes] = []
+    for group in figures:
+        stated += [group.group_key, msgspec.json.encode(group)]
+    await sources.run_in_redis(
+        _LUA["show_filled"],
+        [EPOCH_KEY, filled, key, f"{key}:groups"],
+        [epoch, seq, sum(group.n for group in figures), LIVES_MS, *stated],
+    )
+
+
+def _key(epoch: str, version: int, cell: Cell) -> str:
+    return f"{{ff}}:{epoch}:rank:v{version}:{cell.metric}:{cell.group_by}:{cell.period}"
+
+
+def _tail(value: Decimal, cik: int) -> str:
+    return f"{sortable(value)}{cik:0{_CIK_DIGITS}d}"
+
+
+def _company_in(member: bytes, group: str) -> tuple[Decimal, int]:
+    tail = member.decode().removeprefix(f"{group}\0")
+    return from_sortable(tail[:-_CIK_DIGITS]), int(tail[-_CIK_DIGITS:])
+
+
+def _answered(sources: ReadSources, found: Any) -> bool:
+    """Whether a set answered; an epoch that has ended is forgotten."""
+    if found == _OTHER_EPOCH:
+        sources.redis_epoch = None
+    return found is not None and found != _OTHER_EPOCH
+
+
+def _read_figures(raw: bytes) -> GroupFigures:
+    return msgspec.json.decode(raw, type=GroupFigures)
+
+
+def _placed(
+    ascending: Sequence[tuple[Decimal, int]], group: GroupFigures, *, index: int, below: int, not_larger: int
+) -> list[Ranked]:
+    """
+    Number companies that follow one another: `index` members stand before the first, `below` of them have a smaller
+    value than it, and `not_larger` members have no larger value than the last.
+    """
+    count = len(ascending)
+    smaller, no_larger = [below] * count, [not_larger] * count
+    for at in range(1, count):
+        same = ascending[at][0] == ascending[at - 1][0]
+        smaller[at] = smaller[at - 1] if same else index + at
+    for at in range(count - 2, -1, -1):
+        same = ascending[at][0] == ascending[at + 1][0]
+        no_larger[at] = no_larger[at + 1] if same else index + at + 1
+    return [
+        Ranked(cik=cik, value=value, place=Place(group=group, below=smaller[at], not_larger=no_larger[at]))
+        for at, (value, cik) in enumerate(ascending)
+    ]

@@ -1,0 +1,200 @@
+"""Rankings from the tables and from Redis, held against a plain sort of what was written."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psycopg
+import pytest
+from redis import Redis
+
+from projections.redis_views import follow
+from tests.fixtures.crowd import BEFORE_CORRECTION, CORRECTED_FROM, Member
+from tests.fixtures.figures import set_freshness
+from tests.fixtures.pages import walk
+
+if TYPE_CHECKING:
+    from queries.rest.app import ReadApi
+
+RANKINGS = "/v1/rankings"
+REVENUE = {"metric": "revenue", "period": "CY2023"}
+
+Shown = tuple[int, int, str, Decimal]
+"""CIK, rank, percentile, value."""
+
+
+def expected(values: Sequence[tuple[Decimal, int]], *, order: str) -> list[Shown]:
+    """What (value, CIK) pairs come to when they are ranked."""
+    ordered = sorted(values, reverse=order == "desc")
+    numbers = [value for value, _ in ordered]
+    return [
+        (
+            cik,
+            numbers.index(value) + 1,
+            f"{Decimal(100) * sum(other <= value for other in numbers) / len(numbers):.12f}".rstrip("0").rstrip("."),
+            value,
+        )
+        for value, cik in ordered
+    ]
+
+
+def shown(rows: Sequence[dict[str, Any]]) -> list[Shown]:
+    return [(row["cik"], row["rank"], row["percentile"], Decimal(row["value"])) for row in rows]
+
+
+def of_group(crowd: Sequence[Member], group_by: str, group: str) -> list[tuple[Decimal, int]]:
+    return [(member.value, member.cik) for member in crowd if member.group(group_by) == group]
+
+
+@pytest.fixture
+def epoch(connection: psycopg.Connection, crowd: list[Member], redis: Redis) -> Redis:
+    """A Redis whose epoch has begun: sets may be filled."""
+    follow(connection, redis)
+    return redis
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize(("group_by", "group"), [("all", "all"), ("sector", "mining"), ("country", "US")])
+class TestPages:
+    async def test_meet_everybody_once_with_rank_and_percentile_from_either_source(
+        self,
+        asking: httpx.AsyncClient,
+        crowded_api: "ReadApi",
+        crowd: list[Member],
+        epoch: Redis,
+        group_by: str,
+        group: str,
+        order: str,
+    ) -> None:
+        asked: dict[str, Any] = {**REVENUE, "group_by": group_by, "group": group, "order": order, "limit": 7}
+
+        from_tables = await walk(asking, RANKINGS, as_of="2030-01-01", **asked)
+        await asking.get(RANKINGS, params=asked)
+        await crowded_api.sources.background.settled()
+        from_sets = await walk(asking, RANKINGS, source="redis", **asked)
+        epoch.flushall()
+        after_loss = await walk(asking, RANKINGS, source="postgres", **asked)
+
+        assert shown(from_tables) == expected(of_group(crowd, group_by, group), order=order)
+        assert from_sets == from_tables == after_loss
+
+
+class TestSets:
+    async def ask(self, client: httpx.AsyncClient, **asked: Any) -> tuple[str, list[Shown]]:
+        """Where the whole ranking came from, and what it is."""
+        answer = await client.get(RANKINGS, params={**REVENUE, "limit": 100, "numbers": "text", **asked})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["meta"]["source"], shown(answer.json()["data"])
+
+    async def fill(self, client: httpx.AsyncClient, api: "ReadApi", redis: Redis) -> None:
+        """This will have the set filled, however short a while ago it was."""
+        for mark in redis.scan_iter("*:filling"):
+            redis.delete(mark)
+        await self.ask(client)
+        await api.sources.background.settled()
+
+    def change(self, connection: psycopg.Connection, member: Member, value: str) -> list[tuple[Decimal, int]]:
+        changed = connection.execute(
+            "update figures_v1.metric_value set value = %s where cik = %s and known_to is null and unit = 'USD' "
+            "and calendar_offset = 1",
+            (value, member.cik),
+        )
+        assert changed.rowcount == 1
+        rows = connection.execute("select value, cik from figures_v1.frame('revenue', 'CY2023', 'USD')").fetchall()
+        return [(value, cik) for value, cik in rows]
+
+    async def test_are_not_read_once_a_refresh_has_changed_their_cell(
+        self,
+        asking: httpx.AsyncClient,
+        crowded_api: "ReadApi",
+        crowd: list[Member],
+        connection: psycopg.Connection,
+        epoch: Redis,
+    ) -> None:
+        await self.fill(asking, crowded_api, epoch)
+        now = self.change(connection, crowd[0], "1e40")
+        set_freshness(connection, position=41)
+
+        outdated = await self.ask(asking)
+        await self.fill(asking, crowded_api, epoch)
+        filled = await self.ask(asking)
+
+        assert outdated == ("postgres", expected(now, order="desc"))
+        assert filled == ("redis", expected(now, order="desc"))
+
+    async def test_are_read_as_long_as_refreshes_change_other_cells(
+        self, asking: httpx.AsyncClient, crowded_api: "ReadApi", connection: psycopg.Connection, epoch: Redis
+    ) -> None:
+        cells = "insert into figures_v1.aggregate_change values ('revenue', %s, 'CY2023', 1)"
+        connection.cursor().executemany(cells, [("all",), ("sector",)])
+        await self.fill(asking, crowded_api, epoch)
+        set_freshness(connection, position=41)
+
+        source, _ = await self.ask(asking)
+        connection.execute("update figures_v1.aggregate_change set seq = 2 where group_by = 'sector'")
+        of_another_grouping, _ = await self.ask(asking)
+        connection.execute("update figures_v1.aggregate_change set seq = 2 where group_by = 'all'")
+        of_this_grouping, _ = await self.ask(asking)
+
+        assert (source, of_another_grouping, of_this_grouping) == ("redis", "redis", "postgres")
+
+    async def test_do_not_mix_with_values_no_refresh_has_seen(
+        self,
+        asking: httpx.AsyncClient,
+        crowded_api: "ReadApi",
+        crowd: list[Member],
+        connection: psycopg.Connection,
+        epoch: Redis,
+    ) -> None:
+        await self.fill(asking, crowded_api, epoch)
+        now = self.change(connection, crowd[0], "1e40")
+
+        assert await self.ask(asking) == ("postgres", expected(now, order="desc"))
+
+    async def test_are_not_read_when_members_were_lost(
+        self, asking: httpx.AsyncClient, crowded_api: "ReadApi", crowd: list[Member], epoch: Redis
+    ) -> None:
+        await self.fill(asking, crowded_api, epoch)
+        (key,) = (key for key in epoch.scan_iter("*:rank:*") if epoch.type(key) == b"zset")
+        assert epoch.zpopmin(key)
+
+        assert await self.ask(asking) == ("postgres", expected(of_group(crowd, "all", "all"), order="desc"))
+
+    async def test_of_an_epoch_that_has_ended_count_for_nothing_and_are_dropped(
+        self,
+        asking: httpx.AsyncClient,
+        crowded_api: "ReadApi",
+        crowd: list[Member],
+        connection: psycopg.Connection,
+        epoch: Redis,
+    ) -> None:
+        await self.fill(asking, crowded_api, epoch)
+        stale = {key: epoch.dump(key) or b"" for key in epoch.scan_iter("*:rank:*")}
+        epoch.delete("{ff}:epoch")
+        follow(connection, epoch)
+        left = list(epoch.scan_iter("*:rank:*"))
+        for key, held in stale.items():
+            epoch.restore(key, 0, held)
+        now = self.change(connection, crowd[0], "1e40")
+
+        assert left == []
+        assert await self.ask(asking) == ("postgres", expected(now, order="desc"))
+
+    async def test_end_by_themselves(self, asking: httpx.AsyncClient, crowded_api: "ReadApi", epoch: Redis) -> None:
+        await self.fill(asking, crowded_api, epoch)
+
+        assert min(epoch.pttl(key) for key in epoch.scan_iter("*:rank:*")) > 0
+
+
+class TestRankings:
+    async def test_as_of_an_instant_are_those_of_what_was_known(
+        self, asking: httpx.AsyncClient, crowd: list[Member]
+    ) -> None:
+        rows = await walk(asking, RANKINGS, **REVENUE, as_of=BEFORE_CORRECTION)
+
+        known = [(member.value, member.cik) for member in crowd[:-1]] + [(CORRECTED_FROM, crowd[-1].cik)]
+        assert shown(rows) == expected(known, order="desc")
+
+    async def test_of_a_group_nobody_is_in_are_empty(self, asking: httpx.AsyncClient) -> None:
+        assert await walk(asking, RANKINGS, **REVENUE, group_by="size_class", group="accelerated") == []

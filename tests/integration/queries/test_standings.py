@@ -1,0 +1,132 @@
+"""Standings from the tables and from Redis, held against plain arithmetic over what was written."""
+
+import decimal
+from collections.abc import Sequence
+from decimal import Decimal
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psycopg
+import pytest
+from redis import Redis
+
+from projections.redis_views import follow
+from tests.fixtures.crowd import BEFORE_CORRECTION, CORRECTED_FROM, Member
+from tests.fixtures.figures import APPLE, NAMESAKE
+
+if TYPE_CHECKING:
+    from queries.rest.app import ReadApi
+
+GROUPINGS = ["all", "sector", "major_group", "industry", "country", "size_class"]
+EXACT = ["value", "percentile", "zscore", "median", "from_median"]
+TWELVE = Decimal("1e-12")
+
+
+def expected(crowd: Sequence[Member], member: Member, group_by: str) -> dict[str, Any]:
+    """A member's place by the definitions, in as many digits as it takes."""
+    group = member.group(group_by)
+    nothing = dict.fromkeys(("rank", "n", "percentile", "zscore", "median", "from_median"))
+    if group is None:
+        return {**nothing, "group": None, "reason": "no_group"}
+    values = [other.value for other in crowd if other.group(group_by) == group]
+    with decimal.localcontext(prec=300):
+        n = len(values)
+        mean = sum(values, Decimal(0)) / n
+        deviation = (sum(((value - mean) ** 2 for value in values), Decimal(0)) / n).sqrt()
+        middle: Decimal = median(values)
+        return {
+            "group": group,
+            "rank": 1 + sum(value > member.value for value in values),
+            "n": n,
+            "percentile": (Decimal(100) * sum(value <= member.value for value in values) / n).quantize(TWELVE),
+            "zscore": ((member.value - mean) / deviation).quantize(TWELVE) if deviation else None,
+            "median": middle,
+            "from_median": member.value - middle,
+            "reason": None,
+        }
+
+
+async def ask(client: httpx.AsyncClient, company: int | str, **asked: Any) -> tuple[str, list[dict[str, Any]]]:
+    """Where the answer came from, and its rows."""
+    asked = {"metrics": "revenue", "period": "CY2023", "numbers": "text", **asked}
+    answer = await client.get(f"/v1/companies/{company}/standing", params=asked)
+    assert answer.status_code == 200, answer.text
+    rows = answer.json()["data"]
+    for row in rows:
+        row |= {name: Decimal(row[name]) for name in EXACT if row[name] is not None}
+    return answer.json()["meta"]["source"], rows
+
+
+class TestStanding:
+    async def test_of_everybody_in_every_grouping_is_the_same_from_either_source(
+        self,
+        asking: httpx.AsyncClient,
+        crowded_api: "ReadApi",
+        crowd: list[Member],
+        connection: psycopg.Connection,
+        redis: Redis,
+    ) -> None:
+        follow(connection, redis)
+        first, _ = await ask(asking, crowd[0].cik)
+        await crowded_api.sources.background.settled()
+
+        for member in crowd:
+            source, rows = await ask(asking, member.cik)
+            from_tables, same_rows = await ask(asking, member.cik, as_of="2030-01-01")
+
+            wanted = [{"group_by": group_by, **expected(crowd, member, group_by)} for group_by in GROUPINGS]
+            assert [{name: row[name] for name in wanted[0]} for row in rows] == wanted
+            assert rows == same_rows
+            assert (first, source, from_tables) == ("postgres", "redis", "postgres")
+
+    async def test_as_of_an_instant_is_that_of_what_was_known(
+        self, asking: httpx.AsyncClient, crowd: list[Member]
+    ) -> None:
+        _, (row,) = await ask(asking, crowd[-1].cik, as_of=BEFORE_CORRECTION, group_by="all", period="latest")
+
+        larger = sum(member.value > CORRECTED_FROM for member in crowd[:-1])
+        assert (row["value"], row["rank"], row["n"]) == (CORRECTED_FROM, larger + 1, len(crowd))
+
+    async def test_is_that_of_the_latest_period_of_each_metric(self, client: httpx.AsyncClient) -> None:
+        asked = {"metrics": "revenue,total_assets,gross_margin", "group_by": "all", "period": "latest"}
+        _, rows = await ask(client, APPLE, **asked)
+
+        assert [(row["metric"], row["period"], row["rank"], row["n"]) for row in rows] == [
+            ("revenue", "CY2023", 1, 2),
+            ("total_assets", "CY2023Q3I", 1, 1),
+            ("gross_margin", "CY2023", 1, 1),
+        ]
+        assert rows[1]["zscore"] is None
+
+    async def test_says_why_there_is_none(self, asking: httpx.AsyncClient, crowd: list[Member]) -> None:
+        _, (absent, present) = await ask(asking, crowd[0].cik, metrics="net_income,revenue", group_by="all")
+        _, (worked_out,) = await ask(asking, crowd[0].cik, metrics="net_margin", group_by="all", period="latest")
+
+        assert (absent["reason"], absent["value"], absent["rank"], absent["group"]) == (
+            "not_reported",
+            None,
+            None,
+            "all",
+        )
+        assert (present["reason"], present["period"]) == (None, "CY2023")
+        assert (worked_out["reason"], worked_out["period"]) == ("operand_missing:net_income", "CY2023")
+
+    async def test_is_none_in_another_unit_and_none_without_any_period(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection
+    ) -> None:
+        figures.execute(
+            "update figures_v1.metric_value set unit = 'EUR' where metric = 'revenue' and cik = %s", [APPLE]
+        )
+
+        _, (foreign,) = await ask(client, APPLE, group_by="all")
+        _, (nothing,) = await ask(client, NAMESAKE, group_by="all", period="latest")
+
+        assert (foreign["reason"], foreign["value"]) == ("other_unit", None)
+        assert (nothing["reason"], nothing["period"]) == ("not_reported", None)
+
+    @pytest.mark.parametrize("asked", [{"group_by": "planet"}, {"period": "FY2023"}, {"period": "newest"}])
+    async def test_refuses_what_is_no_group_or_period(self, client: httpx.AsyncClient, asked: dict[str, str]) -> None:
+        answer = await client.get("/v1/companies/AAPL/standing", params={"metrics": "revenue", **asked})
+
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, next(iter(asked)))
