@@ -123,6 +123,8 @@ def _rewrite(connection: psycopg.Connection, seq: int) -> int:
             "members_at_once": _MEMBERS_AT_ONCE,
         },
     )
+    connection.execute(_SQL["count_dirty"])
+    connection.execute(_SQL["sort_in_memory"])
     connection.execute(_SQL["delete_groups"])
     connection.execute(_SQL["delete_cells"])
     groups = 0

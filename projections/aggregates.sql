@@ -61,6 +61,13 @@ from cell
 join unnest(%(metric)s::text[], %(unit)s::text[]) as unit (metric, unit) on unit.metric = cell.metric
 group by cell.metric, cell.period, unit.unit
 
+-- name: count_dirty
+-- What the planner assumes of fresh temporary tables fits neither one filing nor a first load.
+analyze refresh_group, refresh_cell
+
+-- name: sort_in_memory
+set local work_mem = '64MB'
+
 -- name: pieces
 select distinct piece from refresh_cell order by piece
 
@@ -89,13 +96,10 @@ with placed as (
         values ('all', 'all'), ('sector', company.sector), ('major_group', company.major_group),
             ('industry', company.industry), ('country', company.country), ('size_class', company.size_class)
     ) as place (group_by, group_key)
-    where cell.piece = %(piece)s and place.group_key is not null
-        and (
-            cell.whole
-            or (cell.metric, cell.period, place.group_by, place.group_key) in (
-                select metric, period, group_by, group_key from refresh_group
-            )
-        )
+    left join refresh_group as wanted
+        on wanted.metric = cell.metric and wanted.period = cell.period and wanted.group_by = place.group_by
+        and wanted.group_key = place.group_key
+    where cell.piece = %(piece)s and place.group_key is not null and (cell.whole or wanted.metric is not null)
 ),
 gathered as (
     select metric, period, unit, group_by, group_key, count(*)::integer as n, sum(value) as sum,
