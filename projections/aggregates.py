@@ -129,6 +129,8 @@ def _rewrite(connection: psycopg.Connection, seq: int) -> int:
     connection.execute(_SQL["delete_cells"])
     groups = 0
     for (piece,) in connection.execute(_SQL["pieces"]).fetchall():
-        groups += connection.execute(_SQL["write_groups"], {"piece": piece, "shown": MEMBERS_SHOWN}).rowcount
+        groups += connection.execute(
+            _SQL["write_groups"], {"piece": piece, "shown": MEMBERS_SHOWN, "seq": seq}
+        ).rowcount
     connection.execute(_SQL["record_changes"], {"seq": seq, "groupings": list(GROUPINGS)})
     return groups

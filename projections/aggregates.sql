@@ -118,15 +118,19 @@ from gathered
 order by metric, group_by, period, group_key
 
 -- name: record_changes
-insert into aggregate_change (metric, group_by, period, seq)
-select metric, group_by, period, %(seq)s
+insert into aggregate_change (metric, group_by, period, seq, groups)
+select metric, group_by, period, %(seq)s, case when not bool_or(whole) then array_agg(group_key) end
 from (
-    select metric, group_by, period from refresh_group
-    union
-    select metric, grouping, period from refresh_cell cross join unnest(%(groupings)s::text[]) as grouping where whole
+    select metric, group_by, period, group_key, false as whole from refresh_group
+    union all
+    select metric, grouping, period, null, true
+    from refresh_cell cross join unnest(%(groupings)s::text[]) as grouping
+    where whole
 ) as changed
+group by metric, group_by, period
 order by metric, group_by, period
-on conflict (metric, group_by, period) do update set seq = excluded.seq
+on conflict (metric, group_by, period) do update set
+    previous = aggregate_change.seq, seq = excluded.seq, groups = excluded.groups
 
 -- name: gather_filing_counts
 with counted as (delete from filing_count returning filings)

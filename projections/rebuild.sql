@@ -81,7 +81,7 @@ set seq = greatest(seq, %(seq)s) + 1,
 returning seq
 
 -- name: change_own
-update aggregate_change set seq = %(seq)s
+update aggregate_change set seq = %(seq)s, groups = null
 
 -- name: change_others
 insert into aggregate_change (metric, group_by, period, seq)

@@ -20,7 +20,6 @@ to only while what was found at first still stands and every fragment counted is
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from itertools import batched, groupby
 from typing import Any, NamedTuple, cast
 
@@ -77,7 +76,22 @@ class _Held(NamedTuple):
     meta: str | None
 
 
-_decode = lru_cache(maxsize=16_384)(msgspec.json.Decoder(StoredAggregate).decode)
+_decode = msgspec.json.Decoder(StoredAggregate).decode
+_decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class _Labelled(msgspec.Struct):
+    group: str
+
+
+_decode_label = msgspec.json.Decoder(_Labelled).decode
+
+Fragment = tuple[str, str, str]
+"""(metric, group_by, period)."""
+
+
+class _FragmentLost(Exception):
+    """Redis lacks a group that did not change; it is to be filled anew."""
 
 
 class _Step(NamedTuple):
@@ -133,8 +147,10 @@ def _follow(connection: psycopg.Connection, redis: Redis, held: _Held) -> _Step:
         changes = cursor.execute(_SQL["count_changes"], {"after": held.seq}).fetchone()
         if changes is not None and changes["count"] > MAX_CHANGES_IN_PLACE:
             return _load_epoch(cursor, redis, freshness, held)
-        rows = cursor.execute(_SQL["changed_rows"], {"after": held.seq}).fetchall()
-        fragments = dict(_fragments(held.epoch, rows, _names(cursor)))
+        try:
+            fragments = _changed_fragments(cursor, redis, epoch=held.epoch, after=held.seq)
+        except _FragmentLost:
+            return _load_epoch(cursor, redis, freshness, held)
         return _change_in_place(redis, freshness, fragments, epoch=held.epoch, base=held.seq)
 
 
@@ -145,11 +161,9 @@ def _load_epoch(cursor: psycopg.Cursor[DictRow], redis: Redis, freshness: Mappin
         return _Step(0, again=False)
     epoch = int(_run(redis, "begin_epoch", (EPOCHS_KEY,), ()))
     count = 0
-    names = _names(cursor)
-    for piece in batched(_fragments(epoch, cursor.execute(_SQL["all_rows"]), names), _PIECE):
-        keys, values = zip(*piece, strict=True)
-        _run(redis, "fill_epoch", (count_key(epoch), *keys), values)
-        count += len(piece)
+    for fragments in _all_fragments(cursor, epoch=epoch):
+        _run(redis, "fill_epoch", (count_key(epoch), *fragments), list(fragments.values()))
+        count += len(fragments)
     found = ("" if held.epoch is None else held.epoch, "" if held.seq is None else held.seq)
     _run(
         redis,
@@ -159,10 +173,6 @@ def _load_epoch(cursor: psycopg.Cursor[DictRow], redis: Redis, freshness: Mappin
     )
     _drop_dead_epochs(redis, upto=epoch)
     return _Step(count, again=True)
-
-
-def _names(cursor: psycopg.Cursor[DictRow]) -> dict[int, str]:
-    return {row["cik"]: row["shown"] for row in cursor.execute(_SQL["names"])}
 
 
 def _change_in_place(
@@ -193,22 +203,52 @@ def freshness_text(freshness: Mapping[str, Any]) -> str:
     return msgspec.json.encode(members).decode()[1:-1]
 
 
-def _fragments(epoch: int, rows: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> Iterator[tuple[str, bytes]]:
-    for (metric, group_by, period), found in groupby(rows, lambda row: (row["metric"], row["group_by"], row["period"])):
-        groups = {row["group_key"]: row["stored"] for row in found if row["group_key"] is not None}
-        rendered = [_rendered(groups[key], names) for key in sorted(groups)]
-        yield fragment_key(epoch, metric, group_by, period), join_rows(rendered) if rendered else b""
+def _fragment_of(row: Mapping[str, Any]) -> Fragment:
+    return row["metric"], row["group_by"], row["period"]
 
 
-def _rendered(text: str, names: Mapping[int, str]) -> bytes:
-    stored = _decode(text)
-    return _rendered_with(text, tuple((cik, names[cik]) for cik in sorted(stored.members())))
+def _changed_fragments(cursor: psycopg.Cursor[DictRow], redis: Redis, *, epoch: int, after: int) -> dict[str, bytes]:
+    """
+    Every fragment of which a group was rewritten after refresh `after`; empty where no group is left.
+
+    Groups that did not change are taken from what Redis holds, whoever wrote that: they were the same ever since.
+    """
+    rows = cursor.execute(_SQL["changed_fragments"], {"after": after}).fetchall()
+    rendered = _rendered(cursor, [row["stored"] for row in rows if row["stored"] is not None])
+    fragments: dict[str, bytes] = {}
+    for piece in batched(((key, list(found)) for key, found in groupby(rows, _fragment_of)), _PIECE):
+        keys = [fragment_key(epoch, *key) for key, _ in piece]
+        held = cast("list[bytes | None]", redis.mget(keys))
+        for key, (_, found), before in zip(keys, piece, held, strict=True):
+            kept = {_decode_label(raw).group: bytes(raw) for raw in _decode_rows(before or b"[]")}
+            groups = [row["group_key"] for row in found if row["group_key"] is not None]
+            changed = {row["group_key"]: rendered[row["stored"]] for row in found if row["stored"] is not None}
+            try:
+                parts = [changed[group] if group in changed else kept[group] for group in groups]
+            except KeyError as lost:
+                raise _FragmentLost(key) from lost
+            fragments[key] = join_rows(parts) if parts else b""
+    return fragments
 
 
-@lru_cache(maxsize=16_384)
-def _rendered_with(text: str, names: tuple[tuple[int, str], ...]) -> bytes:
-    """A fragment is written whole when one of its groups changed; the others are as they were."""
-    return render_row(public_row(_decode(text), dict(names)))
+def _all_fragments(cursor: psycopg.Cursor[DictRow], *, epoch: int) -> Iterator[dict[str, bytes]]:
+    """Every fragment, some at a time: all of them need not fit in memory."""
+    with cursor.connection.cursor("all_fragments", row_factory=dict_row) as stream:
+        stream.itersize = _PIECE * 10
+        stream.execute(_SQL["all_fragments"])
+        for piece in batched(((key, list(found)) for key, found in groupby(stream, _fragment_of)), _PIECE):
+            rendered = _rendered(cursor, [row["stored"] for _, found in piece for row in found])
+            yield {
+                fragment_key(epoch, *key): join_rows([rendered[row["stored"]] for row in found]) for key, found in piece
+            }
+
+
+def _rendered(cursor: psycopg.Cursor[DictRow], stored: Iterable[str]) -> dict[str, bytes]:
+    """Rows of `group_aggregate`, given as JSON text, as they are sent."""
+    decoded = {text: _decode(text) for text in stored}
+    ciks = sorted({cik for row in decoded.values() for cik in row.members()})
+    names = {row["cik"]: row["shown"] for row in cursor.execute(_SQL["names"], {"ciks": ciks}).fetchall()}
+    return {text: render_row(public_row(row, names)) for text, row in decoded.items()}
 
 
 def _drop_dead_epochs(redis: Redis, *, upto: int) -> None:

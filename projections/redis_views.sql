@@ -5,24 +5,29 @@ select pg_try_advisory_xact_lock(%(key)s) as locked
 select seq, position, fresh_at, lag_ms, parked from freshness
 
 -- name: names
-select cik, coalesce(tickers[1], name) as shown from company
+-- Index: company primary key.
+select cik, coalesce(tickers[1], name) as shown from company where cik = any(%(ciks)s)
 
 -- name: count_changes
 -- Index: aggregate_change (seq).
 select count(*) from aggregate_change where seq > %(after)s and is_held_ready(period)
 
--- name: changed_rows
--- One row a group of every changed (metric, group_by, period); no group columns where none is left.
-select change.metric, change.group_by, change.period, group_aggregate.group_key,
-    row_to_json(group_aggregate)::text as stored
+-- name: changed_fragments
+-- One row a group of every changed (metric, group_by, period), with what it holds unless that is as it was after refresh
+-- `after`; one without a group where none is left.
+select change.metric, change.group_by, change.period, held.group_key,
+    case
+        when change.groups is null or change.previous > %(after)s or held.group_key = any(change.groups)
+        then row_to_json(held)::text
+    end as stored
 from aggregate_change as change
-left join group_aggregate on group_aggregate.metric = change.metric and group_aggregate.group_by = change.group_by
-    and group_aggregate.period = change.period
+left join group_aggregate as held
+    on held.metric = change.metric and held.group_by = change.group_by and held.period = change.period
 where change.seq > %(after)s and is_held_ready(change.period)
-order by change.metric, change.group_by, change.period
+order by change.metric, change.group_by, change.period, held.group_key
 
--- name: all_rows
+-- name: all_fragments
 select metric, group_by, period, group_key, row_to_json(group_aggregate)::text as stored
 from group_aggregate
 where is_held_ready(period)
-order by metric, group_by, period
+order by metric, group_by, period, group_key

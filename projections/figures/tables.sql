@@ -186,12 +186,15 @@ create table dirty_membership (
     group_key text not null
 );
 
--- One row a refresh: which (metric, group_by, period) it rewrote, for the Redis projection to follow by `seq`.
+-- The last refresh that rewrote groups of a (metric, group_by, period), for the Redis projection to follow by `seq`, and the
+-- one before it.
 create table aggregate_change (
     metric   text not null,
     group_by text not null,
     period   text not null,
     seq      bigint not null,
+    previous bigint not null default 0,
+    groups   text[],                     -- those it rewrote; null: any
     primary key (metric, group_by, period)
 );
 create index on aggregate_change (seq);
