@@ -110,6 +110,8 @@ def ingest(
                 leave_out(item)
             case FileRead():
                 tally.files += 1
+                if fullness() >= 1:
+                    flush()
             case Proposal(command=command):
                 at_seam = not batch or batch[-1].command.cik != command.cik
                 if fullness() >= (1 if at_seam else PATIENCE_FOR_A_COMPANY):

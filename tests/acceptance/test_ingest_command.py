@@ -114,9 +114,9 @@ class TestIngestCommand:
                 out, err = process.communicate(timeout=60)
 
         assert process.returncode == 130, err
-        assert "interrupted; what is in stays in: 1 files, 200 filings" in out
+        assert f"interrupted; what is in stays in: 1 files, {FILINGS_PER_BATCH} filings" in out
         assert rows_written(connection) == FILINGS_PER_BATCH + 1
-        assert "200 unchanged" in ingested("companyfacts", tmp_path / "first.json")[1]
+        assert f"{FILINGS_PER_BATCH} unchanged" in ingested("companyfacts", tmp_path / "first.json")[1]
 
 
 class TestMakeSample:
