@@ -26,7 +26,8 @@ def begin_anew(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None
             key = [version]
             cursor.execute("delete from projections.parked where name = 'figures' and version = %s", key)
             cursor.execute(
-                "update projections.checkpoint set shard_seq = 0, position = 0 where name = 'figures' and version = %s", key
+                "update projections.checkpoint set shard_seq = 0, position = 0 where name = 'figures' and version = %s",
+                key,
             )
 
 
