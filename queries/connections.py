@@ -93,6 +93,14 @@ class Snapshot:
         await cursor.execute(statement, parameters)
         return await cursor.fetchall()
 
+    async def fetch_each[R](self, row: type[R], asked: Sequence[tuple[bytes, Mapping[str, Any]]]) -> list[list[R]]:
+        """This will run statements in one round trip and give the rows of each, all of them as `row`."""
+        async with self._connection.pipeline():
+            cursors = [self._connection.cursor(row_factory=class_row(row)) for _ in asked]
+            for cursor, (statement, parameters) in zip(cursors, asked, strict=True):
+                await cursor.execute(statement, parameters)
+            return [await cursor.fetchall() for cursor in cursors]
+
 
 class KeyReader:
     """

@@ -1,7 +1,7 @@
 """Companies that fulfil conditions on their figures and on the groups they are in."""
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -39,7 +39,7 @@ class _Passing(msgspec.Struct, frozen=True, kw_only=True):
 
     having: int
     passing: list[int]
-    standings: list[Decimal] = []
+    standings: list[str] = []
     keys: list[str] = []
 
 
@@ -84,14 +84,15 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
         if period is not None:
             screen = screen.at(period)
         companies = (await snapshot.fetch(_Count, _SQL["companies"], {}))[0].companies
-        outcomes = [await _passing(snapshot, condition, as_of=query.as_of) for condition in screen.conditions]
-        matching = sorted(set.intersection(*(set(outcome.passing) for outcome in outcomes)))
+        statements = [_statement(condition, as_of=query.as_of) for condition in screen.conditions]
+        outcomes = [outcome for (outcome,) in await snapshot.fetch_each(_Passing, statements)]
+        matching = set(outcomes[0].passing).intersection(*(outcome.passing for outcome in outcomes[1:]))
         found = await snapshot.fetch(
             _Company,
             _SQL["page"],
             {
                 **_measured(screen.sort, as_of=query.as_of),
-                "ciks": matching,
+                "ciks": _array(matching),
                 "direction": -1 if query.order == "desc" else 1,
                 "after_absent": after[0],
                 "after_place": after[1],
@@ -100,7 +101,7 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
             },
         )
         page = found[: query.limit]
-        values = await _values(snapshot, screen, outcomes, ciks=[row.cik for row in page], as_of=query.as_of)
+        values = await _values(snapshot, screen, outcomes, ciks={row.cik for row in page}, as_of=query.as_of)
         freshness = snapshot.freshness
     last = page[-1] if len(found) > query.limit else None
     warnings += _remarks(screen, outcomes, as_of=query.as_of)
@@ -150,22 +151,20 @@ async def _latest_year(snapshot: Snapshot, figure: Figure, *, as_of: datetime | 
     return AskedPeriod(kind="calendar", year=year), remark
 
 
-async def _passing(snapshot: Snapshot, condition: Condition, *, as_of: datetime | None) -> _Passing:
-    asked: dict[str, Any]
+def _statement(condition: Condition, *, as_of: datetime | None) -> tuple[bytes, dict[str, Any]]:
+    """The statement that says who passes a condition, with its parameters."""
     match condition:
         case Membership(group_by=group_by, keys=keys, inside=inside):
-            statement, asked = "passing_group", {"group_by": group_by, "keys": list(keys), "inside": inside}
+            return _SQL["passing_group"], {"group_by": group_by, "keys": list(keys), "inside": inside}
         case Between(figure=figure, low=low, high=high):
-            statement = "passing_number"
-            asked = {**_measured(figure, as_of=as_of), "sign": "between", "low": low, "high": high}
+            bounds = {"sign": "between", "low": low, "high": high}
+            return _SQL["passing_number"], {**_measured(figure, as_of=as_of), **bounds}
         case Comparison(left=left, sign=sign, right=Figure() as right):
-            statement = "passing_figure"
-            other = {"other_metric": right.metric, "other_period": right.period, "sign": sign}
-            asked = {**_measured(left, as_of=as_of), **other}
+            other = {"sign": sign, "other_metric": right.metric, "other_period": right.period}
+            return _SQL["passing_figure"], {**_measured(left, as_of=as_of), **other}
         case Comparison(left=left, sign=sign, right=number):
-            statement = "passing_number"
-            asked = {**_measured(left, as_of=as_of), "sign": sign, "low": number, "high": None}
-    return (await snapshot.fetch(_Passing, _SQL[statement], asked))[0]
+            bounds = {"sign": sign, "low": number, "high": None}
+            return _SQL["passing_number"], {**_measured(left, as_of=as_of), **bounds}
 
 
 def _measured(figure: Figure | None, *, as_of: datetime | None) -> dict[str, Any]:
@@ -186,7 +185,7 @@ async def _values(
     screen: Screen,
     outcomes: Sequence[_Passing],
     *,
-    ciks: Sequence[int],
+    ciks: Set[int],
     as_of: datetime | None,
 ) -> _Values:
     """What the companies of a page have for each figure. Standings that a condition asked for are known from there."""
@@ -199,7 +198,8 @@ async def _values(
         if figure is not None:
             known.add(figure)
             standings = zip(outcome.passing, outcome.standings, strict=True)
-            values.update({(figure, cik): _Value(cik=cik, value=standing) for cik, standing in standings})
+            on_page = ((cik, standing) for cik, standing in standings if cik in ciks)
+            values |= {(figure, cik): _Value(cik=cik, value=Decimal(standing)) for cik, standing in on_page}
     plain_ones = [figure for figure in screen.figures() if figure.standing is None]
     asked = {
         "figures": list(range(len(plain_ones))),
@@ -207,16 +207,21 @@ async def _values(
         "periods": [figure.period for figure in plain_ones],
         "units": [metric_of(figure).unit for figure in plain_ones],
         "as_of": as_of,
-        "ciks": ciks,
+        "ciks": list(ciks),
     }
     for value in await snapshot.fetch(_Value, _SQL["shown"], asked):
         values[plain_ones[value.figure], value.cik] = value
     for figure in screen.figures():
         if figure.standing is not None and figure not in known:
-            parameters = {**_measured(figure, as_of=as_of), "ciks": ciks}
+            parameters = {**_measured(figure, as_of=as_of), "ciks": list(ciks)}
             for value in await snapshot.fetch(_Value, _SQL["shown_standing"], parameters):
                 values[figure, value.cik] = value
     return values
+
+
+def _array(ciks: Set[int]) -> str:
+    """An array as PostgreSQL writes it: of thousands of numbers several times sooner made than from a list."""
+    return f"{{{','.join(map(str, ciks))}}}"
 
 
 def _row(company: _Company, screen: Screen, values: _Values) -> ScreenRow:

@@ -20,7 +20,7 @@ select (select year from back where 2 * companies >= greatest(before, 1)) as yea
 -- name: passing_number
 -- Who has a figure, and whose passes when held against numbers; of a standing also what it is (measured).
 select count(*) as having, coalesce(array_agg(cik) filter (where passes), '{}') as passing,
-    coalesce(array_agg(value) filter (where passes and %(measure)s::text is not null), '{}') as standings
+    coalesce(array_agg(value::text) filter (where passes and %(measure)s::text is not null), '{}') as standings
 from (
     select cik, value, case %(sign)s
         when '<' then value < %(low)s
@@ -62,7 +62,7 @@ from (
     select company.*, (measured.value is null)::integer as absent, coalesce(measured.value, 0) * %(direction)s as place
     from company
     left join measured(%(metric)s, %(period)s, %(unit)s, %(as_of)s, %(measure)s, %(group_by)s) using (cik)
-    where company.cik = any(%(ciks)s)
+    where company.cik = any(%(ciks)s::bigint[])
 ) as found
 where %(after_cik)s::bigint is null
     or (absent, place, cik * %(direction)s) > (%(after_absent)s, %(after_place)s, %(after_cik)s * %(direction)s)

@@ -1,9 +1,12 @@
 """How the read side holds on to its servers."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import anyio
 import anyio.lowlevel
+import msgspec
 import psycopg
 import pytest
 import redis.asyncio as redis_asyncio
@@ -11,7 +14,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from queries.connections import KeyReader, ReadSources
+from queries.errors import QueryError
 from tests.fixtures.figures import set_freshness
+
+
+class _Number(msgspec.Struct, frozen=True):
+    n: int
 
 
 class TestKeyReader:
@@ -99,6 +107,29 @@ class TestReadSources:
 
         assert positions == [40, 40]
 
+    async def test_keep_a_session_of_which_one_statement_among_several_took_too_long(
+        self, figures: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from django.conf import settings
+
+        monkeypatch.setattr("queries.connections.POOL_CONNECTIONS", 1)
+        sources = ReadSources(settings.FACTFOLD)
+        await sources.open()
+        quick = b"select %(n)s::integer as n", {"n": 3}
+        slow = b"select %(n)s::integer as n from pg_sleep(60)", {"n": 2}
+        try:
+            async with sources.snapshot() as snapshot:
+                session = snapshot._connection.info.backend_pid
+            with pytest.raises(QueryError, match="took longer than it may"):
+                await _ask_in_a_hurry(sources, [quick, slow, quick])
+            async with sources.snapshot() as snapshot:
+                again = snapshot._connection.info.backend_pid
+                found = await snapshot.fetch_each(_Number, [quick, quick])
+        finally:
+            await sources.close()
+
+        assert (again, found) == (session, [[_Number(3)], [_Number(3)]])
+
 
 class TestPositions:
     async def test_are_waited_for_by_many_at_the_cost_of_one(self, figures: psycopg.Connection) -> None:
@@ -126,6 +157,12 @@ class TestPositions:
         await sources.close()
 
         assert arrived == [40, *[41] * 30, 42]
+
+
+async def _ask_in_a_hurry(sources: ReadSources, asked: Sequence[tuple[bytes, Mapping[str, Any]]]) -> None:
+    async with sources.snapshot() as snapshot:
+        await snapshot._connection.execute("set local statement_timeout = 20")
+        await snapshot.fetch_each(_Number, asked)
 
 
 def _client(url: str) -> redis_asyncio.Redis:
