@@ -25,6 +25,7 @@ from queries.service.screen_grammar import (
     Sign,
     Standing,
 )
+from tests.fixtures.crowd import Member
 from tests.fixtures.figures import APPLE, MICROSOFT, OTHER_NAMESAKE, RESTATER, write_figures
 
 type Company = dict[str, Any]
@@ -209,6 +210,26 @@ class TestScreen:
 
         assert answer["meta"]["screen"]["matching"] == 0
         assert (await screened(client, where=["country = US"]))["meta"]["screen"]["matching"] == 6
+
+
+class TestStandings:
+    @pytest.mark.parametrize("measure", ["rank", "percentile", "zscore"])
+    async def test_are_to_the_last_digit_what_standing_says(
+        self, asking: httpx.AsyncClient, crowd: list[Member], measure: str
+    ) -> None:
+        groupings = ["all", "sector", "industry", "country"]
+        asked = {"columns": [f"revenue.{measure}({group_by})" for group_by in groupings], "numbers": "text"}
+
+        rows = (await screened(asking, where=["revenue > -1e40"], period="CY2023", limit=100, **asked))["data"]
+
+        assert len(rows) == len(crowd)
+        for row in rows[::7]:
+            told = await asking.get(
+                f"/v1/companies/{row['cik']}/standing",
+                params={"metrics": "revenue", "period": "CY2023", "group_by": ",".join(groupings), "numbers": "text"},
+            )
+            stated = [str(each[measure]) if each["rank"] else None for each in told.json()["data"]]
+            assert [value["value"] for value in row["values"][1:]] == stated
 
 
 async def screened(client: httpx.AsyncClient, **asked: Any) -> dict[str, Any]:
