@@ -137,5 +137,12 @@ with counted as (delete from filing_count returning filings)
 insert into filing_count select sum(filings) from counted having count(*) > 0
 
 -- name: set_freshness
+-- Readers at the position until now are told what was rewritten, also where it stays the position.
+with noted as (
+    insert into refreshed (seq, told_at) select %(seq)s, greatest(%(position)s, position + 1) from freshness
+), forgotten as (
+    delete from refreshed
+    where %(seq)s %% 1000 = 0 and not exists (select from aggregate_change where aggregate_change.seq = refreshed.seq)
+)
 update freshness
 set seq = %(seq)s, position = %(position)s, fresh_at = %(fresh_at)s, lag_ms = %(lag_ms)s, parked = %(parked)s

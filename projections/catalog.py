@@ -14,7 +14,19 @@ PROJECTIONS: dict[str, Projection] = {
             fold=fold,
             tables=_FIGURES["tables"],
             indexes=_FIGURES["indexes"],
-            derived=frozenset({"dirty_cell", "dirty_membership", "aggregate_change", "filing_count", "freshness"}),
+            derived=frozenset(
+                {
+                    "dirty_cell",
+                    "dirty_membership",
+                    "aggregate_change",
+                    "filing_count",
+                    "refreshed",
+                    "late_change",
+                    "replacement",
+                    "change_horizon",
+                    "freshness",
+                }
+            ),
         ),
     )
 }

@@ -113,7 +113,7 @@ class Rebuild:
                 live = live_version(connection, version.name).version
                 parked = sum(row.version == live for row in parked_streams(connection))
                 raise VersionsDiffer(differences, parked=parked)
-            return self._switch(connection, version, differences)
+            return self._switch(connection, version, differences, alike=not differences)
 
     def roll_back(self) -> Rebuilt:
         """
@@ -129,7 +129,7 @@ class Rebuild:
                 raise RebuildRefused("no version is kept to go back to")
             version = max(retired, key=lambda found: found.generation)
             self._approach(connection, version)
-            return self._switch(connection, version, [])
+            return self._switch(connection, version, [], alike=False)
 
     def drop_retired(self) -> list[int]:
         """This will drop every version that was replaced and tell their numbers."""
@@ -234,7 +234,7 @@ class Rebuild:
             return list(compare_versions(reading, self._projection, live=live, rebuilt=version))
 
     def _switch(
-        self, connection: psycopg.Connection, version: Version, differences: Sequence[TableDifference]
+        self, connection: psycopg.Connection, version: Version, differences: Sequence[TableDifference], *, alike: bool
     ) -> Rebuilt:
         self._approach(connection, version)
         if is_paused(sum(row.version == version.version for row in parked_streams(connection))):
@@ -246,6 +246,7 @@ class Rebuild:
                 raise RebuildRefused(str(error)) from error
             with self._meeting(connection, beside, version) as live:
                 _hand_over_freshness(connection, live=live, heir=version)
+                _hand_over_changes(connection, live=live, heir=version, replaced_at=None if alike else self._clock())
                 connection.execute(_SQL["retire"], version.key)
                 connection.execute(_SQL["go_live"], version.key)
         self._tell(f"{version.schema} is live; {live.schema} is kept")
@@ -320,6 +321,23 @@ def _hand_over_freshness(connection: psycopg.Connection, *, live: Version, heir:
     names = ("metric", "group_by", "period")
     columns = {name: [fragment[index] for fragment in fragments] for index, name in enumerate(names)}
     connection.execute(_SQL["change_others"], {"seq": reached, **columns})
+
+
+def _hand_over_changes(
+    connection: psycopg.Connection, *, live: Version, heir: Version, replaced_at: datetime | None
+) -> None:
+    """Let readers be told what the live version had still to tell, and that figures were replaced where they were."""
+    live.enter(connection)
+    late = connection.execute(_SQL["told_late"]).fetchall()
+    replacements = connection.execute(_SQL["replacements"]).fetchall()
+    heir.enter(connection)
+    connection.execute(_SQL["tell_late"], {"position": [row[0] for row in late], "told_at": [row[1] for row in late]})
+    connection.execute(
+        _SQL["continue_replacements"],
+        {"told_at": [row[0] for row in replacements], "replaced_at": [row[1] for row in replacements]},
+    )
+    if replaced_at is not None:
+        connection.execute(_SQL["tell_replacement"], {"at": replaced_at})
 
 
 def _row(connection: psycopg.Connection, statement: str, parameters: dict[str, Any] | None = None) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ import redis.exceptions
 from psycopg.rows import class_row
 
 from queries.background import Background
-from queries.errors import QueryError, unavailable
+from queries.errors import QueryError, not_reached, unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -286,13 +286,7 @@ class ReadSources:
             async with asyncio.timeout(self.settings.min_position_wait_ms / 1000):
                 await arrival
         except TimeoutError:
-            raise QueryError(
-                code="position_not_reached",
-                message=f"the figures stand at position {self._seen_position}, not yet at {position}",
-                fix="Ask again after the time in Retry-After, or without min_position.",
-                position=self._seen_position,
-                retry_after_seconds=1,
-            ) from None
+            raise not_reached(position, reached=self._seen_position) from None
 
     async def _position(self) -> int:
         async with self.snapshot() as snapshot:

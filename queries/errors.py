@@ -62,3 +62,14 @@ def unavailable(message: str) -> QueryError:
         fix="Ask again in a moment; the figures themselves are safe.",
         retry_after_seconds=1,
     )
+
+
+def not_reached(position: int, *, reached: int) -> QueryError:
+    """This will build the error for a position the figures have not come to."""
+    return QueryError(
+        code="position_not_reached",
+        message=f"the figures stand at position {reached}, not yet at {position}",
+        fix="Ask again after the time in Retry-After, or for an earlier position.",
+        position=reached,
+        retry_after_seconds=1,
+    )

@@ -14,6 +14,7 @@ from commands.companies import events as company_events
 from commands.filings import events as filing_events
 from commands.messages import RecordedEvent
 from commands.sql import load_statements
+from projections.figures.changes import Change, changes_of
 from projections.figures.filed_facts import period_ends, relevant_ends
 from projections.figures.rows import CompanyRow, FilingKey, FilingRow
 from projections.financials.classification import BEGINNING, Classification
@@ -48,6 +49,7 @@ class Batch(msgspec.Struct):
     touched_ends: dict[int, set[date]] = msgspec.field(default_factory=lambda: defaultdict(set))
     everything_touched: set[int] = msgspec.field(default_factory=set)
     share_counts_touched: set[int] = msgspec.field(default_factory=set)
+    changes: list[Change] = msgspec.field(default_factory=list)
 
 
 _TYPES: dict[str, type] = {
@@ -81,7 +83,10 @@ def read_batch(connection: psycopg.Connection, events: Sequence[RecordedEvent]) 
     bodies = [decode(event) for event in events]
     batch = _load(connection, bodies)
     for event, body in zip(events, bodies, strict=True):
+        before = batch.companies.get(body.cik)
+        before = before and msgspec.structs.replace(before)
         apply(body, batch, event)
+        batch.changes.extend(changes_of(body, event, before=before, after=batch.companies[body.cik]))
     return batch
 
 

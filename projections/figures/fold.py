@@ -9,6 +9,7 @@ from commands.messages import RecordedEvent
 from commands.sql import load_statements
 from projections.copying import NULL, copy_lines, escape
 from projections.figures.batch import Batch, key_columns, read_batch
+from projections.figures.changes import write_changes
 from projections.figures.filed_facts import days_between
 from projections.figures.rows import FilingKey
 from projections.figures.values import mark_dirty, write_splits, write_values
@@ -33,6 +34,7 @@ def fold(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> Non
     _mark_reclassified(connection, batch)
     write_values(connection, batch)
     write_splits(connection, batch)
+    write_changes(connection, batch.changes)
 
 
 def _write_companies(connection: psycopg.Connection, batch: Batch) -> None:

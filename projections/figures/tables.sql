@@ -199,6 +199,47 @@ create table aggregate_change (
 );
 create index on aggregate_change (seq);
 
+-- At which position readers are told what a refresh rewrote. Kept while aggregate_change names the refresh.
+create table refreshed (
+    seq     bigint primary key,
+    told_at bigint not null
+);
+create index on refreshed (told_at);
+
+-- What the log has brought about, a row for each thing an event changed. Which figures a filing restated follows from
+-- metric_value.
+create table change (
+    position    bigint not null,         -- of the event
+    field       text not null default '',-- which of the company's, where one of these changed
+    kind        text not null,
+    cik         bigint not null,
+    accession   text,
+    was         text,
+    now         text,
+    recorded_at timestamptz not null,
+    primary key (position, field)
+);
+create index on change (cik, position);
+
+-- Changes that became readable after readers had been told of later ones, as those of a stream that was parked.
+create table late_change (
+    position bigint primary key,
+    told_at  bigint not null
+);
+create index on late_change (told_at);
+
+-- When these figures took the place of others that were made by other rules.
+create table replacement (
+    told_at     bigint primary key,
+    replaced_at timestamptz not null
+);
+
+-- Where changes begin to be kept; no row where they are all there.
+create table change_horizon (
+    single   boolean primary key default true check (single),
+    position bigint not null
+);
+
 -- Single row: what a reader is told about the freshness of these tables.
 create table freshness (
     single   boolean primary key default true check (single),
@@ -358,3 +399,4 @@ create index if not exists filing_filed_on on filing (filed_on);
 create index if not exists metric_value_frame on metric_value (metric, period, cik)
     include (unit, value, calendar_offset, known_from, duration_days) where known_to is null;
 create index if not exists metric_value_frame_before on metric_value (metric, period) where known_to is not null;
+create index if not exists metric_value_restated on metric_value (cik, accession) where revision > 0;

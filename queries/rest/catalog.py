@@ -3,6 +3,7 @@
 from typing import Any
 
 from queries.read_models.aggregate import AGGREGATE
+from queries.read_models.change import CHANGE
 from queries.read_models.company import COMPANY
 from queries.read_models.data_status import DATA_STATUS
 from queries.read_models.declaration import ReadModel, columns_of
@@ -17,6 +18,7 @@ from queries.read_models.series import SERIES
 from queries.read_models.standing import STANDING
 from queries.rest.operation import Operation, Tool
 from queries.service.aggregates import AggregatesQuery, group_aggregates
+from queries.service.changes import ChangesQuery, list_changes
 from queries.service.companies import CompaniesQuery, CompanyQuery, list_companies, show_company
 from queries.service.explanations import ExplainQuery, explain_value
 from queries.service.filings import FilingsQuery, list_filings
@@ -58,6 +60,32 @@ OPERATIONS: tuple[Operation, ...] = (
             name="get_data_status",
             title="Freshness of the figures",
             description="How fresh and how large the dataset is: position, fresh_at, lag, companies, filings.",
+        ),
+    ),
+    Operation(
+        operation_id="listChanges",
+        path="/v1/changes",
+        tag="Changes",
+        summary="What changed since an answer",
+        description=(
+            "Filings, restated figures (old and new value, with both filings), companies and aggregates that changed "
+            "after a position, oldest first. `meta.position` is the next since_position; a filing's own new values are "
+            "asked for, not listed."
+        ),
+        query=ChangesQuery,
+        read_model=CHANGE,
+        answer=list_changes,
+        example=_example(CHANGE),
+        csv=True,
+        errors=(404, 409, 410),
+        tool=Tool(
+            name="get_changes",
+            title="What changed since an answer",
+            description=(
+                "What changed after the meta.position of an earlier answer: filings, restated figures with old and new "
+                "value, companies, aggregates. Tells which answers to ask for anew; meta.position is the next "
+                "since_position."
+            ),
         ),
     ),
     Operation(

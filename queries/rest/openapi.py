@@ -42,7 +42,10 @@ _PROBLEM = {
             "description": "Near matches to choose from.",
             "items": {"type": "string"},
         },
-        "position": {"type": "integer", "description": "How far the figures have come (503 only)."},
+        "position": {
+            "type": "integer",
+            "description": "How far the figures have come (503), or from where changes are kept (410).",
+        },
     },
 }
 
@@ -129,6 +132,17 @@ _PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
             "'delta holdings' is the name of 2 companies",
             "Ask again with one of the candidates' CIK.",
             candidates=["9000002 Delta Holdings", "9000003 DELTA HOLDINGS"],
+        ),
+    ),
+    410: (
+        "What changed since that position is no longer known; `position` says since when it is.",
+        _problem(
+            410,
+            "changes_expired",
+            "This is no longer kept",
+            "changes are kept from position 48000 on, not from 120",
+            "Ask anew for what you hold, then for changes since the position of that answer.",
+            position=48000,
         ),
     ),
     429: (

@@ -76,6 +76,8 @@ def _text_schema(kind: Any) -> Schema:
     if typing.get_origin(kind) is typing.Annotated:
         kind, meta = typing.get_args(kind)[:2]
         return {**_SCALARS[kind], **_limits(meta, length="Length")}
+    if typing.get_origin(kind) is Literal:
+        return _value_schema(kind)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         raise TypeError(f"items of one kind only, not {kind!r}")
     return _value_schema(kind)

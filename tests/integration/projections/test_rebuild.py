@@ -31,6 +31,7 @@ from commands.event_log.append import NewEvent, append_events, lock_streams
 from commands.filings.withdraw_filing import WithdrawFiling
 from commands.messages import Command
 from commands.sources.sample import read_sample
+from projections.catalog import PROJECTIONS
 from projections.parking import EventUnfoldable, parked_streams
 from projections.projection import live_version, versions
 from projections.projector import catch_up
@@ -110,7 +111,7 @@ def tables(connection: psycopg.Connection, version: int) -> dict[str, list[str]]
             )
         ]
         for (name,) in names
-        if name not in ("freshness", "dirty_cell", "dirty_membership", "aggregate_change", "filing_count")
+        if name not in PROJECTIONS["figures"].derived
     }
 
 

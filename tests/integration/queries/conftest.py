@@ -40,7 +40,7 @@ async def reader(filed: psycopg.Connection, redis: Redis) -> AsyncIterator[httpx
     from tests.fixtures.read_api import asgi_client, running_read_api
 
     async with running_read_api() as app, asgi_client(app) as opened:
-        opened.event_hooks["response"].append(_hold_against_document)
+        opened.event_hooks["response"].append(hold_against_document)
         yield opened
 
 
@@ -50,7 +50,7 @@ async def client(figures: psycopg.Connection, redis: Redis) -> AsyncIterator[htt
     from tests.fixtures.read_api import asgi_client, running_read_api
 
     async with running_read_api() as app, asgi_client(app) as opened:
-        opened.event_hooks["response"].append(_hold_against_document)
+        opened.event_hooks["response"].append(hold_against_document)
         yield opened
 
 
@@ -75,7 +75,7 @@ async def asking(crowded_api: "ReadApi") -> AsyncIterator[httpx.AsyncClient]:
     from tests.fixtures.read_api import asgi_client
 
     async with asgi_client(crowded_api) as opened:
-        opened.event_hooks["response"].append(_hold_against_document)
+        opened.event_hooks["response"].append(hold_against_document)
         yield opened
 
 
@@ -86,7 +86,7 @@ def _document() -> dict[str, Any]:
     return build_document("3.1.1")
 
 
-async def _hold_against_document(response: httpx.Response) -> None:
+async def hold_against_document(response: httpx.Response) -> None:
     path = response.request.url.path
     declared = _declared(path)
     if declared is None or response.request.method != "GET":

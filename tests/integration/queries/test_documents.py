@@ -18,6 +18,7 @@ _TYPES = {
     "datetime": {"timestamp with time zone"},
     "list": {"ARRAY", "jsonb"},
     "bool": {"boolean"},
+    "Literal": {"text"},
 }
 
 

@@ -14,6 +14,7 @@ from projections.redis_views import follow
 
 EVERY_OPERATION = [
     "/v1/status",
+    "/v1/changes?since_position=0",
     "/v1/search?query=app",
     "/v1/metrics",
     "/v1/metrics/revenue",
@@ -148,6 +149,47 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
         {"filing_pkey"},
     ),
     (
+        "changes.sql",
+        "events",
+        {"told_at": 8_900, "place": 1, "up_to": 9_000, "ciks": None, "kinds": ["filing_reported"], "limit": 101},
+        {"change_pkey", "late_change_pkey", "late_change_told_at_idx"},
+    ),
+    (
+        "changes.sql",
+        "events",
+        {"told_at": 0, "place": 0, "up_to": 9_000, "ciks": [7, 8], "kinds": ["filing_reported"], "limit": 101},
+        {"change_cik_position_idx"},
+    ),
+    (
+        "changes.sql",
+        "restated",
+        {
+            "cik": [1],
+            "accession": ["a"],
+            "withdrawn_at": [None],
+            "metrics": ["metric1"],
+            "after_metric": None,
+            "after_end": None,
+            "after_days": None,
+            "after_type": None,
+            "limit": 101,
+        },
+        {"metric_value_restated", "metric_value_pkey"},
+    ),
+    (
+        "changes.sql",
+        "aggregates",
+        {
+            "told_at": 8_990,
+            "up_to": 9_000,
+            "metrics": ["metric1"],
+            "after_metric": None,
+            "after_period": None,
+            "limit": 101,
+        },
+        {"refreshed_told_at_idx", "aggregate_change_seq_idx"},
+    ),
+    (
         "aggregates.sql",
         "of_periods",
         {
@@ -249,7 +291,17 @@ def _fill(connection: psycopg.Connection) -> None:
         select n, '2020-01-01', 2, 'a' from generate_series(1, 3000) n;
         insert into company_former_name select n, 'Former ' || n, 'Former ' || n from generate_series(1, 3000) n;
         insert into company_classification select n, '-infinity' from generate_series(1, 3000) n;
+        insert into metric_value (cik, metric, period_type, period, period_end, duration_days, calendar_offset,
+            revision, known_from, value, unit, accession)
+        select n % 3000 + 1, 'metric' || n % 7, 'annual', 'CY2023', '2023-12-31', 365, 0, 1, '2024-01-01', n, 'USD', 'b'
+        from generate_series(1, 100) n;
+        insert into change (position, kind, cik, accession, recorded_at)
+        select n, 'filing_reported', n % 3000 + 1, 'accession ' || n, '2024-01-01' from generate_series(1, 9000) n;
+        insert into late_change select n, n + 10 from generate_series(1, 9000, 3) n;
+        insert into refreshed select n, n from generate_series(1, 9000) n;
+        insert into aggregate_change select 'metric' || n % 90, 'all', 'CY' || n, n from generate_series(1, 9000) n;
         analyze company, filing, metric_value, group_aggregate, projections.parked, company_split,
+            change, late_change, refreshed, aggregate_change,
             company_former_name, company_classification;
         """
     )

@@ -1,0 +1,82 @@
+-- name: horizon
+-- From where on changes are kept; no row where all are.
+select position from change_horizon;
+
+-- name: events
+-- What events changed, in the order in which readers are told. Those told late stand at the place they were told at.
+-- Index: change (position) or change (cik, position), late_change (told_at).
+select told.*, coalesce(company.tickers[1], company.name) as company, filing.form, filing.known_at, filing.withdrawn_at
+from (
+    select change.position as told_at, change.*
+    from change
+    where change.position >= %(told_at)s and change.position <= %(up_to)s
+      and not exists (select from late_change where late_change.position = change.position)
+    union all
+    select late_change.told_at, change.*
+    from late_change
+    join change on change.position = late_change.position
+    where late_change.told_at >= %(told_at)s and late_change.told_at <= %(up_to)s
+) as told
+left join company on company.cik = told.cik
+left join filing on filing.cik = told.cik and filing.accession = told.accession
+where (told.told_at, told.position) >= (%(told_at)s, %(place)s)
+  and (%(ciks)s::bigint[] is null or told.cik = any(%(ciks)s))
+  and told.kind = any(%(kinds)s)
+order by told.told_at, told.position, told.field
+limit %(limit)s;
+
+-- name: restated
+-- The figures that some filings restated, or that others say since a filing was withdrawn; `place` counts the filings.
+-- Index: metric_value_restated, metric_value primary key (for a withdrawn filing by company).
+select filed.place, restated.*
+from unnest(%(cik)s::bigint[], %(accession)s::text[], %(withdrawn_at)s::timestamptz[])
+    with ordinality as filed (cik, accession, withdrawn_at, place)
+cross join lateral (
+    select since.metric, since.unit, since.period_type, since.period, since.period_start, since.period_end,
+           since.duration_days, before.value as old_value, since.value, before.accession as old_accession,
+           since.known_from
+    from metric_value as since
+    join metric_value as before on before.cik = since.cik and before.metric = since.metric
+        and before.period_end = since.period_end and before.duration_days = since.duration_days
+        and before.period_type = since.period_type and before.revision = since.revision - 1
+    where filed.withdrawn_at is null and since.cik = filed.cik and since.accession = filed.accession
+      and since.revision > 0 and (since.value, since.unit) <> (before.value, before.unit)
+    union all
+    select before.metric, coalesce(since.unit, before.unit), before.period_type, before.period, before.period_start,
+           before.period_end, before.duration_days, before.value, since.value, before.accession, before.known_to
+    from metric_value as before
+    left join metric_value as since on since.cik = before.cik and since.metric = before.metric
+        and since.period_end = before.period_end and since.duration_days = before.duration_days
+        and since.period_type = before.period_type and since.revision = before.revision + 1
+        and since.known_from = before.known_to
+    where before.cik = filed.cik and before.known_to = filed.withdrawn_at
+      and (since.value is null or (since.value, since.unit) <> (before.value, before.unit))
+) as restated
+where restated.metric = any(%(metrics)s)
+  and (
+      filed.place > 1 or %(after_metric)s::text is null
+      or (restated.metric, restated.period_end, restated.duration_days, restated.period_type)
+          > (%(after_metric)s, %(after_end)s::date, %(after_days)s::integer, %(after_type)s)
+  )
+order by filed.place, restated.metric, restated.period_end, restated.duration_days, restated.period_type
+limit %(limit)s;
+
+-- name: replacements
+-- When other figures took the place of those before.
+select told_at, replaced_at
+from replacement
+where told_at >= %(told_at)s and told_at <= %(up_to)s
+order by told_at;
+
+-- name: aggregates
+-- The metrics and periods for which figures over groups were worked out anew, each where that was told last.
+-- Index: refreshed (told_at), aggregate_change (seq).
+select refreshed.told_at, metric, period, array_agg(distinct group_by order by group_by) as groupings
+from refreshed
+join aggregate_change on aggregate_change.seq = refreshed.seq
+where refreshed.told_at >= %(told_at)s and refreshed.told_at <= %(up_to)s and metric = any(%(metrics)s)
+  and (%(after_metric)s::text is null or (refreshed.told_at, metric, period)
+      > (%(told_at)s, %(after_metric)s, %(after_period)s))
+group by refreshed.told_at, metric, period
+order by refreshed.told_at, metric, period
+limit %(limit)s;

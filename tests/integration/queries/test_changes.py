@@ -1,0 +1,268 @@
+"""What changed after a position, over HTTP, against the real pipeline."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from redis import Redis
+
+from commands.companies.change_tickers import ChangeTickers
+from commands.companies.merge_company import MergeCompany
+from commands.companies.reclassify_company import ReclassifyCompany
+from commands.companies.record_acceptance import RecordAcceptance
+from commands.companies.rename_company import RenameCompany
+from commands.event_log.append import NewEvent, append_events, lock_streams
+from commands.filings.withdraw_filing import WithdrawFiling
+from projections.parking import unpark
+from projections.rebuild import Rebuild
+from projections.sweeper import drain, utc_now
+from queries.read_models.change import CHANGE_KINDS
+from tests.factories import duration, register_company, report_filing
+from tests.fixtures.real_filings import report
+
+ACME, BETA = 101, 102
+FIRST, SECOND = "0000000101-24-000001", "0000000101-25-000001"
+YEAR = ("2023-01-01", "2023-12-31")
+
+
+def acme_filing(accession: str, revenue: int, *, filed_on: date = date(2024, 2, 15), **named: Any) -> Any:
+    facts = (duration("us-gaap:Revenues", *YEAR, str(revenue)),)
+    return report_filing(cik=ACME, accession=accession, filed_on=filed_on, facts=facts, **named)
+
+
+RESTATEMENT = acme_filing(SECOND, 900, filed_on=date(2025, 2, 14), form="10-K/A")
+
+
+@pytest.fixture
+def acme(connection: psycopg.Connection, redis: Redis) -> psycopg.Connection:
+    """A database with two companies, of which one has reported its revenue of 2023."""
+    report(
+        connection,
+        redis,
+        register_company(cik=ACME, name="Acme Corp", tickers=("ACME",)),
+        register_company(cik=BETA, name="Beta Inc"),
+        acme_filing(FIRST, 1000),
+    )
+    return connection
+
+
+@pytest.fixture
+async def client(acme: psycopg.Connection) -> AsyncIterator[httpx.AsyncClient]:
+    from tests.fixtures.read_api import asgi_client, running_read_api
+    from tests.integration.queries.conftest import hold_against_document
+
+    async with running_read_api() as app, asgi_client(app) as opened:
+        opened.event_hooks["response"].append(hold_against_document)
+        yield opened
+
+
+async def changes(client: httpx.AsyncClient, since: int, **asked: Any) -> list[dict[str, Any]]:
+    """Every change after a position, page by page, but for what is null."""
+    rows: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        answer = await client.get("/v1/changes", params={"since_position": since, **asked, **cursor})
+        assert answer.status_code == 200, answer.text
+        rows += [{name: value for name, value in row.items() if value is not None} for row in answer.json()["data"]]
+        if answer.json()["next_cursor"] is None:
+            return rows
+        cursor = {"cursor": answer.json()["next_cursor"]}
+
+
+async def position(client: httpx.AsyncClient) -> int:
+    return int((await client.get("/v1/status")).json()["meta"]["position"])
+
+
+class TestChanges:
+    async def test_tell_a_restated_figure_with_both_values_and_filings(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis
+    ) -> None:
+        since = await position(client)
+        report(acme, redis, RESTATEMENT)
+
+        told = await changes(client, since, kinds="filing_reported,figure_restated")
+
+        filing = {"position": since + 1, "company": "ACME", "cik": ACME, "accession": SECOND, "form": "10-K/A"}
+        known = {"known_from": "2025-02-15T05:00:00Z"}
+        assert told[0] == {**filing, "kind": "filing_reported", **known}
+        assert told[1:] == [
+            {
+                **filing,
+                "kind": "figure_restated",
+                "metric": "revenue",
+                "unit": "USD",
+                "period": "CY2023",
+                "period_start": "2023-01-01",
+                "period_end": "2023-12-31",
+                "old_value": 1000,
+                "value": 900,
+                "old_accession": FIRST,
+                **known,
+            },
+            *[row for row in told[2:] if row["period"] == "CY2023Q4TTM"],
+        ]
+
+    async def test_name_the_aggregates_worked_out_anew(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis
+    ) -> None:
+        since = await position(client)
+        report(acme, redis, RESTATEMENT)
+
+        told = await changes(client, since, kinds="aggregate_changed", metrics="revenue")
+
+        assert [row["period"] for row in told if row["period"] == "CY2023"] == ["CY2023"]
+        assert {"all", "sector", "industry"} <= set(told[0]["groupings"])
+        assert {row["position"] for row in told} == {since + 1}
+
+    async def test_say_what_else_happened_to_companies_and_filings(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis
+    ) -> None:
+        since = await position(client)
+        at = datetime(2025, 1, 1, tzinfo=UTC)
+        report(
+            acme,
+            redis,
+            RESTATEMENT,
+            acme_filing(FIRST, 1001),
+            WithdrawFiling(
+                cik=ACME, accession=SECOND, reason="not theirs", withdrawn_at=datetime(2025, 6, 1, tzinfo=UTC)
+            ),
+            RecordAcceptance(cik=ACME, filings=((FIRST, at),)),
+            ReclassifyCompany(cik=ACME, sic="7372", country="CA"),
+            RenameCompany(cik=ACME, name="APEX CORP"),
+            ChangeTickers(cik=ACME, tickers=("APEX",)),
+            MergeCompany(cik=ACME, predecessor_cik=BETA, effective_on=date(2020, 1, 1)),
+        )
+
+        told = [row for row in await changes(client, since, companies="APEX") if row["kind"] != "figure_restated"]
+
+        shown = ("kind", "accession", "field", "was", "now")
+        assert [tuple(row.get(name) for name in shown) for row in told] == [
+            ("filing_reported", SECOND, None, None, None),
+            ("filing_corrected", FIRST, None, None, None),
+            ("filing_withdrawn", SECOND, None, None, None),
+            ("filings_dated", None, None, None, None),
+            ("company_reclassified", None, "country", "US", "CA"),
+            ("company_reclassified", None, "sic", "3571", "7372"),
+            ("company_renamed", None, "name", "Acme Corp", "APEX CORP"),
+            ("company_tickers_changed", None, "tickers", "ACME", "APEX"),
+            ("company_merged", None, "predecessor", None, str(BETA)),
+        ]
+        assert {row["company"] for row in told} == {"APEX"}
+
+    async def test_tell_what_holds_since_a_filing_was_withdrawn(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis
+    ) -> None:
+        report(acme, redis, RESTATEMENT)
+        since = await position(client)
+        at = datetime(2025, 6, 1, tzinfo=UTC)
+        report(acme, redis, WithdrawFiling(cik=ACME, accession=SECOND, reason="not theirs", withdrawn_at=at))
+
+        told = await changes(client, since, kinds="figure_restated", metrics="revenue")
+
+        assert [
+            (row["old_value"], row["value"], row["old_accession"]) for row in told if row["period"] == "CY2023"
+        ] == [(900, 1000, SECOND)]
+        assert told[0]["known_from"] == "2025-06-01T00:00:00Z"
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 7])
+    async def test_come_in_pages_that_leave_out_and_double_nothing(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, limit: int
+    ) -> None:
+        report(acme, redis, RESTATEMENT, ReclassifyCompany(cik=ACME, sic="7372", country="CA"))
+        whole = (await client.get("/v1/changes?since_position=0&limit=1000")).json()["data"]
+
+        paged = await changes(client, 0, limit=limit)
+        halves = [
+            row
+            for start in range(await position(client))
+            for row in await changes(client, start)
+            if row["position"] == start + 1
+        ]
+
+        assert paged == halves == [{k: v for k, v in row.items() if v is not None} for row in whole]
+
+    async def test_can_be_asked_for_from_the_position_of_any_page(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis
+    ) -> None:
+        report(acme, redis, RESTATEMENT)
+        told: list[Any] = []
+        since, end = 0, await position(client)
+
+        while since < end:
+            answer = (await client.get(f"/v1/changes?since_position={since}&limit=50")).json()
+            reached = answer["meta"]["position"]
+            told += [row for row in answer["data"] if row["position"] <= reached]
+            assert reached > since
+            since = reached
+
+        assert [row["position"] for row in told] == [row["position"] for row in await changes(client, 0)]
+
+    async def test_after_the_newest_position_are_none(self, client: httpx.AsyncClient) -> None:
+        newest = await position(client)
+
+        answer = await client.get(f"/v1/changes?since_position={newest}")
+
+        assert (answer.json()["data"], answer.json()["meta"]["position"]) == ([], newest)
+
+    async def test_before_they_were_kept_are_refused(self, client: httpx.AsyncClient, acme: psycopg.Connection) -> None:
+        acme.execute("insert into figures_v1.change_horizon (position) values (2)")
+
+        answers = [await client.get(f"/v1/changes?since_position={since}") for since in (1, 2)]
+
+        assert [answer.status_code for answer in answers] == [410, 200]
+        assert (answers[0].json()["code"], answers[0].json()["position"]) == ("changes_expired", 2)
+
+
+class TestChangesToldLate:
+    async def test_of_a_stream_that_was_parked_reach_those_who_had_read_on(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis
+    ) -> None:
+        stream = f"company-{BETA}"
+        with acme.transaction():
+            heads = lock_streams(acme, {stream})
+            renamed = NewEvent(stream=stream, type="CompanyRenamed", data=b'{"cik": %d, "name": 5}' % BETA)
+            append_events(acme, [renamed], heads=heads)
+        report(acme, redis, RESTATEMENT)
+        since = await position(client)
+        before = await changes(client, since - 2, kinds="company_renamed")
+        acme.execute(
+            'update events.event set data = \'{"cik": 102, "name": "BRAVO INC"}\' where version = 2 and stream = %s',
+            (stream,),
+        )
+        unpark(acme, projection="figures")
+        drain(acme, redis)
+        unmoved = await changes(client, since, kinds="company_renamed")
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("APEX",)))
+
+        told = await changes(client, since, companies="102,101")
+
+        assert before == unmoved == []
+        assert [(row["kind"], row.get("now"), row["position"] <= since) for row in told] == [
+            ("company_renamed", "BRAVO INC", True),
+            ("company_tickers_changed", "APEX", False),
+        ]
+
+    async def test_are_handed_over_by_a_rebuild_that_says_where_figures_were_replaced(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, database_url: str
+    ) -> None:
+        since = await position(client)
+        of_events = ",".join(kind for kind in CHANGE_KINDS if kind not in ("aggregate_changed", "figures_replaced"))
+        kept = [(row["position"], row["kind"]) for row in await changes(client, 0, kinds=of_events)]
+        rebuild = Rebuild(database_url, projection="figures", clock=utc_now)
+        rebuild.run()
+        acme.execute("update figures_v2.metric_value set value = 5 where metric = 'revenue'")
+        rebuild.run(accept_differences=True)
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("APEX",)))
+
+        told = await changes(client, since, kinds="company_tickers_changed,figures_replaced")
+
+        assert [(row["kind"], row["position"]) for row in told] == [
+            ("company_tickers_changed", since + 1),
+            ("figures_replaced", since + 1),
+        ]
+        found = [row for row in await changes(client, 0, kinds=of_events) if row["position"] <= since]
+        assert [(row["position"], row["kind"]) for row in found] == kept
