@@ -40,4 +40,5 @@ def _publish(plan: Sequence[tuple[Any, bool]], **told: Any) -> None:
     try:
         publish(settings.FACTFOLD.database_url)
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction) as error:
-        logger.warning("schema bi waits for `manage.py rebuild figures`: the live version is older, %s", error)
+        why = error.diag.message_primary
+        logger.warning("schema bi waits for `manage.py rebuild figures`: the live version is older, %s", why)

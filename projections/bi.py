@@ -101,20 +101,19 @@ _OWN_COLUMNS: Mapping[str, str] = {
 
 def publish(database_url: str) -> None:
     """
-    This will make schema, role and views as this release has them, for the live version.
+    This will make schema, role and views as this release has them show the live version.
 
     Raises:
         ViewsInUse: the views could not be had from their readers.
     """
     with psycopg.connect(database_url, autocommit=True) as connection, connection.transaction():
-        connection.execute(_SQL["schema"])
-        connection.execute(_SQL["role"])
         show(connection, live_version(connection, "figures"))
 
 
 def show(connection: psycopg.Connection, version: Version) -> None:
     """
-    This will make the views show a version from the caller's commit on. See Note [views and the switch].
+    This will make the views show a version from the caller's commit on, and make what is missing of schema, role and
+    views. See Note [views and the switch].
 
     Raises:
         ViewsInUse: the views could not be had from their readers.
@@ -142,6 +141,8 @@ def hide(connection: psycopg.Connection) -> None:
 
 
 def _make(connection: psycopg.Connection) -> None:
+    connection.execute(_SQL["schema"])
+    connection.execute(_SQL["role"])
     try:
         with connection.transaction():
             _make_views(connection)

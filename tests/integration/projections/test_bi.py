@@ -187,6 +187,16 @@ class TestTheSwitch:
         drain(connection, redis)
         return connection
 
+    def test_makes_the_schema_where_an_older_version_could_not_be_shown(
+        self, reported: psycopg.Connection, rebuild: Rebuild
+    ) -> None:
+        reported.execute("drop schema bi cascade")
+
+        rebuild.run()
+
+        with as_reader(reported):
+            assert rows(reported, "select cik from bi.company order by cik") == [{"cik": 101}, {"cik": 102}]
+
     @pytest.fixture
     def rebuild(self, reported: psycopg.Connection, database_url: str) -> Rebuild:
         return Rebuild(database_url, projection="figures", clock=utc_now)
