@@ -6,7 +6,6 @@ What `aggregates.sql` writes is compared with this by `verify` and by the proper
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
 from decimal import Decimal
 
 import msgspec
@@ -16,6 +15,7 @@ from projections.figures.rows import CompanyRow, Group
 from projections.financials.resolution import MetricVersion
 from projections.financials.statistics import summarise
 from queries.metrics.catalogue import load_catalogue
+from queries.metrics.periods import standing_order
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,9 +76,8 @@ def _standing(values: Iterable[MetricVersion]) -> dict[tuple[str, str], MetricVe
     return best
 
 
-def _nearness(value: MetricVersion) -> tuple[int, float, int]:
-    since: datetime = value.known_from
-    return abs(value.calendar_offset), -since.timestamp(), -value.duration_days
+def _nearness(value: MetricVersion) -> tuple[int, float, int, int]:
+    return standing_order(abs(value.calendar_offset), value.known_from, value.duration_days, value.period_end)
 
 
 def _aggregate(metric: str, period: str, group: Group, members: list[_Member]) -> Aggregate:

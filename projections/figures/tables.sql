@@ -276,7 +276,7 @@ begin atomic
 end;
 
 -- What each company stands for in one calendar period: of its latest values in the metric's unit the one nearest to the
--- period, then the one known last, then the longer. Index: metric_value_frame.
+-- period, then the one known last, then the longer, then the later. Index: metric_value_frame.
 create function frame (asked_metric text, asked_period text, asked_unit text)
 returns table (
     cik bigint, value numeric, period_start date, period_end date, accession text, known_from timestamptz, flags text[],
@@ -290,7 +290,8 @@ begin atomic
     from metric_value as held
     where held.metric = asked_metric and held.period = asked_period and held.unit = asked_unit
         and held.known_to is null
-    order by held.cik, abs(held.calendar_offset), held.known_from desc, held.duration_days desc;
+    order by held.cik, abs(held.calendar_offset), held.known_from desc, held.duration_days desc,
+        held.period_end desc;
 end;
 
 -- The same as it stood at an instant. Index: metric_value_frame and metric_value_frame_before.
@@ -307,7 +308,8 @@ begin atomic
     from metric_value as held
     where held.metric = asked_metric and held.period = asked_period and held.unit = asked_unit
         and held.known_from <= known_at and (held.known_to is null or held.known_to > known_at)
-    order by held.cik, abs(held.calendar_offset), held.known_from desc, held.duration_days desc;
+    order by held.cik, abs(held.calendar_offset), held.known_from desc, held.duration_days desc,
+        held.period_end desc;
 end;
 
 -- The frame as it stood at an instant, or as it stands where that is null.

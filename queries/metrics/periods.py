@@ -74,6 +74,15 @@ def distance_from_label(kind: str, end: date, calendar_offset: int) -> int:
     return abs(calendar_label(end, 0)[1] if kind in ("ttm", "instant") else calendar_offset)
 
 
+def standing_order(distance: int, known_from: datetime, days: int, end: date) -> tuple[int, float, int, int]:
+    """
+    The order in which a company's own periods claim a calendar period; the least stands for it.
+
+    The nearest, then the one known last, then the longer, then the later.
+    """
+    return distance, -known_from.timestamp(), -days, -end.toordinal()
+
+
 def fiscal_label(end: date, days: int, latest_fiscal_year_end: date | None) -> tuple[int, str] | None:
     """
     The company's own name for a period: (fiscal year, "FY" or "Q1" to "Q4").

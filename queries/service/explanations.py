@@ -17,6 +17,7 @@ from queries.metrics.periods import (
     calendar_label,
     distance_from_label,
     fiscal_label,
+    standing_order,
     trailing_label,
     year_before,
 )
@@ -178,9 +179,9 @@ def _chosen(
     return min(meant, key=_nearest_first, default=None)
 
 
-def _nearest_first(version: _Version) -> tuple[int, float]:
+def _nearest_first(version: _Version) -> tuple[int, float, int, int]:
     distance = distance_from_label(version.period_type, version.period_end, version.calendar_offset)
-    return distance, -version.known_from.timestamp()
+    return standing_order(distance, version.known_from, version.duration_days, version.period_end)
 
 
 def _is_meant(version: _Version, *, period: AskedPeriod, company: Company) -> bool:
@@ -451,8 +452,9 @@ def _asked_place(period: AskedPeriod, *, metric: Metric, standing: Iterable[_Ver
             return version.duration_days > 0 and trailing_label(version.period_end) == period.label
         return version.period == period.label
 
-    def nearest(version: _Version) -> tuple[int, float]:
-        return distance_from_label(kind, version.period_end, version.calendar_offset), -version.known_from.timestamp()
+    def nearest(version: _Version) -> tuple[int, float, int, int]:
+        distance = distance_from_label(kind, version.period_end, version.calendar_offset)
+        return standing_order(distance, version.known_from, version.duration_days, version.period_end)
 
     there = min(filter(is_there, standing), key=nearest, default=None)
     end = there.period_end if there else None

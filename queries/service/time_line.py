@@ -16,6 +16,7 @@ from queries.metrics.periods import (
     distance_from_label,
     duration_days,
     fiscal_label,
+    standing_order,
     trailing_label,
     year_before,
 )
@@ -210,13 +211,18 @@ def _compare(value: Value, bound: AskedPeriod, *, company: Company) -> int:
 
 def _stands_before(value: Value, held: Value, *, view: View) -> bool:
     """Whether of two own periods under one calendar label, or two companies' values for one, this one stands for it."""
-    if value.distance != held.distance:
-        return value.distance < held.distance
-    known_before = value.known_from < held.known_from
     # What a successor merely repeats was known through its predecessor before.
-    if value.cik != held.cik and (view == "first" or (value.value, value.unit) == (held.value, held.unit)):
-        return known_before
-    return value.known_from > held.known_from
+    if (
+        value.distance == held.distance
+        and value.cik != held.cik
+        and (view == "first" or (value.value, value.unit) == (held.value, held.unit))
+    ):
+        return value.known_from < held.known_from
+    return _claim(value) < _claim(held)
+
+
+def _claim(value: Value) -> tuple[int, float, int, int]:
+    return standing_order(value.distance, value.known_from, value.duration_days, value.period_end)
 
 
 def fiscal_of(value: Value, company: Company) -> tuple[int, str] | None:

@@ -200,6 +200,26 @@ class TestReclassified:
         verify(connection, redis)
 
 
+class TestStanding:
+    def test_of_two_periods_equally_near_and_equally_known_the_later_stands_for_the_quarter(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        # As Costco's quarters of twelve weeks: 42 days before and 42 days after the end of March 2019.
+        facts = (
+            duration("us-gaap:Revenues", "2018-11-26", "2019-02-17", "57"),
+            duration("us-gaap:Revenues", "2019-02-18", "2019-05-12", "65"),
+        )
+        dispatch_all(connection, register_company(cik=101), report_filing(cik=101, facts=facts))
+        drain(connection, redis)
+
+        connection.execute("set search_path = figures_v1")
+        found = connection.execute("select value from frame('revenue', 'CY2019Q1', 'USD')").fetchall()
+        connection.execute("reset search_path")
+
+        assert found == [(65,)]
+        verify(connection, redis)
+
+
 class TestOddDates:
     def test_a_mistyped_year_is_kept_as_filed_and_feeds_nothing(
         self, connection: psycopg.Connection, redis: Redis
