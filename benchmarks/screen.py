@@ -1,0 +1,220 @@
+"""
+Screens of eight conditions over companies that never were, each condition drawn anew.
+
+    .venv/bin/python -m benchmarks.screen quick     600 companies, 60 screens of each kind
+    .venv/bin/python -m benchmarks.screen full      6,000 companies, 300 screens of each kind
+
+Companies have 40 metrics in each of 15 years, one company after the other as the projector leaves them, so that a frame
+lies on as many pages as it has companies. Screens are asked of the query service, one after the other, and encoded.
+Besides the time, the processor time of this process and its PostgreSQL backend is told: it depends less on what else
+the machine does. The first screens of each kind are held against plain arithmetic.
+"""
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import psycopg
+from msgspec import UNSET
+
+from benchmarks.databases import running_databases
+from benchmarks.machine import Machine, cpu_with_backend
+
+MOST_P99_MS = 50
+PERIOD = "CY2024"
+CHECKED = 3
+SECTORS = ("construction", "finance", "manufacturing", "mining", "retail-trade", "services", "wholesale-trade")
+METRICS = (
+    "revenue",
+    "net_income",
+    "gross_profit",
+    "operating_income",
+    "capex",
+    "income_tax",
+    "free_cash_flow",
+    "ebitda",
+)
+FILL = """
+insert into company (cik, name, name_as_filed, sic, sector, industry, country, size_class)
+select n, 'Company ' || n, 'Company ' || n, lpad((100 + n * 7919 %% 400)::text, 4, '0'),
+    (%(sectors)s::text[])[1 + n %% cardinality(%(sectors)s::text[])], lpad((100 + n * 7919 %% 400)::text, 4, '0'),
+    (array['US', 'CN', 'GB', 'CA'])[1 + n %% 4], (array['accelerated', 'non_accelerated'])[1 + n %% 2]
+from generate_series(1, %(companies)s) as n;
+insert into metric_value (cik, metric, period_type, period, period_start, period_end, duration_days, calendar_offset,
+    revision, known_from, value, unit, accession)
+select n, metric, 'annual', 'CY' || year, make_date(year, 1, 1), make_date(year, 12, 31), 365, 0, 0,
+    make_date(year + 1, 2, 15), round(hashtextextended(metric || year, n) %% 1000000000 * 1000.25, 2), 'USD',
+    lpad(n::text, 10, '0') || '-' || year %% 100 || '-000001'
+from generate_series(1, %(companies)s) as n, unnest(%(metrics)s::text[]) as metric, generate_series(2010, 2024) as year
+where (n * 31 + year + length(metric)) %% 20 <> 0
+order by n, metric, year;
+update freshness set seq = 1, position = 1, fresh_at = '2025-11-20';
+"""
+
+
+class FiguresWrong(Exception):
+    """A screen was fast and wrong; its speed says nothing."""
+
+
+class Value(msgspec.Struct, frozen=True):
+    """What a company of a sector has for a metric."""
+
+    cik: int
+    sector: str
+    value: Decimal
+
+
+type Frames = dict[str, list[Value]]
+type Condition = tuple[str, Callable[[Frames], set[int]]]
+
+
+def number(drawn: random.Random) -> Condition:
+    """A metric against a number."""
+    metric, bound = drawn.choice(METRICS), drawn.choice((-900, -500, 100, 500)) * 10**9
+    return f"{metric} > {bound}", lambda frames: {each.cik for each in frames[metric] if each.value > bound}
+
+
+def other(drawn: random.Random) -> Condition:
+    """A metric against a metric."""
+    first, second = drawn.sample(METRICS, 2)
+
+    def passing(frames: Frames) -> set[int]:
+        held = {each.cik: each.value for each in frames[second]}
+        return {each.cik for each in frames[first] if each.cik in held and each.value > held[each.cik]}
+
+    return f"{first} > {second}", passing
+
+
+def percentile(drawn: random.Random) -> Condition:
+    """The standing in a sector against a number."""
+    metric, bound = drawn.choice(METRICS), drawn.choice((5, 20, 50))
+
+    def passing(frames: Frames) -> set[int]:
+        found: set[int] = set()
+        for sector in SECTORS:
+            members = [each for each in frames[metric] if each.sector == sector]
+            values = sorted(each.value for each in members)
+            found |= {each.cik for each in members if 100 * bisect_right(values, each.value) >= bound * len(values)}
+        return found
+
+    return f"{metric}.percentile(sector) >= {bound}", passing
+
+
+def sector(drawn: random.Random) -> Condition:
+    """A group."""
+    named = drawn.choice(SECTORS)
+    return f"sector != {named}", lambda frames: {
+        each.cik for v in frames.values() for each in v if each.sector != named
+    }
+
+
+KINDS: dict[str, tuple[Callable[[random.Random], Condition], ...]] = {
+    "eight numbers": (number,) * 8,
+    "of all kinds": (number, number, number, number, other, percentile, percentile, sector),
+    "eight standings": (percentile,) * 8,
+}
+TARGET_KIND = "of all kinds"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """This will run the scenario, print what it measured as JSON, and give 0 when the target is met."""
+    parser = argparse.ArgumentParser(prog="benchmarks.screen", description=__doc__.split("\n\n")[0])
+    parser.add_argument("size", choices=("quick", "full"))
+    given = parser.parse_args(arguments)
+    companies, screens = (600, 60) if given.size == "quick" else (6_000, 300)
+    with (
+        tempfile.TemporaryDirectory(prefix="factfold-benchmark-") as name,
+        running_databases(Path(name)) as databases,
+    ):
+        url = databases.migrated("screen")
+        frames = _fill(url, companies=companies)
+        machine = Machine()
+        measured = asyncio.run(_measure(url, frames, screens=screens))
+        told = {
+            "companies": companies,
+            "kinds": measured,
+            "targets": {"p99_ms": MOST_P99_MS},
+            "machine": machine.told(),
+        }
+    print(json.dumps(told, indent=1))
+    return 0 if measured[TARGET_KIND]["p99_ms"] <= MOST_P99_MS else 1
+
+
+def _fill(url: str, *, companies: int) -> Frames:
+    """This will write the companies and give what each has in the period that is screened."""
+    metrics = [*METRICS, *(f"other_{place}" for place in range(32))]
+    with psycopg.connect(url, autocommit=True) as connection, psycopg.ClientCursor(connection) as cursor:
+        cursor.execute("set search_path = figures_v1")
+        cursor.execute(FILL, {"companies": companies, "sectors": list(SECTORS), "metrics": metrics})
+        cursor.execute("vacuum analyze")
+        cursor.execute(
+            "select metric, cik, sector, value from metric_value join company using (cik) where period = %s", [PERIOD]
+        )
+        frames: Frames = {metric: [] for metric in metrics}
+        for metric, *value in cursor:
+            frames[metric].append(Value(*value))
+    return frames
+
+
+async def _measure(url: str, frames: Frames, *, screens: int) -> dict[str, dict[str, float]]:
+    from django.conf import settings
+
+    import queries.connections
+    from queries.connections import ReadSources
+    from queries.rest.encoding import encode_json
+    from queries.service.screen import screen_companies
+    from queries.service.screen_query import ScreenQuery
+
+    # One session, whose processor time can be told.
+    queries.connections.POOL_CONNECTIONS = 1
+    sources = ReadSources(dataclasses.replace(settings.FACTFOLD, database_url=url))
+    await sources.open()
+    async with sources.snapshot() as snapshot:
+        backend = (await snapshot.fetch(_Session, b"select pg_backend_pid() as pid", {}))[0].pid
+    drawn = random.Random(2009)
+    measured: dict[str, dict[str, float]] = {}
+    for kind, conditions in KINDS.items():
+        waits: list[float] = []
+        cpu = 0.0
+        for turn in range(-CHECKED, screens):
+            asked = [draw(drawn) for draw in conditions]
+            query = ScreenQuery(where=tuple(text for text, _ in asked), limit=50)
+            spent, begun = cpu_with_backend(backend), time.perf_counter()
+            result = await screen_companies(sources, query)
+            encode_json(result, numbers="number")
+            if turn >= 0:
+                waits.append(time.perf_counter() - begun)
+                cpu += cpu_with_backend(backend) - spent
+                continue
+            told = result.meta.screen
+            passing = [passing(frames) for _, passing in asked]
+            if told is UNSET or told.period != PERIOD or told.matching != len(set.intersection(*passing)):
+                raise FiguresWrong(f"{query.where} were answered with {told}")
+            if [each.passing for each in told.conditions] != [len(each) for each in passing]:
+                raise FiguresWrong(f"{query.where} were answered with {told.conditions}")
+        measured[kind] = {
+            "p50_ms": round(statistics.median(waits) * 1000, 1),
+            "p99_ms": round(statistics.quantiles(waits, n=100)[98] * 1000, 1),
+            "cpu_ms": round(cpu / screens * 1000, 1),
+        }
+    await sources.close()
+    return measured
+
+
+class _Session(msgspec.Struct, frozen=True):
+    pid: int
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
