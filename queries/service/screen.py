@@ -104,27 +104,25 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
         values = await _values(snapshot, screen, outcomes, ciks={row.cik for row in page}, as_of=query.as_of)
         freshness = snapshot.freshness
     last = page[-1] if len(found) > query.limit else None
-    warnings += _remarks(screen, outcomes, as_of=query.as_of)
-    told = ScreenOutcome(
-        period=period.label if period else None,
-        companies=companies,
-        matching=len(matching),
-        conditions=[
-            ConditionOutcome(
-                where=text,
-                meaning=in_words(condition),
-                passing=len(outcome.passing),
-                lacking=companies - outcome.having,
-            )
-            for text, condition, outcome in zip(query.where, screen.conditions, outcomes, strict=True)
-        ],
-    )
     meta = meta_of(
         freshness,
         as_of=query.as_of,
         next_cursor=write_cursor(question, (last.absent, last.place, last.cik)) if last else None,
-        warnings=warnings,
-        screen=told,
+        warnings=[*warnings, *_remarks(screen, outcomes, as_of=query.as_of)],
+        screen=ScreenOutcome(
+            period=period.label if period else None,
+            companies=companies,
+            matching=len(matching),
+            conditions=[
+                ConditionOutcome(
+                    where=text,
+                    meaning=in_words(condition),
+                    passing=len(outcome.passing),
+                    lacking=companies - outcome.having,
+                )
+                for text, condition, outcome in zip(query.where, screen.conditions, outcomes, strict=True)
+            ],
+        ),
     )
     return Result(read_model=SCREEN, meta=meta, rows=[_row(company, screen, values) for company in page])
 

@@ -57,17 +57,23 @@ from (select cik, group_key(company, %(group_by)s) as key from company) as group
 -- name: page
 -- A page of companies in the order of a figure, those without one last (measured; primary key of company). `direction`
 -- is 1 or -1: one order and its exact reverse.
-select cik, coalesce(tickers[1], name) as company, name, sector, industry, country, size_class, absent, place
+select company.cik, coalesce(company.tickers[1], company.name) as company, company.name, company.sector,
+       company.industry, company.country, company.size_class, placed.absent, placed.place
 from (
-    select company.*, (measured.value is null)::integer as absent, coalesce(measured.value, 0) * %(direction)s as place
-    from company
-    left join measured(%(metric)s, %(period)s, %(unit)s, %(as_of)s, %(measure)s, %(group_by)s) using (cik)
-    where company.cik = any(%(ciks)s::bigint[])
-) as found
-where %(after_cik)s::bigint is null
-    or (absent, place, cik * %(direction)s) > (%(after_absent)s, %(after_place)s, %(after_cik)s * %(direction)s)
-order by absent, place, cik * %(direction)s
-limit %(limit)s;
+    select *
+    from (
+        select matching.cik, (measured.value is null)::integer as absent,
+               coalesce(measured.value, 0) * %(direction)s as place
+        from unnest(%(ciks)s::bigint[]) as matching (cik)
+        left join measured(%(metric)s, %(period)s, %(unit)s, %(as_of)s, %(measure)s, %(group_by)s) using (cik)
+    ) as found
+    where %(after_cik)s::bigint is null
+        or (absent, place, cik * %(direction)s) > (%(after_absent)s, %(after_place)s, %(after_cik)s * %(direction)s)
+    order by absent, place, cik * %(direction)s
+    limit %(limit)s
+) as placed
+join company using (cik)
+order by placed.absent, placed.place, placed.cik * %(direction)s;
 
 -- name: shown
 -- What the companies of a page have for each figure that is shown (measured; metric_value_frame by company).
