@@ -396,9 +396,9 @@ create index if not exists company_tickers on company using gin (tickers);
 create index if not exists company_name on company (lower(name));
 create index if not exists company_former_name_name on company_former_name (lower(name));
 create index if not exists filing_filed_on on filing (filed_on);
--- By company as well, so that the rows of a page, or a company's own value, take no look at all the others. It holds what
+-- By company as well, so that the rows of a page, or a company's own value, take no look at all the others. It holds all
 -- a frame is chosen by: thousands of companies lie on as many pages of the table.
 create index if not exists metric_value_frame on metric_value (metric, period, cik)
-    include (unit, value, calendar_offset, known_from, duration_days) where known_to is null;
+    include (unit, value, calendar_offset, known_from, duration_days, period_end) where known_to is null;
 create index if not exists metric_value_frame_before on metric_value (metric, period) where known_to is not null;
 create index if not exists metric_value_restated on metric_value (cik, accession) where revision > 0;

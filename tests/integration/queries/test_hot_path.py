@@ -232,7 +232,7 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
             "low": 1,
             "high": None,
         },
-        {"metric_value_frame"},
+        {"Index Only Scan using metric_value_frame"},
     ),
     (
         "screen.sql",
