@@ -5,12 +5,14 @@ from typing import Any
 from queries.read_models.aggregate import AGGREGATE
 from queries.read_models.change import CHANGE
 from queries.read_models.company import COMPANY
+from queries.read_models.comparison import COMPARISON
 from queries.read_models.data_status import DATA_STATUS
 from queries.read_models.declaration import ReadModel, columns_of
 from queries.read_models.explanation import EXPLANATION, OperandRow, RevisionRow, SourceRow
 from queries.read_models.filing import FILING
 from queries.read_models.frame import FRAME
 from queries.read_models.metric import METRIC
+from queries.read_models.peer import PEER
 from queries.read_models.ranking import RANKING
 from queries.read_models.screen import SCREEN, ScreenedValueRow
 from queries.read_models.search_hit import SEARCH_HIT
@@ -20,10 +22,12 @@ from queries.rest.operation import Operation, Tool
 from queries.service.aggregates import AggregatesQuery, group_aggregates
 from queries.service.changes import ChangesQuery, list_changes
 from queries.service.companies import CompaniesQuery, CompanyQuery, list_companies, show_company
+from queries.service.comparisons import CompareQuery, compare_companies
 from queries.service.explanations import ExplainQuery, explain_value
 from queries.service.filings import FilingsQuery, list_filings
 from queries.service.frames import FrameQuery, show_frame
 from queries.service.metrics import MetricQuery, MetricsQuery, list_metrics, show_metric
+from queries.service.peers import PeersQuery, find_peers
 from queries.service.rankings import RankingsQuery, rank_companies
 from queries.service.screen import screen_companies
 from queries.service.screen_query import ScreenQuery
@@ -323,6 +327,38 @@ OPERATIONS: tuple[Operation, ...] = (
                 "metrics."
             ),
         ),
+    ),
+    Operation(
+        operation_id="getPeers",
+        path="/v1/companies/{company}/peers",
+        tag="Companies",
+        summary="Companies like one",
+        description=(
+            "The companies of the same industry, major group or sector that are nearest in size: the nearest is the "
+            "one whose size is the fewest times larger or smaller."
+        ),
+        query=PeersQuery,
+        read_model=PEER,
+        answer=find_peers,
+        example=_example(PEER),
+        csv=True,
+        errors=(404, 409),
+    ),
+    Operation(
+        operation_id="compareCompanies",
+        path="/v1/compare",
+        tag="Figures",
+        summary="Companies side by side",
+        description=(
+            "Metrics of up to 20 companies over the same calendar periods: a row for every metric, period and company, "
+            f"in the order asked for, none left out. {_KNOWLEDGE}"
+        ),
+        query=CompareQuery,
+        read_model=COMPARISON,
+        answer=compare_companies,
+        example=_example(COMPARISON),
+        csv=True,
+        errors=(404, 409),
     ),
     Operation(
         operation_id="explainValue",

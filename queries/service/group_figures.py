@@ -49,6 +49,11 @@ def from_median(value: Decimal, group: GroupFigures) -> Decimal:
     return _EXACT.subtract(value, group.median)
 
 
+def ratio(value: Decimal, other: Decimal) -> Decimal:
+    """A value over another that is not zero."""
+    return _rounded(_NEARLY.divide(value, other))
+
+
 def zscore(value: Decimal, group: GroupFigures) -> Decimal | None:
     """
     How many standard deviations of the group a value is from its mean; None where all members have the same value.

@@ -7,6 +7,7 @@ from queries.connections import ReadSources, Snapshot
 from queries.metrics.catalogue import Metric, is_changed_by_splits
 from queries.metrics.periods import calendar_label, fiscal_label
 from queries.read_models.aggregate_fragment import plain
+from queries.read_models.answer_meta import AnswerMeta
 from queries.read_models.series import SERIES, SeriesRow
 from queries.service.absence import (
     CALENDAR_METRICS,
@@ -34,7 +35,18 @@ from queries.service.splits import (
     splits_since,
 )
 from queries.service.statements import load_statements
-from queries.service.time_line import TYPICAL_DAYS, Line, Slot, Value, fiscal_of, gap_in, line_of, of_company
+from queries.service.time_line import (
+    TYPICAL_DAYS,
+    Line,
+    Slot,
+    Value,
+    beside_each_other,
+    fiscal_of,
+    gap_in,
+    label_of,
+    line_of,
+    of_company,
+)
 
 _SQL = load_statements("series.sql")
 
@@ -46,7 +58,8 @@ async def company_series(sources: ReadSources, query: CompanySeriesQuery) -> Res
     Raises:
         QueryError: a company or metric is unknown or ambiguous, or the arguments contradict each other.
     """
-    return await _series(sources, references=(query.company,), keys=query.metrics, asked=query)
+    found, meta = await read_series(sources, references=(query.company,), keys=query.metrics, asked=query)
+    return Result(read_model=SERIES, meta=meta, rows=[row for _, row in found])
 
 
 async def many_series(sources: ReadSources, query: SeriesQuery) -> Result:
@@ -56,12 +69,20 @@ async def many_series(sources: ReadSources, query: SeriesQuery) -> Result:
     Raises:
         QueryError: a company or metric is unknown or ambiguous, or the arguments contradict each other.
     """
-    return await _series(sources, references=query.companies, keys=query.metrics, asked=query)
+    found, meta = await read_series(sources, references=query.companies, keys=query.metrics, asked=query)
+    return Result(read_model=SERIES, meta=meta, rows=[row for _, row in found])
 
 
-async def _series(
-    sources: ReadSources, *, references: Sequence[str], keys: Sequence[str], asked: PeriodsAsked
-) -> Result:
+async def read_series(
+    sources: ReadSources, *, references: Sequence[str], keys: Sequence[str], asked: PeriodsAsked, aligned: bool = False
+) -> tuple[list[tuple[Slot, SeriesRow]], AnswerMeta]:
+    """
+    This will give the values of companies with their places on the time line: each company over the periods it has, or
+    `aligned`, all over the same periods and by metric and period.
+
+    Raises:
+        QueryError: a company or metric is unknown or ambiguous, or the arguments contradict each other.
+    """
     view = view_asked(asked)
     metrics = find_metrics(keys)
     warnings = list(_misfits(metrics, asked))
@@ -77,6 +98,12 @@ async def _series(
             line_of(company, metrics=fitting, values=of_company(company, values, earlier), asked=asked, view=view)
             for company in companies
         ]
+        if aligned:
+            lines = beside_each_other(lines, asked=asked)
+        cells = [(line, *cell) for line in lines for cell in line.cells(fitting)]
+        if aligned:
+            # Sorting is stable: the companies stay in the order asked for.
+            cells.sort(key=lambda cell: (fitting.index(cell[1]), cell[2]))
         absences = await _absences(snapshot, lines, metrics=fitting, asked=asked)
         splits: list[Split] = []
         if any(map(is_changed_by_splits, fitting)):
@@ -86,8 +113,7 @@ async def _series(
             _row(line.company, metric, found, splits=splits, behind=behind, asked=asked)
             if found is not None
             else _absent(line, metric, slot, absences[line.company.cik, metric.key, slot], asked.period_type)
-            for line in lines
-            for metric, slot, found in line.cells(fitting)
+            for line, metric, slot, found in cells
         ]
         warnings += [
             f"{line.company.display} has no value of the metrics asked for in these periods"
@@ -97,11 +123,8 @@ async def _series(
         # A later absence of the same metric says the same of the newest period.
         newest = {(cik, metric): absence for (cik, metric, _), absence in absences.items()}
         warnings += remarks_on(rows, newest=newest)
-        return Result(
-            read_model=SERIES,
-            meta=meta_of(snapshot.freshness, as_of=asked.as_of, warnings=warnings),
-            rows=rows,
-        )
+        placed = [(slot, row) for (_, _, slot, _), row in zip(cells, rows, strict=True)]
+        return placed, meta_of(snapshot.freshness, as_of=asked.as_of, warnings=warnings)
 
 
 def _misfits(metrics: Iterable[Metric], asked: PeriodsAsked) -> Iterable[str]:
@@ -213,17 +236,18 @@ def _row(
 def _absent(line: Line, metric: Metric, slot: Slot, absence: Absence, period_type: PeriodTypes) -> SeriesRow:
     """The row of a period the company has and for which this metric has no value."""
     cik, place, start = gap_in(line, metric, slot, period_type=period_type)
-    end = line.beside[slot][0].period_end if place.end is None else place.end
+    end = place.end
     days = 0 if period_type == "ttm" else TYPICAL_DAYS[period_type] if place.days is None else place.days
-    fiscal = fiscal_label(end, days, line.company.latest_fiscal_year_end)
-    year, quarter = slot
-    label = f"CY{year}Q{quarter}{'TTM' if period_type == 'ttm' else ''}" if quarter else f"CY{year}"
+    fiscal = fiscal_label(end, days, line.company.latest_fiscal_year_end) if end else None
+    period: str | None = label_of(slot, period_type)
+    if place.kind == "instant":
+        period = calendar_label(end, 0)[0] if end else f"CY{slot[0]}Q{slot[1] or 4}I"
     return SeriesRow(
         company=line.company.display,
         cik=cik,
         metric=metric.key,
         unit=unit_in(metric, line.currency(slot)),
-        period=calendar_label(end, 0)[0] if place.kind == "instant" else label,
+        period=period,
         period_start=start,
         period_end=end,
         fiscal_year=fiscal[0] if fiscal else None,

@@ -1,43 +1,31 @@
 """Where a company stands in its groups: from the sorted sets in Redis, else from the tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
 from queries.connections import ReadSources, Snapshot
 from queries.metrics.applicability import applies
-from queries.metrics.catalogue import Metric, load_catalogue
+from queries.metrics.catalogue import Metric
 from queries.metrics.groupings import GROUPINGS, GroupBy
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.standing import STANDING, StandingRow
-from queries.service.absence import CALENDAR_METRICS
 from queries.service.arguments import AsOf, argument
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
-from queries.service.calendar_period import calendar_period
 from queries.service.companies import Company, CompanyQuery, as_known_at, find_company
 from queries.service.explanations import explain_absence
 from queries.service.frame_query import COMPARED_PERIODS
 from queries.service.group_figures import GroupFigures, Place, from_median, percentile, zscore
 from queries.service.metrics import find_metrics
+from queries.service.own_values import LATEST, OwnValue, group_of, own_values, periods_meant, read_period_or_latest
 from queries.service.rank_sets import Cell, Stood, places_in_sets
 from queries.service.result import Result, meta_of
 from queries.service.series_query import Metrics
 from queries.service.statements import load_statements
 
 _SQL = load_statements("standings.sql")
-
-
-def read_period_or_latest(text: str) -> AskedPeriod | None:
-    """
-    This will read a period; None stands for the latest one.
-
-    Raises:
-        ValueError: the text is none of the known forms.
-    """
-    return None if text.strip().lower() == "latest" else read_period(text)
 
 
 class StandingQuery(CompanyQuery, frozen=True, kw_only=True):
@@ -47,7 +35,7 @@ class StandingQuery(CompanyQuery, frozen=True, kw_only=True):
     period: Annotated[
         AskedPeriod | None,
         argument(
-            f"{COMPARED_PERIODS} latest (default): the latest year, or instant, the company has of each metric.",
+            f"{COMPARED_PERIODS} {LATEST}",
             example="latest",
             pattern=f"^latest$|{PERIOD_PATTERN}",
             read=read_period_or_latest,
@@ -65,27 +53,8 @@ class StandingQuery(CompanyQuery, frozen=True, kw_only=True):
     as_of: AsOf = None
 
 
-class _Latest(msgspec.Struct, frozen=True, kw_only=True):
-    metric: str
-    period: str
-
-
-class _Own(msgspec.Struct, frozen=True, kw_only=True):
-    metric: str
-    period_end: date
-    value: Decimal
-    accession: str
-    known_from: datetime
-    flags: list[str]
-
-
 class _Unit(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
-
-
-class _GroupOf(msgspec.Struct, frozen=True, kw_only=True):
-    group_by: GroupBy
-    group_key: str | None
 
 
 class _Placed(GroupFigures, frozen=True, kw_only=True):
@@ -104,13 +73,11 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
     """
     metrics = find_metrics(query.metrics)
     group_bys = tuple(dict.fromkeys(query.group_by or GROUPINGS))
-    warnings: list[str] = []
     async with sources.snapshot() as snapshot:
         (company,) = await as_known_at(snapshot, [await find_company(snapshot, query.company)], query.as_of)
-        labels = await _labels(snapshot, company, metrics, query=query, warnings=warnings)
-        own = await _own(snapshot, company, metrics, labels=labels, as_of=query.as_of)
-        groups = await snapshot.fetch(_GroupOf, _SQL["groups"], {"cik": company.cik, "group_bys": list(group_bys)})
-        group_of = {each.group_by: each.group_key for each in groups}
+        labels, warnings = await periods_meant(snapshot, company, metrics, period=query.period, as_of=query.as_of)
+        own = await own_values(snapshot, company, metrics, periods=labels, as_of=query.as_of)
+        groups = await group_of(snapshot, company, group_bys)
         asked = {
             (metric.key, group_by): Stood(
                 cell=Cell(metric=metric.key, period=labels[metric.key], unit=metric.unit, group_by=group_by),
@@ -120,7 +87,7 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
             for metric in metrics
             if metric.key in own
             for group_by in group_bys
-            if (group := group_of[group_by]) is not None
+            if (group := groups[group_by]) is not None
         }
         places: dict[Stood, Place] = {}
         if query.as_of is None:
@@ -142,7 +109,7 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
                         period=label,
                         own=own.get(metric.key),
                         group_by=group_by,
-                        group=group_of[group_by],
+                        group=groups[group_by],
                         place=places[stood] if stood else None,
                         reason=reason,
                     )
@@ -157,64 +124,6 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
             ),
             rows=rows,
         )
-
-
-async def _labels(
-    snapshot: Snapshot, company: Company, metrics: Sequence[Metric], *, query: StandingQuery, warnings: list[str]
-) -> dict[str, str]:
-    """The calendar period each metric is compared in; none where the company has no period at all."""
-    if query.period is not None:
-        labels: dict[str, str] = {}
-        for metric in metrics:
-            labels[metric.key], told = calendar_period(metric, query.period)
-            warnings += told
-        return labels
-    by_key = load_catalogue().by_key()
-    consulted = {metric.key: metric for metric in (*metrics, *(by_key[key] for key in CALENDAR_METRICS))}
-    found = await snapshot.fetch(
-        _Latest,
-        _SQL["latest"],
-        {
-            "cik": company.cik,
-            "metrics": list(consulted),
-            "units": [metric.unit for metric in consulted.values()],
-            "kinds": ["annual" if metric.over == "duration" else "instant" for metric in consulted.values()],
-            "as_of": query.as_of,
-        },
-    )
-    latest = {each.metric: each.period for each in found}
-
-    def of_any(over: str) -> str | None:
-        return max(
-            (latest[key] for key in CALENDAR_METRICS if key in latest and by_key[key].over == over), default=None
-        )
-
-    found_for = {metric.key: latest.get(metric.key) or of_any(metric.over) for metric in metrics}
-    return {key: label for key, label in found_for.items() if label is not None}
-
-
-async def _own(
-    snapshot: Snapshot,
-    company: Company,
-    metrics: Iterable[Metric],
-    *,
-    labels: Mapping[str, str],
-    as_of: datetime | None,
-) -> dict[str, _Own]:
-    """What the company has, where the metric made sense for it then."""
-    asked = [metric for metric in metrics if metric.key in labels and applies(metric, company.sic_then)]
-    found = await snapshot.fetch(
-        _Own,
-        _SQL["own"],
-        {
-            "cik": company.cik,
-            "metrics": [metric.key for metric in asked],
-            "periods": [labels[metric.key] for metric in asked],
-            "units": [metric.unit for metric in asked],
-            "as_of": as_of,
-        },
-    )
-    return {each.metric: each for each in found}
 
 
 async def _places_in_tables(
@@ -263,7 +172,7 @@ def _row(
     metric: Metric,
     *,
     period: str | None,
-    own: _Own | None,
+    own: OwnValue | None,
     group_by: GroupBy,
     group: str | None,
     place: Place | None,

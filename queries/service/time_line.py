@@ -79,7 +79,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
     def currency(self, slot: Slot) -> str:
         """The currency of the figures in a slot, or of all where these have none."""
-        here = [value.unit for value in self.beside[slot] if value.unit[:3].isupper()]
+        here = [value.unit for value in self.beside.get(slot, ()) if value.unit[:3].isupper()]
         return own_currency(here or (value.unit for values in self.beside.values() for value in values))
 
 
@@ -119,11 +119,27 @@ def line_of(
         held = chosen.get((value.metric, slot))
         if index < len(fitting) and (held is None or _stands_before(value, held, view=view)):
             chosen[value.metric, slot] = value
-    slots = sorted(beside)
+    return Line(company=company, chosen=chosen, beside=beside, slots=slots_asked(beside, asked))
+
+
+def beside_each_other(lines: Sequence[Line], *, asked: PeriodsAsked) -> list[Line]:
+    """The same lines over the same slots: those that any of the companies has, as many as are asked for."""
+    slots = slots_asked({slot for line in lines for slot in line.slots}, asked)
+    return [msgspec.structs.replace(line, slots=slots) for line in lines]
+
+
+def slots_asked(slots: Iterable[Slot], asked: PeriodsAsked) -> list[Slot]:
+    """As many of some slots as are asked for, in their order."""
     wanted = asked.last or (MAX_PERIODS if asked.from_ or asked.to else DEFAULT_PERIODS)
     # With a first period but no last one, the count runs forward from it.
-    slots = slots[:wanted] if asked.last and asked.from_ else slots[-wanted:]
-    return Line(company=company, chosen=chosen, beside=beside, slots=slots)
+    return sorted(slots)[:wanted] if asked.last and asked.from_ else sorted(slots)[-wanted:]
+
+
+def label_of(slot: Slot, period_type: PeriodTypes) -> str:
+    """The calendar period a slot stands for."""
+    year, quarter = slot
+    suffix = {"ttm": "TTM", "instant": "I"}.get(period_type, "")
+    return f"CY{year}Q{quarter}{suffix}" if quarter else f"CY{year}"
 
 
 def _calendar(values: Iterable[Value], *, period_type: PeriodTypes) -> Iterator[Value]:
@@ -156,10 +172,12 @@ class Gap(NamedTuple):
 
 def gap_in(line: Line, metric: Metric, slot: Slot, *, period_type: PeriodTypes) -> Gap:
     instant = metric.over == "instant"
-    beside = sorted(line.beside[slot], key=lambda value: value.distance)
+    beside = sorted(line.beside.get(slot, ()), key=lambda value: value.distance)
+    kind: PeriodTypes = "instant" if instant else period_type
+    if not beside:
+        return Gap(line.company.cik, Place(kind=kind, end=None, days=0 if instant else None), None)
     alike = next((value for value in beside if (value.duration_days == 0) == instant), None)
     nearest = alike or beside[0]
-    kind: PeriodTypes = "instant" if instant else period_type
     days = 0 if instant else alike.duration_days if alike else None
     start = alike.period_start if alike else None
     return Gap(nearest.cik, Place(kind=kind, end=nearest.period_end, days=days), start)

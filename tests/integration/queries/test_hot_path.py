@@ -29,6 +29,8 @@ EVERY_OPERATION = [
     "/v1/screen?where=revenue>1e9&where=net_income.rank(sector)=1&where=sector!=services",
     "/v1/rankings?metric=revenue&period=CY2023",
     "/v1/companies/AAPL/standing?metrics=revenue,gross_margin",
+    "/v1/companies/AAPL/peers",
+    "/v1/compare?companies=AAPL,MSFT&metrics=revenue",
     "/v1/explain?company=AAPL&metric=gross_margin&period=CY2023",
 ]
 

@@ -1,0 +1,127 @@
+"""What one company has of some metrics, each in one calendar period: one that is asked for, or its latest."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+
+from queries.connections import Snapshot
+from queries.metrics.applicability import applies
+from queries.metrics.catalogue import Metric, load_catalogue
+from queries.metrics.groupings import GroupBy
+from queries.service.absence import CALENDAR_METRICS
+from queries.service.asked_period import AskedPeriod, read_period
+from queries.service.calendar_period import calendar_period
+from queries.service.companies import Company
+from queries.service.statements import load_statements
+
+_SQL = load_statements("own_values.sql")
+
+LATEST = "latest (default): the latest year, or instant, the company has of each metric."
+
+
+class OwnValue(msgspec.Struct, frozen=True, kw_only=True):
+    """The value that stands for a company in a calendar period."""
+
+    metric: str
+    period_end: date
+    value: Decimal
+    accession: str
+    known_from: datetime
+    flags: list[str]
+
+
+class _Latest(msgspec.Struct, frozen=True, kw_only=True):
+    metric: str
+    period: str
+
+
+class _GroupOf(msgspec.Struct, frozen=True, kw_only=True):
+    group_by: GroupBy
+    group_key: str | None
+
+
+def read_period_or_latest(text: str) -> AskedPeriod | None:
+    """
+    This will read a period; None stands for the latest one.
+
+    Raises:
+        ValueError: the text is none of the known forms.
+    """
+    return None if text.strip().lower() == "latest" else read_period(text)
+
+
+async def periods_meant(
+    snapshot: Snapshot,
+    company: Company,
+    metrics: Sequence[Metric],
+    *,
+    period: AskedPeriod | None,
+    as_of: datetime | None,
+) -> tuple[dict[str, str], list[str]]:
+    """
+    The calendar period each metric is taken in, and what is to be said about it.
+
+    Where a company has not got a metric at all, its latest period is that of what nearly every company reports; without
+    that it has none.
+
+    Raises:
+        QueryError: no value of a metric can have such a period.
+    """
+    if period is not None:
+        meant = {metric.key: calendar_period(metric, period) for metric in metrics}
+        warnings = list(dict.fromkeys(told for _, every in meant.values() for told in every))
+        return {key: label for key, (label, _) in meant.items()}, warnings
+    by_key = load_catalogue().by_key()
+    consulted = {metric.key: metric for metric in (*metrics, *(by_key[key] for key in CALENDAR_METRICS))}
+    found = await snapshot.fetch(
+        _Latest,
+        _SQL["latest"],
+        {
+            "cik": company.cik,
+            "metrics": list(consulted),
+            "units": [metric.unit for metric in consulted.values()],
+            "kinds": ["annual" if metric.over == "duration" else "instant" for metric in consulted.values()],
+            "as_of": as_of,
+        },
+    )
+    latest = {each.metric: each.period for each in found}
+
+    def of_any(over: str) -> str | None:
+        return max(
+            (latest[key] for key in CALENDAR_METRICS if key in latest and by_key[key].over == over), default=None
+        )
+
+    labels = {metric.key: latest.get(metric.key) or of_any(metric.over) for metric in metrics}
+    return {key: label for key, label in labels.items() if label is not None}, []
+
+
+async def own_values(
+    snapshot: Snapshot,
+    company: Company,
+    metrics: Iterable[Metric],
+    *,
+    periods: Mapping[str, str],
+    as_of: datetime | None,
+) -> dict[str, OwnValue]:
+    """What the company has in the metrics' units, where a metric made sense for it then."""
+    asked = [metric for metric in metrics if metric.key in periods and applies(metric, company.sic_then)]
+    found = await snapshot.fetch(
+        OwnValue,
+        _SQL["own"],
+        {
+            "cik": company.cik,
+            "metrics": [metric.key for metric in asked],
+            "periods": [periods[metric.key] for metric in asked],
+            "units": [metric.unit for metric in asked],
+            "as_of": as_of,
+        },
+    )
+    return {each.metric: each for each in found}
+
+
+async def group_of(snapshot: Snapshot, company: Company, group_bys: Iterable[GroupBy]) -> dict[GroupBy, str | None]:
+    """The group of each kind a company is in today."""
+    found = await snapshot.fetch(_GroupOf, _SQL["groups"], {"cik": company.cik, "group_bys": list(group_bys)})
+    return {each.group_by: each.group_key for each in found}

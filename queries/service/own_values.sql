@@ -1,0 +1,32 @@
+-- name: latest
+-- The latest calendar period of a kind in which a company has each metric (primary key of metric_value by cik and
+-- metric, backwards).
+select asked.metric, latest.period
+from unnest(%(metrics)s::text[], %(units)s::text[], %(kinds)s::text[]) as asked (metric, unit, kind)
+cross join lateral (
+    select held.period
+    from metric_value as held
+    where held.cik = %(cik)s and held.metric = asked.metric and held.unit = asked.unit
+        and held.period_type = asked.kind and held.period is not null
+        and case
+            when %(as_of)s::timestamptz is null then held.known_to is null
+            else held.known_from <= %(as_of)s and (held.known_to is null or held.known_to > %(as_of)s)
+        end
+    order by held.period_end desc
+    limit 1
+) as latest;
+
+-- name: own
+-- What a company has in some cells (metric_value_frame by company).
+select asked.metric, held.period_end, held.value, held.accession, held.known_from, held.flags
+from unnest(%(metrics)s::text[], %(periods)s::text[], %(units)s::text[]) as asked (metric, period, unit)
+cross join lateral (
+    select * from frame_known(asked.metric, asked.period, asked.unit, %(as_of)s) where cik = %(cik)s
+) as held;
+
+-- name: groups
+-- The group of each kind a company is in (primary key of company).
+select grouping.group_by, group_key(company, grouping.group_by) as group_key
+from company
+cross join unnest(%(group_bys)s::text[]) as grouping (group_by)
+where company.cik = %(cik)s;
