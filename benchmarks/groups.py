@@ -1,0 +1,245 @@
+"""
+Group aggregates at the size of the SEC: worked out whole, followed after one filing, and asked for.
+
+    .venv/bin/python -m benchmarks.groups hundredth     60 filers, 15 years
+    .venv/bin/python -m benchmarks.groups tenth         600 filers
+    .venv/bin/python -m benchmarks.groups full          6,000 filers: some 30 million values, an hour and 30 GB
+
+Values are made up, always the same ones, three fifths of all that could be. Working all groups out takes turns with one
+plain `group by … percentile_cont` pass over the same rows on the same server. Then single companies state their newest
+year anew, some 200 cells each, and the time is told from the word to the tables and to Redis; and readers ask. Groups
+are recomputed here by sorting, and must be the same.
+"""
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from redis import Redis
+
+from benchmarks.databases import Databases, running_databases
+from benchmarks.machine import Machine
+from commands.sql import load_statements
+
+COMPANIES = {"hundredth": 60, "tenth": 600, "full": 6_000}
+LEAST_TO_PLAIN = 0.5
+FOLLOWED_MS, FRAME_MS, STANDING_MS, SCREEN_MS, AS_OF_MS = 1_000, 10, 2, 50, 500
+_FIRST_CIK = 9_200_001
+_FILINGS = 20
+_SECTORS = ("mining", "manufacturing", "retail-trade", "finance", "services")
+_SQL = load_statements("benchmarks", "groups.sql")
+
+_SCREEN = "&".join(
+    f"where={condition}"
+    for condition in (
+        "revenue>1e9",
+        "net_margin>0.1",
+        "total_assets>1e9",
+        "roe>0.1",
+        "gross_margin>0.1",
+        "current_ratio>0.1",
+        "operating_income>1e8",
+        "sector=services",
+    )
+)
+_QUESTIONS: dict[str, tuple[str, int]] = {
+    "frame page": ("/v1/frames/revenue/CY2025?limit=100", FRAME_MS),
+    "ranking page": ("/v1/rankings?metric=revenue&period=CY2025&limit=100", FRAME_MS),
+    "standing": (f"/v1/companies/{_FIRST_CIK}/standing?metrics=revenue&period=CY2025", STANDING_MS),
+    "screen": (f"/v1/screen?{_SCREEN}&period=CY2025", SCREEN_MS),
+}
+
+
+class FiguresWrong(Exception):
+    """A run was fast and wrong; its speed says nothing."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """This will run the scenario, print what it measured as JSON, and give 0 when the targets are met."""
+    parser = argparse.ArgumentParser(prog="benchmarks.groups", description=__doc__.split("\n\n")[0])
+    parser.add_argument("size", choices=tuple(COMPANIES))
+    companies = COMPANIES[parser.parse_args(arguments).size]
+    machine = Machine()
+    with tempfile.TemporaryDirectory(prefix="factfold-benchmark-") as name, running_databases(Path(name)) as databases:
+        result, met = _measure(databases, companies)
+    print(json.dumps({"companies": companies, **result, "machine": machine.told()}, indent=1))
+    return 0 if met else 1
+
+
+def _measure(databases: Databases, companies: int) -> tuple[dict[str, Any], bool]:
+    url = databases.migrated("groups")
+    with (
+        psycopg.connect(url, autocommit=True) as connection,
+        Redis.from_url(databases.redis_url) as redis,
+    ):
+        connection.execute("set search_path = figures_v1")
+        made = _seconds(lambda: _make(connection, companies))
+        plain = [_seconds(lambda: connection.execute(_SQL["plain_pass"]).fetchall())]
+        whole = [_seconds(lambda: _work_out_everything(connection))]
+        plain.append(_seconds(lambda: connection.execute(_SQL["plain_pass"]).fetchall()))
+        sizes = _check(connection)
+        _follow_redis(connection, redis)
+        followed = [_follow_one(connection, redis, _FIRST_CIK + number) for number in range(_FILINGS)]
+        _check(connection)
+        memory: Any = redis.info("memory")
+    asked = asyncio.run(_ask_all(url))
+    ratio = statistics.mean(plain) / whole[0]
+    targets = {
+        "whole": ratio >= LEAST_TO_PLAIN,
+        "followed": _p99([sum(each) for each in followed]) <= FOLLOWED_MS,
+        **{name: found["p99_ms"] <= _QUESTIONS[name][1] for name, found in asked.items() if name in _QUESTIONS},
+        "as_of": asked["as_of cold"]["p99_ms"] <= AS_OF_MS,
+    }
+    return {
+        "made_seconds": round(made, 1),
+        "rows": {name: sizes[name] for name in ("value_rows", "group_rows")},
+        "bytes_a_company": {
+            "values": sizes["values"] // companies,
+            "aggregates": sizes["aggregates"] // companies,
+            "redis": memory["used_memory"] // companies,
+        },
+        "plain_pass_seconds": [round(each, 2) for each in plain],
+        "all_groups_seconds": [round(each, 2) for each in whole],
+        "ratio_to_plain_pass": round(ratio, 2),
+        "one_filing_ms": {
+            step: {"p50": round(statistics.median(times)), "p99": round(_p99(times))}
+            for step, times in zip(("tables", "redis"), zip(*followed, strict=True), strict=True)
+        },
+        "asked": asked,
+        "met": targets,
+    }, all(targets.values())
+
+
+def _make(connection: psycopg.Connection, companies: int) -> None:
+    from queries.metrics.catalogue import load_catalogue
+
+    metrics = load_catalogue().published()
+    connection.execute(_SQL["periods"])
+    connection.execute(_SQL["companies"], {"companies": companies})
+    connection.execute(
+        _SQL["values"],
+        {
+            "companies": companies,
+            "key": [metric.key for metric in metrics],
+            "over": [metric.over for metric in metrics],
+            "unit": [metric.unit for metric in metrics],
+            "is_ratio": [metric.kind == "ratio" for metric in metrics],
+        },
+    )
+    connection.execute("vacuum analyze metric_value")
+    connection.execute("vacuum analyze company")
+
+
+def _work_out_everything(connection: psycopg.Connection) -> None:
+    from projections.aggregates import mark_every_cell, refresh
+    from projections.projection import live_version
+
+    mark_every_cell(connection, version=live_version(connection, "figures"))
+    if refresh(connection, now=datetime.now(UTC)) is None:
+        raise FiguresWrong("nothing was worked out")
+    connection.execute("set search_path = figures_v1")
+    connection.execute("vacuum analyze group_aggregate")
+
+
+def _follow_redis(connection: psycopg.Connection, redis: Redis) -> None:
+    from projections.redis_views import follow
+
+    follow(connection, redis)
+    connection.execute("set search_path = figures_v1")
+
+
+def _follow_one(connection: psycopg.Connection, redis: Redis, cik: int) -> tuple[float, float]:
+    """Milliseconds to the tables and on to Redis after one company states its newest year anew."""
+    from projections.aggregates import refresh
+
+    connection.execute(_SQL["file_anew"], {"cik": cik})
+    to_tables = _seconds(lambda: refresh(connection, now=datetime.now(UTC)))
+    to_redis = _seconds(lambda: _follow_redis(connection, redis))
+    return to_tables * 1000, to_redis * 1000
+
+
+async def _ask_all(url: str) -> dict[str, dict[str, float]]:
+    from django.conf import settings
+
+    from config.problem_details import problem_for
+    from queries.rest.app import create_app
+
+    api = create_app(dataclasses.replace(settings.FACTFOLD, database_url=url), problem_for)
+    await api.startup()
+    try:
+        transport = httpx.ASGITransport(app=api)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            asked = {name: await _times(partial(client.get, path)) for name, (path, _) in _QUESTIONS.items()}
+            days = iter(range(1, 29))
+
+            def another_day() -> Awaitable[httpx.Response]:
+                address = "/v1/aggregates?metric=revenue&period=CY2023&group_by=sector&as_of=2025-06-"
+                return client.get(f"{address}{next(days):02}")
+
+            return {**asked, "as_of cold": await _times(another_day, times=20, warm=1)}
+    finally:
+        await api.shutdown()
+
+
+async def _times(ask: Callable[[], Awaitable[httpx.Response]], *, times: int = 100, warm: int = 3) -> dict[str, float]:
+    taken = []
+    for _ in range(warm + times):
+        begun = time.perf_counter()
+        answer = await ask()
+        taken.append((time.perf_counter() - begun) * 1000)
+        if answer.status_code != 200:
+            raise FiguresWrong(f"{answer.request.url}: {answer.status_code} {answer.text[:300]}")
+    return {"p50_ms": round(statistics.median(taken[warm:]), 2), "p99_ms": round(_p99(taken[warm:]), 2)}
+
+
+def _check(connection: psycopg.Connection) -> dict[str, int]:
+    """Twenty groups by sorting their members."""
+    connection.execute("set search_path = figures_v1")
+    for metric, unit in (("revenue", "USD"), ("net_margin", "pure")):
+        for period in ("CY2025", "CY2024Q3TTM"):
+            for sector in _SECTORS:
+                key = {"metric": metric, "period": period, "sector": sector, "unit": unit}
+                values = [value for (value,) in connection.execute(_SQL["members"], key)]
+                held = connection.execute(_SQL["held"], key).fetchone()
+                expected = (
+                    (len(values), sum(values), _percentile(values, 50), _percentile(values, 90)) if values else None
+                )
+                if held != expected:
+                    raise FiguresWrong(f"{key}: {held} where sorting gives {expected}")
+    row = connection.execute(_SQL["sizes"])
+    return dict(zip([column.name for column in row.description or ()], row.fetchone() or (), strict=True))
+
+
+def _percentile(ascending: Sequence[Decimal], percent: int) -> Decimal:
+    rank, rest = divmod(percent * (len(ascending) - 1), 100)
+    if not rest:
+        return ascending[rank]
+    low, high = ascending[rank], ascending[rank + 1]
+    return low + (high - low) * rest / 100
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _p99(times: Sequence[float]) -> float:
+    return sorted(times)[int(len(times) * 0.99)] if len(times) > 1 else times[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
