@@ -15,8 +15,8 @@ recorded, C is the last refresh. A set is filled from one snapshot and labelled 
 least what C saw, and it is read only where its label is the reader's C. What was folded since and no refresh has seen
 yet may be in the set or not; the rows of a page are held against the snapshot, and where they differ the tables answer.
 The epoch is read before the snapshot a set is filled from, and again when it is shown and when it is read, so that
-tables restored to an earlier state, which begin a new epoch, do not meet sets of their former future; docs/guarantees.md
-names the one case in which an epoch is not begun.
+tables restored to an earlier state, which begin a new epoch, do not meet sets of their former future;
+docs/guarantees.md names the one case in which an epoch is not begun.
 """
 
 import secrets
