@@ -21,6 +21,7 @@ import mcp_tools.server
 import queries.rest.app
 from commands.catalog import COMMANDS
 from config import operations
+from config.ending import told_of_ending
 from config.env import Settings
 from config.logs import REQUEST_ID
 from config.measures import request_counts
@@ -112,6 +113,7 @@ class FrontDoor:
             try:
                 await self._read.startup()
                 running.push_async_callback(self._read.shutdown)
+                running.enter_context(told_of_ending(self._read.end_streams))
                 await running.enter_async_context(self._mcp.lifespan())
                 running.push_async_callback(self._operations.close)
             except Exception as error:

@@ -16,12 +16,13 @@ from urllib.parse import parse_qsl, unquote
 from queries.connections import ReadSettings, ReadSources
 from queries.errors import FieldError, QueryError, invalid_parameter
 from queries.rest.access import admit
-from queries.rest.catalog import OPERATIONS
+from queries.rest.catalog import CHANGE_STREAM, OPERATIONS
 from queries.rest.encoding import Numbers, encode_json
 from queries.rest.export_forms import FORMS, Form
 from queries.rest.exports import Export, ExportAsked, Exports, ask_for_export
-from queries.rest.operation import Operation, ask
+from queries.rest.operation import Operation, Question, ask
 from queries.rest.pages import Page, make_pages
+from queries.rest.stream import CONTENT_TYPE, ChangeStream, ChangeStreams, StreamLimits
 from queries.service.arguments import Query, arguments_of, read_arguments
 from queries.service.result import ReadyResult
 
@@ -38,6 +39,7 @@ _NUMBERS: tuple[Numbers, ...] = get_args(Numbers)
 _ALLOW = b"GET, HEAD, OPTIONS"
 _JSON = b"application/json"
 _ACCEPTED_AS_JSON = frozenset({"*/*", "application/*", "application/json", "application/problem+json"})
+_ACCEPTED_AS_EVENTS = frozenset({"*/*", "text/*", CONTENT_TYPE.decode()})
 _EVERY_ANSWER: Headers = [
     (b"access-control-allow-origin", b"*"),
     (
@@ -50,7 +52,7 @@ _SERVICE_DESCRIPTION = (b"link", b'</schema/openapi.json>; rel="service-desc"')
 _PREFLIGHT: Headers = [
     (b"allow", _ALLOW),
     (b"access-control-allow-methods", _ALLOW),
-    (b"access-control-allow-headers", b"authorization, if-none-match, x-request-id"),
+    (b"access-control-allow-headers", b"authorization, if-none-match, last-event-id, x-request-id"),
     (b"access-control-max-age", b"86400"),
 ]
 
@@ -80,22 +82,32 @@ class _Asked(NamedTuple):
     numbers: Numbers
 
 
+class _StreamAsked(NamedTuple):
+    """A question whose answer goes on."""
+
+    query: Query
+    numbers: Numbers
+
+
 class _Found(NamedTuple):
-    operation: Operation
+    operation: Question
     in_path: tuple[tuple[str, str], ...]
     form: Form | None
 
 
-def create_app(settings: ReadSettings, problem_for: ProblemFor) -> "ReadApi":
+def create_app(
+    settings: ReadSettings, problem_for: ProblemFor, *, stream_limits: StreamLimits | None = None
+) -> "ReadApi":
     """This will make the read side of an installation; `startup()` connects it."""
-    return ReadApi(ReadSources(settings), problem_for=problem_for)
+    return ReadApi(ReadSources(settings), problem_for=problem_for, limits=stream_limits or StreamLimits())
 
 
 class ReadApi:
     """Answers the operations of the catalogue, their documents, and `/livez`."""
 
-    def __init__(self, sources: ReadSources, *, problem_for: ProblemFor) -> None:
+    def __init__(self, sources: ReadSources, *, problem_for: ProblemFor, limits: StreamLimits) -> None:
         self.sources = sources
+        self._streams = ChangeStreams(sources, limits=limits)
         self._exports = Exports(sources)
         self._problem_for = problem_for
         self._pages: Mapping[str, Page] = {}
@@ -112,29 +124,41 @@ class ReadApi:
         self._pages = make_pages()
         await self.sources.open()
 
+    def end_streams(self) -> None:
+        """This will have every stream of changes say that the server is stopping, and end."""
+        self._streams.end()
+
     async def shutdown(self) -> None:
         """This will give the connections back."""
+        self._streams.close()
         self._exports.close()
         await self.sources.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        accept = none_match = b""
+        accept = none_match = last_event_id = b""
         request_id = b""
         for name, value in scope["headers"]:
             if name == b"accept":
                 accept = value
             elif name == b"if-none-match":
                 none_match = value
+            elif name == b"last-event-id":
+                last_event_id = value
             elif name == b"x-request-id":
                 request_id = value
         if not _SAFE_ID.fullmatch(request_id):
             request_id = secrets.token_hex(12).encode()
         try:
-            status, headers, body = await self._answer(scope, accept=accept, none_match=none_match)
+            status, headers, body = await self._answer(
+                scope, accept=accept, none_match=none_match, last_event_id=last_event_id
+            )
         except Exception as error:
             status, headers, body = self._refuse(error, request_id=request_id.decode())
         headers += _EVERY_ANSWER
         headers.append((b"x-request-id", request_id))
+        if isinstance(body, ChangeStream):
+            await body.serve(receive, send, headers, only_headers=scope["method"] == "HEAD")
+            return
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if isinstance(body, bytes):
             await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
@@ -147,7 +171,9 @@ class ReadApi:
         finally:
             self._exports.forget(body)
 
-    async def _answer(self, scope: Scope, *, accept: bytes, none_match: bytes) -> tuple[int, Headers, bytes | Export]:
+    async def _answer(
+        self, scope: Scope, *, accept: bytes, none_match: bytes, last_event_id: bytes
+    ) -> tuple[int, Headers, bytes | Export | ChangeStream]:
         path: str = scope["path"]
         if path == "/livez":
             return _document(b'{"status":"alive"}')
@@ -173,17 +199,20 @@ class ReadApi:
                 fix="Use GET.",
                 allow=_ALLOW.decode(),
             )
-        accepted = found.form.accepted if found.form else _ACCEPTED_AS_JSON
+        accepted, content_type = _form_of(found)
         if accept and not _acceptable(accept, accepted):
             raise QueryError(
                 code="not_acceptable",
-                message=f"this address answers {found.form.content_type if found.form else _JSON.decode()} only",
+                message=f"this address answers {content_type} only",
                 fix="Drop Accept, or put .csv or .parquet behind the path where the operation offers it.",
             )
         admit(anonymous=self._anonymous)
         asked = _read_question(found, scope["query_string"])
         if isinstance(asked, ExportAsked):
             return await self._export(asked, none_match=none_match)
+        if isinstance(asked, _StreamAsked):
+            stream = await self._streams.open(asked.query, last_event_id=last_event_id, numbers=asked.numbers)
+            return 200, [(b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")], stream
         result = await ask(asked.operation, self.sources, asked.query)
         body = encode_json(result, numbers=asked.numbers)
         if isinstance(result, ReadyResult):
@@ -235,6 +264,15 @@ class ReadApi:
         return problem.status, headers, problem.body
 
 
+def _form_of(found: _Found) -> tuple[frozenset[str], str]:
+    """What a reader may accept, and what he gets."""
+    if found.form is not None:
+        return found.form.accepted, found.form.content_type
+    if found.operation is CHANGE_STREAM:
+        return _ACCEPTED_AS_EVENTS, CONTENT_TYPE.decode()
+    return _ACCEPTED_AS_JSON, _JSON.decode()
+
+
 @lru_cache(maxsize=4096)
 def _find(raw_path: bytes) -> _Found:
     """
@@ -244,7 +282,7 @@ def _find(raw_path: bytes) -> _Found:
         QueryError: none does.
     """
     parts = [unquote(part, errors="replace") for part in raw_path.decode("ascii", "replace").split("/")]
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, CHANGE_STREAM):
         template = operation.path.split("/")
         if len(template) != len(parts):
             continue
@@ -259,12 +297,12 @@ def _find(raw_path: bytes) -> _Found:
         code="not_found",
         message=f"nothing stands at {'/'.join(parts)}",
         fix="See /docs for what can be asked.",
-        candidates=[operation.path for operation in OPERATIONS],
+        candidates=[operation.path for operation in (*OPERATIONS, CHANGE_STREAM)],
     )
 
 
 @lru_cache(maxsize=4096)
-def _read_question(found: _Found, query_string: bytes) -> _Asked | ExportAsked:
+def _read_question(found: _Found, query_string: bytes) -> _Asked | _StreamAsked | ExportAsked:
     """
     The question a query string asks.
 
@@ -298,6 +336,8 @@ def _read_question(found: _Found, query_string: bytes) -> _Asked | ExportAsked:
         else:
             raise invalid_parameter(FieldError(pointer=name, reason="it is given twice", fix=f"give {name} once"))
     query = read_arguments(operation.query, given)
+    if not isinstance(operation, Operation):
+        return _StreamAsked(query, numbers)
     if found.form is not None:
         return ask_for_export(operation, query, found.form, given)
     return _Asked(operation, query, numbers)

@@ -18,9 +18,9 @@ from queries.read_models.screen import SCREEN, ScreenedValueRow
 from queries.read_models.search_hit import SEARCH_HIT
 from queries.read_models.series import SERIES
 from queries.read_models.standing import STANDING
-from queries.rest.operation import Operation, Tool
+from queries.rest.operation import Operation, Question, Tool
 from queries.service.aggregates import AggregatesQuery, group_aggregates
-from queries.service.changes import ChangesQuery, list_changes
+from queries.service.changes import ChangesQuery, StreamQuery, list_changes
 from queries.service.companies import CompaniesQuery, CompanyQuery, list_companies, show_company
 from queries.service.comparisons import CompareQuery, compare_companies
 from queries.service.explanations import ExplainQuery, explain_value
@@ -390,3 +390,18 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
     ),
 )
+
+CHANGE_STREAM = Question(
+    operation_id="streamChanges",
+    path="/v1/stream",
+    tag="Changes",
+    summary="Changes as they happen",
+    description=(
+        "Server-sent events (text/event-stream): what /v1/changes lists, pushed as soon as the figures have it. Each "
+        "event `changes` holds a position and rows; its id, sent back as Last-Event-ID, goes on behind it without gap "
+        "or repetition. The last event of a stream that is ended from here is `end` and says why."
+    ),
+    query=StreamQuery,
+    errors=(404, 409, 410),
+)
+"""The one question whose answer does not end."""

@@ -1,5 +1,6 @@
 """Answers as bytes: JSON with exact numbers."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -28,6 +29,11 @@ def encode_json(result: Result | ReadyResult, *, numbers: Numbers) -> bytes:
         encode_meta(whole.meta),
         encoder.encode(whole.meta.next_cursor),
     )
+
+
+def encode_rows(rows: Sequence[msgspec.Struct], *, numbers: Numbers) -> bytes:
+    """This will write rows as a JSON array on one line."""
+    return _JSON[numbers].encode(rows)
 
 
 def encode_meta(meta: AnswerMeta) -> bytes:

@@ -7,7 +7,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import spectacular_settings
 
 from queries.metrics.catalogue import load_catalogue
-from queries.rest.catalog import OPERATIONS
+from queries.rest.catalog import CHANGE_STREAM, OPERATIONS
 
 Version = Literal["3.1.1", "3.0.3"]
 Document = dict[str, Any]
@@ -182,6 +182,7 @@ _HEADERS: dict[str, tuple[str, dict[str, Any], Any]] = {
     ),
     "Retry-After": ("Seconds to wait.", {"type": "integer"}, 1),
 }
+_STREAM_HEADERS = ("Cache-Control", "X-Request-Id")
 _SUCCESS_HEADERS = ("ETag", "Cache-Control", "X-Factfold-Position", "X-Factfold-Source", "X-Request-Id", "Link")
 
 
@@ -230,14 +231,16 @@ def add_common_parts(result: Document, generator: Any, request: Any, public: boo
         }
     }
     result["security"] = [{"ApiKey": []}, {}]
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, CHANGE_STREAM):
         declared = result.get("paths", {}).get(operation.path, {}).get("get")
         if declared is None:
             continue
         responses = declared["responses"]
         success = responses["200"]
-        success["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in _SUCCESS_HEADERS}
-        responses["304"] = {"description": "The answer you hold still stands."}
+        headers = _STREAM_HEADERS if operation is CHANGE_STREAM else _SUCCESS_HEADERS
+        success["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
+        if operation is not CHANGE_STREAM:
+            responses["304"] = {"description": "The answer you hold still stands."}
         for status in sorted({*_ALWAYS, *operation.errors}):
             responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
         declared["responses"] = dict(sorted(responses.items()))

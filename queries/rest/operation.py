@@ -21,14 +21,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     description: str
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """
-    One question that can be asked with GET.
-
-    Routes, argument checks, OpenAPI and tools all follow from this. `example` holds rows of the read model as the 200
-    example shows them; `csv` says whether the path may end in .csv or .parquet, for the whole answer as a file;
-    `errors` which problems the answer may be besides those every answer may be.
-    """
+class Question(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What can be asked with GET at one path. `errors` are the problems there may be besides those there always may."""
 
     operation_id: str
     path: str
@@ -36,11 +30,21 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     summary: str
     description: str
     query: type[Query]
+    csv: bool = False
+    errors: tuple[int, ...] = ()
+
+
+class Operation(Question, frozen=True, kw_only=True, eq=False):
+    """
+    A question answered with rows.
+
+    Routes, argument checks, OpenAPI and tools all follow from this. `example` holds rows of the read model as the 200
+    example shows them; `csv` says whether the path may end in .csv or .parquet, for the whole answer as a file.
+    """
+
     read_model: ReadModel
     answer: Answer
     example: tuple[Mapping[str, Any], ...]
-    csv: bool = False
-    errors: tuple[int, ...] = ()
     tool: Tool | None = None
 
 

@@ -17,9 +17,10 @@ from rest_framework.views import APIView
 
 from queries.errors import QueryError
 from queries.read_models.answer_meta import AnswerMeta, ConditionOutcome, ScreenOutcome
+from queries.read_models.change import CHANGE
 from queries.read_models.declaration import Column, columns_of, nested_row
-from queries.rest.catalog import OPERATIONS
-from queries.rest.operation import Operation
+from queries.rest.catalog import CHANGE_STREAM, OPERATIONS
+from queries.rest.operation import Operation, Question
 from queries.rest.schemas import argument_schema, column_schema
 from queries.service.arguments import Argument, arguments_of
 
@@ -39,6 +40,15 @@ _IF_NONE_MATCH = OpenApiParameter(
 )
 
 
+_LAST_EVENT_ID = OpenApiParameter(
+    "Last-Event-ID",
+    {"type": "string", "maxLength": 300},
+    OpenApiParameter.HEADER,
+    description="The id of the last event read: the stream goes on behind it. Browsers send it by themselves.",
+    examples=[OpenApiExample("id", value="48210")],
+)
+
+
 @cache
 def serializer_of(row: type[msgspec.Struct]) -> type[serializers.Serializer[Any]]:
     """This will make the serializer that stands for a row in the OpenAPI document."""
@@ -50,11 +60,7 @@ def declare(operation: Operation) -> type[APIView]:
     """This will make the view that declares an operation."""
 
     def get(self: APIView, request: Request, **words: str) -> Response:
-        raise QueryError(
-            code="unavailable",
-            message="reads are answered by the ASGI application, not by Django",
-            fix="Serve `config.asgi:application`.",
-        )
+        raise _answered_elsewhere()
 
     answer = type(
         f"{operation.operation_id[0].upper()}{operation.operation_id[1:]}AnswerSerializer",
@@ -91,6 +97,43 @@ def declare(operation: Operation) -> type[APIView]:
         extensions=extensions,
     )(get)
     return type(f"{operation.operation_id}View", (APIView,), {"get": annotated, "__doc__": description})
+
+
+def declare_stream(stream: Question) -> type[APIView]:
+    """This will make the view that declares a question whose answer is a stream of events."""
+
+    def get(self: APIView, request: Request) -> Response:
+        raise _answered_elsewhere()
+
+    row = {column.name: column.example for column in CHANGE.columns}
+    data = msgspec.json.encode({"position": row["position"], "data": [row]}).decode()
+    event = f"id: {row['position']}\nevent: changes\ndata: {data}\n\n"
+    annotated = extend_schema(
+        operation_id=stream.operation_id,
+        tags=[stream.tag],
+        summary=stream.summary,
+        description=stream.description,
+        parameters=[
+            *(_parameter(argument) for argument in arguments_of(stream.query).values()),
+            _NUMBERS,
+            _LAST_EVENT_ID,
+        ],
+        responses={(200, "text/event-stream"): OpenApiResponse({"type": "string"}, description="Events without end.")},
+        examples=[
+            OpenApiExample(
+                "example", value=event, response_only=True, status_codes=["200"], media_type="text/event-stream"
+            )
+        ],
+    )(get)
+    return type(f"{stream.operation_id}View", (APIView,), {"get": annotated, "__doc__": stream.description})
+
+
+def _answered_elsewhere() -> QueryError:
+    return QueryError(
+        code="unavailable",
+        message="reads are answered by the ASGI application, not by Django",
+        fix="Serve `config.asgi:application`.",
+    )
 
 
 def _field(column: Column) -> serializers.Field[Any, Any, Any, Any]:
@@ -136,3 +179,6 @@ urlpatterns: list[URLPattern] = [
     )
     for operation in OPERATIONS
 ]
+urlpatterns.append(
+    path(CHANGE_STREAM.path.lstrip("/"), declare_stream(CHANGE_STREAM).as_view(), name=CHANGE_STREAM.operation_id)
+)

@@ -82,6 +82,20 @@ class ChangesQuery(ChangesWanted, frozen=True, kw_only=True):
     cursor: Cursor = None
 
 
+class StreamQuery(ChangesWanted, frozen=True, kw_only=True):
+    """From when on to be told, and of which changes."""
+
+    since_position: Annotated[
+        int | None,
+        argument(
+            "Begin with the changes after this position; without it, with the next one. A Last-Event-ID comes first.",
+            example=30,
+            ge=0,
+            le=2**63 - 1,
+        ),
+    ] = None
+
+
 class Place(NamedTuple):
     """
     How far a reader has been told: all that was told at `told_at` up to a row, or all of it.

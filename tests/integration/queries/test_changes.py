@@ -20,33 +20,14 @@ from projections.parking import unpark
 from projections.rebuild import Rebuild
 from projections.sweeper import drain, utc_now
 from queries.read_models.change import CHANGE_KINDS
-from tests.factories import duration, register_company, report_filing
 from tests.fixtures.real_filings import report
-
-ACME, BETA = 101, 102
-FIRST, SECOND = "0000000101-24-000001", "0000000101-25-000001"
-YEAR = ("2023-01-01", "2023-12-31")
-
-
-def acme_filing(accession: str, revenue: int, *, filed_on: date = date(2024, 2, 15), **named: Any) -> Any:
-    facts = (duration("us-gaap:Revenues", *YEAR, str(revenue)),)
-    return report_filing(cik=ACME, accession=accession, filed_on=filed_on, facts=facts, **named)
-
-
-RESTATEMENT = acme_filing(SECOND, 900, filed_on=date(2025, 2, 14), form="10-K/A")
+from tests.fixtures.restating import ACME, BETA, FIRST, RESTATEMENT, SECOND, acme_filing, report_first
 
 
 @pytest.fixture
 def acme(connection: psycopg.Connection, redis: Redis) -> psycopg.Connection:
     """A database with two companies, of which one has reported its revenue of 2023."""
-    report(
-        connection,
-        redis,
-        register_company(cik=ACME, name="Acme Corp", tickers=("ACME",)),
-        register_company(cik=BETA, name="Beta Inc"),
-        acme_filing(FIRST, 1000),
-    )
-    return connection
+    return report_first(connection, redis)
 
 
 @pytest.fixture
