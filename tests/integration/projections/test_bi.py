@@ -202,12 +202,12 @@ class TestTheSwitch:
         return Rebuild(database_url, projection="figures", clock=utc_now)
 
     def test_takes_the_views_along_and_back(self, reported: psycopg.Connection, rebuild: Rebuild) -> None:
-        before = rows(reported, "select * from bi.metric_value order by cik, metric, period_end")
+        before = rows(reported, "select * from bi.metric_value order by cik, metric, period_end, period_type")
 
         rebuild.run()
         shown = rows(reported, SHOWN_VERSION)
         with as_reader(reported):
-            after = rows(reported, "select * from bi.metric_value order by cik, metric, period_end")
+            after = rows(reported, "select * from bi.metric_value order by cik, metric, period_end, period_type")
             frames = rows(reported, "select count(*) from bi.frame")
         rebuild.roll_back()
         shown_again = rows(reported, SHOWN_VERSION)
