@@ -167,6 +167,8 @@ class ReadSources:
         self._watching: asyncio.Task[None] | None = None
         self._seen_position = 0
         self.background = Background()
+        self.under_way: dict[str, asyncio.Task[Any]] = {}
+        """Answers that are being worked out, by the keys they will be kept under."""
 
     async def open(self) -> None:
         """This will make the pools without waiting for the servers; a server that is away is found out by use."""
@@ -195,6 +197,10 @@ class ReadSources:
     async def close(self) -> None:
         """This will give every connection back."""
         await self.background.close()
+        if under_way := list(self.under_way.values()):
+            for task in under_way:
+                task.cancel()
+            await asyncio.wait(under_way)
         if self._watching is not None:
             self._watching.cancel()
         if self._pool is not None:

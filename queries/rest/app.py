@@ -216,7 +216,7 @@ class ReadApi:
         result = await ask(asked.operation, self.sources, asked.query)
         body = encode_json(result, numbers=asked.numbers)
         if isinstance(result, ReadyResult):
-            position, source, next_cursor = result.position, b"redis", None
+            position, source, next_cursor = result.position, b"redis", result.next_cursor
         else:
             position, source, next_cursor = result.meta.position, result.meta.source.encode(), result.meta.next_cursor
         # The position alone would do between two refreshes of the aggregates, but series may move on before them.

@@ -20,8 +20,8 @@ _JSON: dict[str, msgspec.json.Encoder] = {
 def encode_json(result: Result | ReadyResult, *, numbers: Numbers) -> bytes:
     """This will build the envelope; values are exact decimal literals, or text where that was asked for."""
     if isinstance(result, ReadyResult) and numbers == "number":
-        # next_cursor is always null here: groups come in one page.
-        return b'{"data":%b,"meta":%b,"next_cursor":null}' % (result.rows_json, result.meta_json)
+        next_cursor = b"null" if result.next_cursor is None else msgspec.json.encode(result.next_cursor)
+        return b'{"data":%b,"meta":%b,"next_cursor":%b}' % (result.rows_json, result.meta_json, next_cursor)
     whole = result.unpack() if isinstance(result, ReadyResult) else result
     encoder = _JSON[numbers]
     return b'{"data":%b,"meta":%b,"next_cursor":%b}' % (

@@ -27,6 +27,7 @@ class ReadyResult(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     rows_json: bytes
     meta_json: bytes
+    next_cursor: str | None = None
 
     def unpack(self) -> Result:
         """This will read the bytes into rows."""

@@ -8,3 +8,15 @@ select coalesce(string_agg(checkpoint.shard || ':' || checkpoint.shard_seq, ' ' 
     ) as state
 from projections.checkpoint as checkpoint
 where checkpoint.name = 'figures' and checkpoint.version = %(version)s;
+
+-- name: settled
+-- Whether the last refresh has seen everything that was folded.
+select not exists (select from dirty_cell)
+    and not exists (
+        select from projections.checkpoint as checkpoint
+        where checkpoint.name = 'figures' and checkpoint.version = %(version)s and checkpoint.position > %(position)s
+    )
+    and %(parked)s = (
+        select count(distinct parked.stream) from projections.parked as parked
+        where parked.name = 'figures' and parked.version = %(version)s
+    ) as settled;

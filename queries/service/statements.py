@@ -8,7 +8,7 @@ _NAME = re.compile(rb"^-- name: (\w+)$", re.MULTILINE)
 
 
 @cache
-def load_statements(file_name: str) -> dict[str, bytes]:
-    """This will read the statements of a `.sql` file in this package, each under its `-- name: ` line."""
-    parts = _NAME.split(resources.files(__package__ or "").joinpath(file_name).read_bytes())
+def load_statements(file_name: str, package: str = __package__) -> dict[str, bytes]:
+    """This will read the statements of a `.sql` or `.lua` file in a package, each under its `-- name: ` line."""
+    parts = _NAME.split(resources.files(package).joinpath(file_name).read_bytes())
     return {name.decode(): text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
