@@ -49,6 +49,34 @@ create table company_classification (
     primary key (cik, valid_from)
 );
 
+-- The division of the Standard Industrial Classification a four-digit code belongs to; null where there is none.
+create function sector_of (sic text) returns text
+language sql immutable parallel safe
+return case
+    when left(sic, 2) between '01' and '09' then 'agriculture'
+    when left(sic, 2) between '10' and '14' then 'mining'
+    when left(sic, 2) between '15' and '17' then 'construction'
+    when left(sic, 2) between '20' and '39' then 'manufacturing'
+    when left(sic, 2) between '40' and '49' then 'transportation-and-utilities'
+    when left(sic, 2) between '50' and '51' then 'wholesale-trade'
+    when left(sic, 2) between '52' and '59' then 'retail-trade'
+    when left(sic, 2) between '60' and '67' then 'finance'
+    when left(sic, 2) between '70' and '89' then 'services'
+    when left(sic, 2) between '91' and '99' then 'public-administration'
+end;
+
+-- The group a company was in while a classification held; null where it was in none.
+create function group_key (of company_classification, group_by text) returns text
+language sql immutable parallel safe
+return case group_by
+    when 'all' then 'all'
+    when 'sector' then sector_of((of).sic)
+    when 'major_group' then left((of).sic, 2)
+    when 'industry' then (of).sic
+    when 'country' then (of).country
+    when 'size_class' then (of).size_class
+end;
+
 create table acceptance (
     cik         bigint not null,
     accession   text not null,

@@ -1,11 +1,13 @@
 """Figures over groups of companies, worked out before anybody asks."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from queries.read_models.declaration import ReadModel, column
+
+Members = Literal["today", "then"]
 
 
 class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +49,41 @@ class AggregateRow(msgspec.Struct, frozen=True, kw_only=True):
             example=None,
         ),
     ]
+    members: Annotated[
+        Members,
+        column(
+            "Who the members are: companies as classified `today`, or as classified `then`, at as_of or when each "
+            "value became known.",
+            example="today",
+        ),
+    ] = "today"
+    growth: Annotated[
+        Decimal | None,
+        column(
+            "With stats=growth: change of the sum against the same calendar period a year before, over the members "
+            "that have a value in both. Null where a sum says nothing or the earlier one is not positive.",
+            example=None,
+        ),
+    ] = None
+    expected: Annotated[
+        int | None,
+        column(
+            "With stats=coverage: companies of the group for which revenue, net income, total assets or this metric is "
+            "known under this period, in whatever unit. Those without a value in `unit` are in the next three columns.",
+            example=None,
+        ),
+    ] = None
+    not_applicable: Annotated[
+        int | None,
+        column("With stats=coverage: of the expected, those for which the metric makes no sense.", example=None),
+    ] = None
+    other_unit: Annotated[
+        int | None,
+        column("With stats=coverage: of the expected, those that state it in another unit only.", example=None),
+    ] = None
+    not_reported: Annotated[
+        int | None, column("With stats=coverage: of the expected, those that do not state it.", example=None)
+    ] = None
     top: Annotated[list[MemberRow], column("The members with the largest values, largest first.", example=[])]
     bottom: Annotated[list[MemberRow], column("The members with the smallest values, smallest first.", example=[])]
 
@@ -60,6 +97,12 @@ AGGREGATE = ReadModel(
         "group_aggregate": (
             "metric", "unit", "group_by", "group_key", "period", "n", "sum", "mean", "min", "p10", "p25", "median",
             "p75", "p90", "max", "numerator", "denominator", "top_ciks", "top_values", "bottom_ciks", "bottom_values",
-        )
+        ),
+        "company": ("cik", "sector", "major_group", "industry", "country", "size_class"),
+        "company_classification": ("cik", "valid_from", "valid_to", "sic", "country", "size_class"),
+        "metric_value": (
+            "cik", "metric", "unit", "period", "duration_days", "calendar_offset", "known_from", "known_to", "value",
+            "numerator", "denominator",
+        ),
     },
 )  # fmt: skip

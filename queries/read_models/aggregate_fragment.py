@@ -79,8 +79,19 @@ def weighted(metric: Metric, numerator: Decimal | None, denominator: Decimal | N
     formula = formula_of(metric.key)
     if formula is None or formula.parts is None or numerator is None or not denominator:
         return None
+    return _quotient(numerator, denominator, less=int(formula.less_one))
+
+
+def growth(unit: str, now: Decimal | None, before: Decimal | None) -> Decimal | None:
+    """How much a sum has grown; None where a sum says nothing or the earlier one is not positive."""
+    if unit not in _SUMMED_UNITS or now is None or before is None or before <= 0:
+        return None
+    return _quotient(now, before, less=1)
+
+
+def _quotient(above: Decimal, below: Decimal, *, less: int) -> Decimal:
     with localcontext(prec=_WORKING_DIGITS):
-        return plain(round(numerator / denominator - int(formula.less_one), _DECIMALS_KEPT))
+        return plain(round(above / below - less, _DECIMALS_KEPT))
 
 
 def render_fragment(rows: Iterable[AggregateRow]) -> bytes:

@@ -19,7 +19,8 @@ from queries.read_models.search_hit import SEARCH_HIT
 from queries.read_models.series import SERIES
 from queries.read_models.standing import STANDING
 from queries.rest.operation import Operation, Question, Tool
-from queries.service.aggregates import AggregatesQuery, group_aggregates
+from queries.service.aggregates import group_aggregates
+from queries.service.aggregates_query import AggregatesQuery
 from queries.service.changes import ChangesQuery, StreamQuery, list_changes
 from queries.service.companies import CompaniesQuery, CompanyQuery, list_companies, show_company
 from queries.service.comparisons import CompareQuery, compare_companies
@@ -212,8 +213,9 @@ OPERATIONS: tuple[Operation, ...] = (
         tag="Figures",
         summary="Figures over groups of companies",
         description=(
-            "Count, sum, mean, percentiles and the members at both ends, for all companies, each sector or each "
-            "industry, worked out before you ask."
+            "Count, sum, mean, percentiles and the members at both ends, for all companies, each sector, industry, "
+            "country or size class, worked out before you ask. `as_of`, other `members` and `stats` are worked out "
+            "when you ask, and kept while they stand."
         ),
         query=AggregatesQuery,
         read_model=AGGREGATE,
@@ -229,8 +231,8 @@ OPERATIONS: tuple[Operation, ...] = (
             name="get_aggregates",
             title="Figures over groups of companies",
             description=(
-                "n, sum, mean, percentiles and the largest and smallest members of each group (all, sector or "
-                "industry) for one metric and calendar year. For single companies use get_metrics."
+                "n, sum, mean, percentiles and the largest and smallest members of each group (all, sector, industry…) "
+                "for one metric, by calendar period, now or as of a date. For single companies use get_metrics."
             ),
         ),
     ),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -25,6 +26,7 @@ EVERY_OPERATION = [
     "/v1/series?companies=AAPL,MSFT&metrics=revenue",
     "/v1/aggregates?metric=revenue&period=CY2023",
     "/v1/aggregates?metric=net_income&period=CY2023",
+    "/v1/aggregates?metric=net_income&last=5&as_of=2024-12-31&stats=growth,coverage",
     "/v1/frames/revenue/CY2023?sort=value",
     "/v1/screen?where=revenue>1e9&where=net_income.rank(sector)=1&where=sector!=services",
     "/v1/rankings?metric=revenue&period=CY2023",
@@ -108,7 +110,21 @@ class TestThreads:
         }
 
 
+_ON_DEMAND = {
+    "metric": "revenue",
+    "unit": "USD",
+    "group_by": "sector",
+    "groups": None,
+    "as_of": datetime(2024, 6, 1, tzinfo=UTC),
+    "then": True,
+}
 HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
+    (
+        "aggregates_on_demand.sql",
+        "periods",
+        {**_ON_DEMAND, "low": "CY2020", "high": "CY2023", "form": "^CY", "last": 5},
+        {"metric_value_frame", "metric_value_frame_before"},
+    ),
     (
         "companies.sql",
         "by_reference",
@@ -268,6 +284,33 @@ class TestPlans:
         told = "\n".join(line for (line,) in plan)
         assert "Seq Scan" not in told, told
         assert {index for index in indexes if index in told} == indexes, told
+
+    def test_of_groups_worked_out_on_demand_read_only_the_values_of_their_periods(
+        self, connection: psycopg.Connection
+    ) -> None:
+        from queries.service.statements import load_statements
+
+        asked = {
+            **_ON_DEMAND,
+            "periods": ["CY2023"],
+            "growth": True,
+            "coverage": True,
+            "calendar_metrics": ["net_income", "revenue"],
+            "not_for_low": ["6020"],
+            "not_for_high": ["6199"],
+            "shown": 5,
+        }
+        statement = load_statements("aggregates_on_demand.sql")["groups"].rstrip(b";")
+        with connection.transaction(force_rollback=True):
+            connection.execute("set local search_path = figures_v1")
+            _fill(connection)
+            connection.execute("update metric_value set period = 'CY' || 2000 + cik % 25; analyze metric_value")
+            plan = connection.execute(b"explain (costs off) " + statement, asked).fetchall()
+
+        told = [line for (line,) in plan]
+        assert not [line for line in told if "Seq Scan on metric_value" in line]
+        for index in ("metric_value_frame", "metric_value_frame_before"):
+            assert sum(line.endswith(f"on {index}") for line in told) == 3, "the period, the year before, the coverage"
 
 
 def _fill(connection: psycopg.Connection) -> None:

@@ -1,0 +1,65 @@
+"""Figures over groups worked out when they are asked for: as of an instant, of other members, or with more figures."""
+
+from decimal import Decimal
+
+import msgspec
+
+from queries.connections import Snapshot
+from queries.metrics.applicability import excluded
+from queries.read_models.aggregate_fragment import StoredAggregate
+from queries.service.absence import CALENDAR_METRICS
+from queries.service.aggregates_query import AggregatesQuery, Wanted
+from queries.service.statements import load_statements
+
+_SQL = load_statements("aggregates_on_demand.sql")
+
+MEMBERS_SHOWN = 5
+"""How many members are shown at either end of a group, as in those that lie ready."""
+
+
+class WorkedOut(StoredAggregate, frozen=True, kw_only=True, gc=False):
+    """A group's figures, and those only worked out on demand; the last three are None unless coverage was asked for."""
+
+    sum_of_both: Decimal | None
+    sum_before: Decimal | None
+    expected: int | None
+    not_applicable: int | None
+    other_unit: int | None
+
+    @property
+    def not_reported(self) -> int | None:
+        """The expected members that state nothing for which the metric would make sense."""
+        if self.expected is None:
+            return None
+        return self.expected - self.n - (self.not_applicable or 0) - (self.other_unit or 0)
+
+
+class _Period(msgspec.Struct, frozen=True):
+    period: str
+
+
+async def work_out(snapshot: Snapshot, *, wanted: Wanted, query: AggregatesQuery) -> list[WorkedOut]:
+    """This will work out every group, or the groups asked for, of the periods wanted, sorted by period and group."""
+    known = {
+        "metric": wanted.metric.key,
+        "unit": wanted.metric.unit,
+        "group_by": query.group_by,
+        "groups": None if query.groups is None else list(query.groups),
+        "as_of": query.as_of,
+        "then": query.members_meant == "then",
+    }
+    periods = [wanted.low]
+    if wanted.low != wanted.high:
+        between = {"low": wanted.low, "high": wanted.high, "form": wanted.form, "last": wanted.last}
+        periods = [found.period for found in await snapshot.fetch(_Period, _SQL["periods"], {**known, **between})]
+    no_sense = excluded(wanted.metric)
+    asked = {
+        "periods": periods,
+        "growth": "growth" in (query.stats or ()),
+        "coverage": "coverage" in (query.stats or ()),
+        "calendar_metrics": sorted({*CALENDAR_METRICS, wanted.metric.key}),
+        "not_for_low": [low for low, _ in no_sense],
+        "not_for_high": [high for _, high in no_sense],
+        "shown": MEMBERS_SHOWN,
+    }
+    return await snapshot.fetch(WorkedOut, _SQL["groups"], {**known, **asked})

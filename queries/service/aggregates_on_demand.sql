@@ -1,0 +1,136 @@
+-- name: periods
+-- The latest `last` calendar periods of one form, from `low` to `high`, in which a group has a member.
+-- Index: metric_value_frame and metric_value_frame_before, one look at each for a period.
+with recursive label (period) as (
+    select greatest(
+        (
+            select max(period) from metric_value
+            where metric = %(metric)s and period between %(low)s and %(high)s and known_to is null
+        ),
+        (
+            select max(period) from metric_value
+            where metric = %(metric)s and period between %(low)s and %(high)s and known_to is not null
+                and %(as_of)s::timestamptz is not null
+        )
+    )
+    union all
+    select greatest(
+        (
+            select max(period) from metric_value
+            where metric = %(metric)s and period >= %(low)s and period < label.period and known_to is null
+        ),
+        (
+            select max(period) from metric_value
+            where metric = %(metric)s and period >= %(low)s and period < label.period and known_to is not null
+                and %(as_of)s::timestamptz is not null
+        )
+    )
+    from label where label.period is not null
+)
+select label.period
+from label
+cross join lateral (
+    select from metric_value as held
+    left join company on not %(then)s and company.cik = held.cik
+    left join company_classification as classified on %(then)s and classified.cik = held.cik
+        and classified.valid_from <= coalesce(%(as_of)s, held.known_from)
+        and (classified.valid_to is null or classified.valid_to > coalesce(%(as_of)s, held.known_from))
+    where held.metric = %(metric)s and held.period = label.period and held.unit = %(unit)s
+        and held.known_from <= coalesce(%(as_of)s, 'infinity')
+        and (held.known_to is null or held.known_to > %(as_of)s)
+        and coalesce(group_key(company, %(group_by)s), group_key(classified, %(group_by)s)) = any(
+            coalesce(
+                %(groups)s,
+                array[coalesce(group_key(company, %(group_by)s), group_key(classified, %(group_by)s))]
+            )
+        )
+    limit 1
+) as member
+where label.period ~ %(form)s
+order by label.period desc
+limit %(last)s;
+
+-- name: groups
+-- The groups of one grouping in some calendar periods, each from all of its members as they were known at `as_of` (null:
+-- now) and classified then or today. The same figures in the same order and rounding as group_aggregate.
+-- Index: metric_value_frame and metric_value_frame_before.
+with asked as (
+    select period, 'CY' || substr(period, 3, 4)::integer - 1 || substr(period, 7) as year_before
+    from unnest(%(periods)s::text[]) as asked (period)
+),
+standing as materialized (
+    select asked.period, held.cik, held.value, held.numerator, held.denominator, held.known_from
+    from asked cross join lateral frame_known(%(metric)s, asked.period, %(unit)s, %(as_of)s) as held
+),
+earlier as materialized (
+    select asked.period, held.cik, held.value
+    from asked cross join lateral frame_known(%(metric)s, asked.year_before, %(unit)s, %(as_of)s) as held
+    where %(growth)s
+),
+expected as materialized (
+    select asked.period, held.cik, bool_or(calendar.metric = %(metric)s) as is_stated, max(held.known_from) as known_from
+    from asked
+    cross join unnest(%(calendar_metrics)s::text[]) as calendar (metric)
+    -- The offset keeps each metric and period a look of its own at the indexes.
+    cross join lateral (
+        select cik, known_from from metric_value
+        where metric = calendar.metric and period = asked.period and known_from <= coalesce(%(as_of)s, 'infinity')
+            and (known_to is null or known_to > %(as_of)s)
+        offset 0
+    ) as held
+    where %(coverage)s
+    group by asked.period, held.cik
+),
+counted as (
+    select standing.period, standing.cik, standing.value, standing.numerator, standing.denominator,
+        standing.known_from, earlier.value as value_before, true as is_stated
+    from standing left join earlier on earlier.period = standing.period and earlier.cik = standing.cik
+    union all
+    select expected.period, expected.cik, null, null, null, expected.known_from, null, expected.is_stated
+    from expected
+    where not exists (select from standing where standing.period = expected.period and standing.cik = expected.cik)
+),
+classed as materialized (
+    select counted.*, coalesce(company.sic, classified.sic) as sic,
+        coalesce(group_key(company, %(group_by)s), group_key(classified, %(group_by)s)) as group_key
+    from counted
+    left join company on not %(then)s and company.cik = counted.cik
+    left join company_classification as classified on %(then)s and classified.cik = counted.cik
+        and classified.valid_from <= coalesce(%(as_of)s, counted.known_from)
+        and (classified.valid_to is null or classified.valid_to > coalesce(%(as_of)s, counted.known_from))
+),
+placed as materialized (
+    select classed.*,
+        (%(then)s or value is null) and exists (
+            select from unnest(%(not_for_low)s::text[], %(not_for_high)s::text[]) as kind (low, high)
+            where classed.sic between kind.low and kind.high
+        ) as makes_no_sense
+    from classed
+    where group_key is not null and (%(groups)s::text[] is null or group_key = any(%(groups)s))
+),
+gathered as (
+    select period, group_key, count(*)::integer as n, sum(value) as sum, sum(value * value) as sum_of_squares,
+        sum(numerator) as numerator, sum(denominator) as denominator,
+        array_agg(value order by value, cik) as ascending, array_agg(cik order by value, cik) as ciks,
+        sum(value) filter (where value_before is not null) as sum_of_both, sum(value_before) as sum_before
+    from placed
+    where value is not null and not makes_no_sense
+    group by period, group_key
+),
+covered as (
+    select period, group_key, count(*)::integer as expected,
+        count(*) filter (where makes_no_sense)::integer as not_applicable,
+        count(*) filter (where value is null and is_stated and not makes_no_sense)::integer as other_unit
+    from placed
+    where %(coverage)s
+    group by period, group_key
+)
+select %(metric)s as metric, period, %(group_by)s as group_by, group_key, %(unit)s as unit, n, sum, sum_of_squares,
+    round((sum + 0.000000000000000000000000000000) / n, 12) as mean, ascending[1] as min,
+    percentile(ascending, 10) as p10, percentile(ascending, 25) as p25, percentile(ascending, 50) as median,
+    percentile(ascending, 75) as p75, percentile(ascending, 90) as p90, ascending[n] as max, numerator, denominator,
+    ciks[:%(shown)s] as bottom_ciks, ascending[:%(shown)s] as bottom_values,
+    array_reverse(ciks[n - %(shown)s + 1:]) as top_ciks, array_reverse(ascending[n - %(shown)s + 1:]) as top_values,
+    sum_of_both, sum_before, expected, not_applicable, other_unit
+from gathered left join covered using (period, group_key)
+order by period, group_key;

@@ -1,0 +1,107 @@
+"""What is said of groups as of an earlier instant is what was said of them then."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+from redis import Redis
+
+from commands.companies.reclassify_company import ReclassifyCompany
+from commands.dispatch import dispatch_many
+from commands.errors import CommandError
+from commands.filings.withdraw_filing import WithdrawFiling
+from commands.messages import Command
+from projections.sweeper import drain
+from queries.metrics.groupings import GROUPINGS
+from tests.factories import duration, register_company, report_filing
+
+CIKS = tuple(range(101, 108))
+# From a bank to other industries and never back: what makes no sense for a company today has no value of before either.
+SICS = ("6021", "3571", "3572", "7372")
+QUESTIONS = [
+    {"metric": metric, "group_by": group_by, "last": "12"}
+    for metric in ("revenue", "gross_margin", "revenue_growth_yoy")
+    for group_by in GROUPINGS
+]
+
+Step = tuple[str, int, int, int]
+
+
+def make_history(seed: int, *, length: int) -> list[Step]:
+    random = Random(seed)
+    kinds = ["report", "amend", "withdraw", "move"]
+    return [
+        (kind, random.choice(CIKS), random.choice((2021, 2022)), random.randint(-300, 900))
+        for kind in random.sample(kinds, k=4) + random.choices(kinds, k=length - 4)
+    ]
+
+
+def commands_of(step: Step, *, number: int) -> list[Command]:
+    # The log dates a reclassification by the clock; so what is filed becomes known by it as well.
+    kind, cik, year, amount = step
+    at = datetime.now(UTC)
+    if kind == "move":
+        return [
+            ReclassifyCompany(
+                cik=cik, sic=SICS[1 + amount % 3], country=("US", "CA")[amount % 2], size_class="accelerated"
+            )
+        ]
+    if kind == "withdraw":
+        first = f"{cik:010d}-23-000000"
+        return [WithdrawFiling(cik=cik, accession=first, reason="in error", withdrawn_at=at)]
+    amounts = {"Revenues": amount + 1000, "GrossProfit": amount, "NetIncomeLoss": amount // 2}
+    facts = tuple(
+        duration(f"us-gaap:{concept}", f"{of}-01-01", f"{of}-12-31", str(value + of - year))
+        for of in (year, year - 1)
+        for concept, value in amounts.items()
+    )
+    form = "10-K/A" if kind == "amend" else "10-K"
+    accession = f"{cik:010d}-23-{number:06d}"
+    return [report_filing(cik=cik, accession=accession, form=form, filed_on=at.date(), accepted_at=at, facts=facts)]
+
+
+class TestAsOf:
+    @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))])
+    def test_an_instant_shows_the_groups_as_they_were_then(
+        self, connection: psycopg.Connection, redis: Redis, seed: int
+    ) -> None:
+        history = make_history(seed, length=6)
+
+        async def compare(ask: Callable[..., Awaitable[Any]]) -> None:
+            told: list[tuple[datetime, list[Any]]] = []
+            step: list[Command] = [
+                register_company(cik=cik, sic=SICS[cik % 4], size_class="non_accelerated") for cik in CIKS
+            ]
+            for cik in CIKS:
+                step += commands_of(("report", cik, 2021, cik), number=0)
+            for number, following in enumerate(history, start=1):
+                outcomes = dispatch_many(connection, step, now=datetime.now(UTC))
+                assert not [outcome for outcome in outcomes if isinstance(outcome, CommandError)]
+                drain(connection, redis)
+                told.append((datetime.now(UTC), [await ask(**question) for question in QUESTIONS]))
+                step = commands_of(following, number=number)
+            dispatch_many(connection, step, now=datetime.now(UTC))
+            drain(connection, redis)
+
+            for then, answers in told:
+                assert answers[0], "nothing was said then"
+                for question, answer in zip(QUESTIONS, answers, strict=True):
+                    assert await ask(**question, as_of=then.isoformat()) == answer, (question, then)
+
+        with asyncio.Runner() as runner:
+            runner.run(_asking(compare))
+
+
+async def _asking(compare: Callable[[Callable[..., Awaitable[Any]]], Awaitable[None]]) -> None:
+    from tests.fixtures.read_api import asgi_client, running_read_api
+
+    async def ask(**asked: str) -> list[dict[str, Any]]:
+        answer = await client.get("/v1/aggregates", params={**asked, "numbers": "text"})
+        return [{**row, "members": None} for row in answer.json()["data"]]
+
+    async with running_read_api() as app, asgi_client(app) as client:
+        await compare(ask)
