@@ -44,7 +44,7 @@ _POSITION_PREFIX = b'"position":'
 _AGES_KEY = "answers:{ff}:ages"
 _SIZES_KEY = "answers:{ff}:sizes"
 
-type Work = Callable[[Snapshot], Awaitable[Result]]
+type Work = Callable[[Snapshot], Awaitable[Result | ReadyResult]]
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -153,7 +153,7 @@ class _Answer:
                 if found is not None:
                     return found
                 result = await self._work(snapshot)
-                if begun and await is_settled(snapshot):
+                if begun and isinstance(result, Result) and await is_settled(snapshot):
                     kept = _packed(result, refresh=snapshot.freshness.seq)
         finally:
             if begun:

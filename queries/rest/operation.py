@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from queries.connections import ReadSources
+from queries.cache import kept_answer
+from queries.connections import HeldSources, ReadSources
 from queries.read_models.declaration import ReadModel
 from queries.service.arguments import Query
 from queries.service.result import ReadyResult, Result
@@ -39,11 +40,14 @@ class Operation(Question, frozen=True, kw_only=True, eq=False):
     A question answered with rows.
 
     Routes, argument checks, OpenAPI and tools all follow from this. `example` holds rows of the read model as the 200
-    example shows them; `csv` says whether the path may end in .csv or .parquet, for the whole answer as a file.
+    example shows them; `csv` says whether the path may end in .csv or .parquet, for the whole answer as a file;
+    `keeps_as_of` that answers as of an instant take long enough to be kept: they may depend on nothing but the question
+    and the tables.
     """
 
     read_model: ReadModel
     answer: Answer
+    keeps_as_of: bool = False
     example: tuple[Mapping[str, Any], ...]
     tool: Tool | None = None
 
@@ -57,5 +61,11 @@ async def ask(operation: Operation, sources: ReadSources, query: Query) -> Resul
     """
     if query.min_position is not None:
         await sources.reach(query.min_position)
-    answer: Result | ReadyResult = await operation.answer(sources, query)
-    return answer
+    if operation.keeps_as_of and getattr(query, "as_of", None) is not None:
+        return await kept_answer(
+            sources,
+            query=query,
+            read_model=operation.read_model,
+            work=lambda snapshot: operation.answer(HeldSources(sources.settings, snapshot), query),
+        )
+    return await operation.answer(sources, query)

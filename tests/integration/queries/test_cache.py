@@ -1,6 +1,7 @@
 """Answers that took long are kept for whoever asks next, and never longer than they are right."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 
@@ -73,6 +74,25 @@ class TestKeptAnswers:
         assert kept.content.replace(b'"redis"', b'"postgres"') == worked_out.content == again.content
         assert worked_out.json()["data"][0]["sum"] == 595200000000
 
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/v1/frames/revenue/CY2023?sort=value&order=desc&limit=1&as_of=2024-12-31",
+            "/v1/rankings?metric=revenue&period=CY2023&limit=1&as_of=2024-12-31",
+            "/v1/screen?where=revenue>1e9&where=net_income.rank(all)<9&columns=net_margin&limit=1&as_of=2024-12-31",
+        ],
+    )
+    @pytest.mark.parametrize("numbers", ["number", "text"])
+    async def test_may_be_pages_of_every_company(
+        self, client: httpx.AsyncClient, filled: Redis, path: str, numbers: str
+    ) -> None:
+        worked_out, kept = [await client.get(f"{path}&numbers={numbers}") for _ in range(2)]
+
+        assert [a.json()["meta"]["source"] for a in (worked_out, kept)] == ["postgres", "redis"]
+        assert kept.content.replace(b'"redis"', b'"postgres"') == worked_out.content
+        assert kept.headers["link"] == worked_out.headers["link"]
+        assert kept.json()["next_cursor"]
+
     async def test_are_those_of_the_question_asked(self, client: httpx.AsyncClient, filled: Redis) -> None:
         for _ in range(2):
             told = [
@@ -126,6 +146,31 @@ class TestKeptAnswers:
         assert not is_kept(await work.ask(processes[1]))
         assert is_kept(await work.ask(processes[0]))
         assert work.begun == 2
+
+    async def test_end_where_other_tables_are_restored(
+        self, processes: list[ReadSources], figures: psycopg.Connection, filled: Redis
+    ) -> None:
+        """Restored tables may come to the same position and count of refreshes another way, at another time."""
+        work = Work()
+        await work.ask(processes[0])
+
+        figures.execute("update figures_v1.freshness set fresh_at = fresh_at + interval '1 second'")
+        follow(figures, filled)
+
+        assert not is_kept(await work.ask(processes[0]))
+
+    async def test_are_worked_out_once_in_a_process_without_redis(self, filled: Redis) -> None:
+        from django.conf import settings
+
+        away = dataclasses.replace(settings.FACTFOLD, redis_url="redis://127.0.0.1:1/0")
+        sources, work = ReadSources(away), Work(seconds=0.1)
+        await sources.open()
+
+        answers = await asyncio.gather(*(work.ask(sources) for _ in range(5)))
+        await sources.close()
+
+        assert not any(map(is_kept, answers))
+        assert work.begun == 1
 
     async def test_are_not_kept_while_something_was_folded_that_no_refresh_has_seen(
         self, processes: list[ReadSources], figures: psycopg.Connection
