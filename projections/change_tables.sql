@@ -5,6 +5,9 @@ create table refreshed (
 );
 create index on refreshed (told_at);
 
+drop index if exists aggregate_change_seq_idx;
+create index if not exists aggregate_change_seq_metric_period_idx on aggregate_change (seq, metric, period);
+
 create table change (
     position    bigint not null,
     field       text not null default '',

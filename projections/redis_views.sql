@@ -9,7 +9,7 @@ select seq, position, fresh_at, lag_ms, parked from freshness
 select cik, coalesce(tickers[1], name) as shown from company where cik = any(%(ciks)s)
 
 -- name: count_changes
--- Index: aggregate_change (seq).
+-- Index: aggregate_change (seq, metric, period).
 select count(*) from aggregate_change where seq > %(after)s and is_held_ready(period)
 
 -- name: changed_fragments

@@ -225,7 +225,7 @@ create table aggregate_change (
     groups   text[],                     -- those it rewrote; null: any
     primary key (metric, group_by, period)
 );
-create index on aggregate_change (seq);
+create index on aggregate_change (seq, metric, period);
 
 -- At which position readers are told what a refresh rewrote. Kept while aggregate_change names the refresh.
 create table refreshed (

@@ -70,13 +70,25 @@ order by told_at;
 
 -- name: aggregates
 -- The metrics and periods for which figures over groups were worked out anew, each where that was told last.
--- Index: refreshed (told_at), aggregate_change (seq).
-select refreshed.told_at, metric, period, array_agg(distinct group_by order by group_by) as groupings
-from refreshed
-join aggregate_change on aggregate_change.seq = refreshed.seq
-where refreshed.told_at >= %(told_at)s and refreshed.told_at <= %(up_to)s and metric = any(%(metrics)s)
-  and (%(after_metric)s::text is null or (refreshed.told_at, metric, period)
-      > (%(told_at)s, %(after_metric)s, %(after_period)s))
-group by refreshed.told_at, metric, period
-order by refreshed.told_at, metric, period
+-- Of each refresh no more are read than a page has. Index: refreshed (told_at), aggregate_change (seq, metric, period).
+select told_at, metric, period, array_agg(distinct group_by order by group_by) as groupings
+from (
+    select refreshed.told_at, cell.metric, cell.period, unnest(cell.groupings) as group_by
+    from refreshed
+    cross join lateral (
+        select metric, period, array_agg(group_by) as groupings
+        from aggregate_change
+        where aggregate_change.seq = refreshed.seq and metric = any(%(metrics)s)
+          and (
+              %(after_metric)s::text is null or refreshed.told_at > %(told_at)s
+              or (metric, period) > (%(after_metric)s, %(after_period)s)
+          )
+        group by metric, period
+        order by metric, period
+        limit %(limit)s
+    ) as cell
+    where refreshed.told_at >= %(told_at)s and refreshed.told_at <= %(up_to)s
+) as told
+group by told_at, metric, period
+order by told_at, metric, period
 limit %(limit)s;

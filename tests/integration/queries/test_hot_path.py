@@ -205,7 +205,7 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
             "after_period": None,
             "limit": 101,
         },
-        {"refreshed_told_at_idx", "aggregate_change_seq_idx"},
+        {"refreshed_told_at_idx", "aggregate_change_seq_metric_period_idx"},
     ),
     (
         "aggregates.sql",
