@@ -10,6 +10,11 @@ from (
     from generate_series(1, %(companies)s) as n
 ) as made
 
+-- name: classifications
+-- Every company is today what it always was.
+insert into company_classification (cik, valid_from, sic, country, size_class)
+select cik, '-infinity', sic, country, size_class from company
+
 -- name: values
 -- Every metric of every company in every period of its kind, three fifths of them, in the order of the companies.
 insert into metric_value (cik, metric, period_type, period, period_start, period_end, duration_days, calendar_offset,
