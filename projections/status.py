@@ -31,9 +31,14 @@ class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RedisStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Which epoch Redis serves and how far it has come; `reachable` is false when it does not answer."""
+    """
+    Which epoch Redis serves and how far it has come; `reachable` is false when it does not answer.
+
+    `used_bytes` is all the memory the server uses.
+    """
 
     reachable: bool
+    used_bytes: int | None = None
     epoch: int | None = None
     seq: int | None = None
     behind: int | None = None
@@ -98,13 +103,15 @@ def _shard(row: dict[str, object]) -> ShardStatus:
 
 def _redis_status(redis: Redis, table_seq: int) -> RedisStatus:
     try:
+        memory: dict[str, int] = redis.info("memory")
+        used = memory["used_memory"]
         epoch = redis.get(EPOCH_KEY)
         if epoch is None:
-            return RedisStatus(reachable=True)
+            return RedisStatus(reachable=True, used_bytes=used)
         held = redis.get(seq_key(int(epoch)))
     except RedisError:
         return RedisStatus(reachable=False)
     if held is None:
-        return RedisStatus(reachable=True, epoch=int(epoch))
+        return RedisStatus(reachable=True, used_bytes=used, epoch=int(epoch))
     seq = int(held)
-    return RedisStatus(reachable=True, epoch=int(epoch), seq=seq, behind=table_seq - seq)
+    return RedisStatus(reachable=True, used_bytes=used, epoch=int(epoch), seq=seq, behind=table_seq - seq)

@@ -43,7 +43,8 @@ def _table(status: Status) -> list[str]:
         if not redis.reachable
         else "redis       empty; the worker fills it within seconds"
         if redis.seq is None
-        else f"redis       epoch {redis.epoch}, refresh {redis.seq:,}, {redis.behind} behind the tables",
+        else f"redis       epoch {redis.epoch}, refresh {redis.seq:,}, {redis.behind} behind the tables; "
+        f"{redis.used_bytes or 0:,} bytes, {(redis.used_bytes or 0) // max(status.companies, 1):,} a company",
         "",
         "projection   version state     shard     folded       head   behind       s",
     ]
