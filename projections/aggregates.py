@@ -115,6 +115,7 @@ def _one(
 def _rewrite(connection: psycopg.Connection, seq: int) -> int:
     metrics = load_catalogue().metrics
     connection.execute(_SQL["begin_refresh"])
+    connection.execute(_SQL["sort_in_memory"])
     connection.execute(
         _SQL["consume_dirty"],
         {
@@ -124,7 +125,6 @@ def _rewrite(connection: psycopg.Connection, seq: int) -> int:
         },
     )
     connection.execute(_SQL["count_dirty"])
-    connection.execute(_SQL["sort_in_memory"])
     connection.execute(_SQL["delete_groups"])
     connection.execute(_SQL["delete_cells"])
     groups = 0

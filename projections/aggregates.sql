@@ -42,7 +42,7 @@ with marked as (delete from dirty_cell returning metric, period, cik),
 cell as (
     select metric, period, cik from marked where metric is not null
     union all
-    select distinct value.metric, value.period, value.cik
+    select value.metric, value.period, value.cik
     from metric_value as value
     where value.cik in (select cik from marked where metric is null) and value.known_to is null
         and value.period is not null
