@@ -81,15 +81,16 @@ def trace(
     """
     This will ask `find` at each instant, in order, and join equal neighbouring answers.
 
-    A value that is merely repeated by a later filing keeps the accession that first made it known. After a finding that
-    `is_final` no instant is asked any more: the caller knows that nothing later can change it.
+    A value that is merely repeated by a later filing keeps the accession that first made it known; a ratio is repeated
+    when its parts are, for these are added up over companies. After a finding that `is_final` no instant is asked any
+    more: the caller knows that nothing later can change it.
     """
     timeline: Timeline = []
     held: Finding | None = None
     since: datetime | None = None
     for instant in sorted(set(instants)):
         found = find(instant)
-        if held is not None and found is not None and (found.value, found.unit) == (held.value, held.unit):
+        if held is not None and found is not None and _is_repeated(found, held):
             continue
         if held is not None and since is not None:
             timeline.append(Version.of(held, known_from=since, known_to=instant))
@@ -99,6 +100,10 @@ def trace(
     if held is not None and since is not None:
         timeline.append(Version.of(held, known_from=since, known_to=None))
     return timeline
+
+
+def _is_repeated(found: Finding, held: Finding) -> bool:
+    return (found.value, found.unit, found.parts) == (held.value, held.unit, held.parts)
 
 
 def version_age(version: Version) -> tuple[datetime, str]:

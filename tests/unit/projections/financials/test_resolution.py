@@ -219,6 +219,23 @@ class TestFormulas:
             (Decimal("0.191935671833"), "0001193125-10-012091"),  # 8,235 / 42,905
         ]
 
+    def test_a_ratio_whose_parts_alone_are_restated_is_a_version_with_the_new_parts(self) -> None:
+        # Kimberly-Clark's 10-Q said millions in whole dollars; its amendment mended that.
+        quarter, first, mended = ("2010-01-01", "2010-03-31"), "0000055785-10-000019", "0000055785-10-000026"
+        copies = [
+            copy("OperatingIncomeLoss", *quarter, 665, first, "2010-05-07", form="10-Q"),
+            copy("SalesRevenueNet", *quarter, 4_835, first, "2010-05-07", form="10-Q"),
+            copy("OperatingIncomeLoss", *quarter, 665_000_000, mended, "2010-05-14", form="10-Q/A"),
+            copy("SalesRevenueNet", *quarter, 4_835_000_000, mended, "2010-05-14", form="10-Q/A"),
+        ]
+
+        rows = [row for row in resolved(copies) if row.metric == "operating_margin"]
+
+        assert [(row.value, row.numerator, row.denominator, row.accession) for row in rows] == [
+            (Decimal("0.137538779731"), Decimal(665), Decimal(4_835), first),
+            (Decimal("0.137538779731"), Decimal(665_000_000), Decimal(4_835_000_000), mended),
+        ]
+
     def test_operands_in_two_currencies_give_no_ratio(self) -> None:
         mixed = [
             copy("Revenues", "2023-01-01", "2023-12-31", 100, "0001000000-24-000001", "2024-02-01"),
