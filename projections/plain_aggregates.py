@@ -16,34 +16,7 @@ from projections.financials.resolution import MetricVersion
 from projections.financials.statistics import summarise
 from queries.metrics.catalogue import load_catalogue
 from queries.metrics.periods import standing_order
-
-
-class Aggregate(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of `group_aggregate`."""
-
-    metric: str
-    period: str
-    group_by: str
-    group_key: str
-    unit: str
-    n: int
-    sum: Decimal
-    sum_of_squares: Decimal
-    mean: Decimal
-    min: Decimal
-    p10: Decimal
-    p25: Decimal
-    median: Decimal
-    p75: Decimal
-    p90: Decimal
-    max: Decimal
-    numerator: Decimal | None
-    denominator: Decimal | None
-    bottom_ciks: list[int]
-    bottom_values: list[Decimal]
-    top_ciks: list[int]
-    top_values: list[Decimal]
-
+from queries.read_models.aggregate_fragment import StoredAggregate
 
 AggregateKey = tuple[str, str, str, str]
 """(metric, period, group_by, group_key)."""
@@ -53,7 +26,7 @@ _Member = tuple[int, MetricVersion]
 
 def aggregate_companies(
     companies: Iterable[tuple[CompanyRow, Iterable[MetricVersion]]],
-) -> dict[AggregateKey, Aggregate]:
+) -> dict[AggregateKey, StoredAggregate]:
     """Every group aggregate of these companies."""
     members: dict[AggregateKey, list[_Member]] = defaultdict(list)
     for company, values in companies:
@@ -80,12 +53,12 @@ def _nearness(value: MetricVersion) -> tuple[int, float, int, int]:
     return standing_order(abs(value.calendar_offset), value.known_from, value.duration_days, value.period_end)
 
 
-def _aggregate(metric: str, period: str, group: Group, members: list[_Member]) -> Aggregate:
+def _aggregate(metric: str, period: str, group: Group, members: list[_Member]) -> StoredAggregate:
     ascending = sorted((value.value, cik) for cik, value in members)
     statistics = summarise([value for value, _ in ascending])
     bottom, top = ascending[:MEMBERS_SHOWN], ascending[::-1][:MEMBERS_SHOWN]
     parts = [(value.numerator, value.denominator) for _, value in members if value.numerator is not None]
-    return Aggregate(
+    return StoredAggregate(
         metric=metric,
         period=period,
         group_by=group[0],
