@@ -74,7 +74,8 @@ class Environment:
     def _take(self, request_id: str, answer: Answer) -> None:
         with self._changed:
             if request_id in (self._open, "init"):
-                self._answer = answer
+                # Closed at once: the process may ask for more work before `invoke` has woken up.
+                self._answer, self._open = answer, None
                 self._changed.notify_all()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
