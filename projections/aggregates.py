@@ -12,11 +12,9 @@ from commands.sql import load_statements
 from projections.projection import Version, live_version
 from queries.metrics.catalogue import load_catalogue
 from queries.metrics.groupings import GROUPINGS
+from queries.read_models.aggregate_fragment import MEMBERS_SHOWN
 
 _SQL = load_statements("projections", "aggregates.sql")
-
-MEMBERS_SHOWN = 5
-"""How many members are kept at either end of a group."""
 
 _REFRESH_LOCK = 0x66_72_65_73_68
 
@@ -129,8 +127,6 @@ def _rewrite(connection: psycopg.Connection, seq: int) -> int:
     connection.execute(_SQL["delete_cells"])
     groups = 0
     for (piece,) in connection.execute(_SQL["pieces"]).fetchall():
-        groups += connection.execute(
-            _SQL["write_groups"], {"piece": piece, "shown": MEMBERS_SHOWN, "seq": seq}
-        ).rowcount
+        groups += connection.execute(_SQL["write_groups"], {"piece": piece, "shown": MEMBERS_SHOWN}).rowcount
     connection.execute(_SQL["record_changes"], {"seq": seq, "groupings": list(GROUPINGS)})
     return groups

@@ -10,13 +10,12 @@ from decimal import Decimal
 
 import msgspec
 
-from projections.aggregates import MEMBERS_SHOWN
 from projections.figures.rows import CompanyRow, Group
 from projections.financials.resolution import MetricVersion
 from projections.financials.statistics import summarise
 from queries.metrics.catalogue import load_catalogue
 from queries.metrics.periods import standing_order
-from queries.read_models.aggregate_fragment import StoredAggregate
+from queries.read_models.aggregate_fragment import MEMBERS_SHOWN, StoredAggregate
 
 AggregateKey = tuple[str, str, str, str]
 """(metric, period, group_by, group_key)."""

@@ -5,7 +5,6 @@ Does a live installation hold what the design promises?
 checkpoint, the aggregates a plain recomputation of that. 3. Redis serves the bytes the aggregate tables give.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from itertools import groupby
@@ -29,12 +28,9 @@ from projections.plain_aggregates import AggregateKey, aggregate_companies
 from projections.plain_fold import CompanyFold, fold_events
 from projections.projection import live_version
 from projections.redis_views import EPOCH_KEY, PREFIX, fragment_key, freshness_text, meta_key, seq_key
-from queries.read_models.aggregate_fragment import StoredAggregate, public_row, render_fragment
+from queries.read_models.aggregate_fragment import StoredAggregate, is_held_ready, public_row, render_fragment
 
 _SQL = load_statements("projections", "verify.sql")
-
-_HELD_READY = re.compile(r"CY\d{4}(Q4I)?")
-"""The calendar periods of which Redis holds the aggregates."""
 
 Progress = Callable[[str], None]
 
@@ -223,7 +219,7 @@ def _verify_redis(connection: psycopg.Connection, redis: Redis, rows: list[Store
     meta: Any = redis.get(meta_key(epoch))
     _same("redis: meta", meta.decode(), freshness_text(freshness))
     names: dict[int, str] = dict(connection.execute(_SQL["names"]).fetchall())
-    ready = [row for row in rows if _HELD_READY.fullmatch(row.period)]
+    ready = [row for row in rows if is_held_ready(row.period)]
     ready.sort(key=lambda row: (row.metric, row.group_by, row.period))
     expected = {
         fragment_key(epoch, *key).encode(): render_fragment([public_row(row, names) for row in group])

@@ -1,5 +1,6 @@
 """Rows of group aggregates as they are sent: the same bytes whether they come from Redis or from the table."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
 
@@ -11,6 +12,11 @@ from queries.read_models.aggregate import AggregateRow, MemberRow
 _WORKING_DIGITS = 60
 _DECIMALS_KEPT = 12
 _SUMMED_UNITS = frozenset({"USD", "shares"})
+
+MEMBERS_SHOWN = 5
+"""How many members are shown at either end of a group."""
+
+_HELD_READY = re.compile(r"CY\d{4}(Q4I)?")
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -47,6 +53,11 @@ class StoredAggregate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 STORED_COLUMNS: tuple[str, ...] = StoredAggregate.__struct_fields__
+
+
+def is_held_ready(period: str) -> bool:
+    """Whether Redis holds the aggregates of a calendar period: years, and the instants at their ends."""
+    return _HELD_READY.fullmatch(period) is not None
 
 
 def public_row(stored: StoredAggregate, names: Mapping[int, str]) -> AggregateRow:

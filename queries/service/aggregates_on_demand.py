@@ -6,15 +6,12 @@ import msgspec
 
 from queries.connections import Snapshot
 from queries.metrics.applicability import excluded
-from queries.read_models.aggregate_fragment import StoredAggregate
+from queries.read_models.aggregate_fragment import MEMBERS_SHOWN, StoredAggregate
 from queries.service.absence import CALENDAR_METRICS
 from queries.service.aggregates_query import AggregatesQuery, Wanted
 from queries.service.statements import load_statements
 
 _SQL = load_statements("aggregates_on_demand.sql")
-
-MEMBERS_SHOWN = 5
-"""How many members are shown at either end of a group, as in those that lie ready."""
 
 
 class WorkedOut(StoredAggregate, frozen=True, kw_only=True, gc=False):

@@ -1,6 +1,5 @@
 """Which groups of companies a reader asks for, and in which calendar periods."""
 
-import re
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -9,14 +8,12 @@ import msgspec
 from queries.metrics.catalogue import Metric
 from queries.metrics.groupings import WHAT_GROUPS_ARE, GroupBy
 from queries.read_models.aggregate import Members
+from queries.read_models.aggregate_fragment import is_held_ready
 from queries.service.arguments import AsOf, Query, argument, contradiction
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.calendar_period import calendar_period
 from queries.service.metrics import find_metrics
 from queries.service.series_query import PeriodTypes
-
-_HELD_READY = re.compile(r"CY\d{4}(Q4I)?")
-"""The calendar periods of which Redis holds the aggregates."""
 
 MAX_PERIODS = 60
 MAX_PERIODS_ON_DEMAND = 12
@@ -122,7 +119,7 @@ class Wanted(msgspec.Struct, frozen=True):
     @property
     def ready_period(self) -> str | None:
         """The one period asked for, if Redis holds its kind."""
-        return self.low if self.low == self.high and _HELD_READY.fullmatch(self.low) else None
+        return self.low if self.low == self.high and is_held_ready(self.low) else None
 
 
 def wanted_periods(query: AggregatesQuery) -> Wanted:
