@@ -14,9 +14,9 @@ from psycopg_pool import ConnectionPool
 @cache
 def write_pool(database_url: str) -> ConnectionPool:
     """This will open a process's pool of autocommit connections to a database, once."""
-    pool = ConnectionPool(
-        database_url, kwargs={"autocommit": True}, min_size=0, max_size=16, max_idle=60, timeout=5, open=True
-    )
+    # What is asked by key is planned once, not for each group of commands anew: that takes longer than asking it.
+    session = {"autocommit": True, "options": "-c plan_cache_mode=force_generic_plan"}
+    pool = ConnectionPool(database_url, kwargs=session, min_size=0, max_size=16, max_idle=60, timeout=5, open=True)
     atexit.register(pool.close)
     return pool
 

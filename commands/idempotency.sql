@@ -21,10 +21,11 @@ on conflict (key) do nothing
 returning key
 
 -- name: store_responses
+-- Index: idempotency (key), taken for `= any` also where the planner has no statistics.
 update events.idempotency
 set status = %(status)s, response = answered.response::json
 from unnest(%(keys)b::text[], %(responses)b::text[]) as answered (key, response)
-where idempotency.key = answered.key
+where idempotency.key = answered.key and idempotency.key = any (%(keys)b::text[])
 
 -- name: free_keys
 delete from events.idempotency where key = any (%(keys)b::text[])

@@ -17,9 +17,14 @@ set name = excluded.name, sic = excluded.sic, country = excluded.country, ticker
     size_class = excluded.size_class
 
 -- name: load_acceptances
-select cik, accession, accepted_at
-from events.acceptance_state
-join unnest(%(ciks)b::bigint[], %(accessions)b::text[]) as wanted (cik, accession) using (cik, accession)
+-- Index: acceptance_state (cik, accession), filing by filing: `offset 0` keeps the planner from reading the table.
+select wanted.cik, wanted.accession, state.accepted_at
+from unnest(%(ciks)b::bigint[], %(accessions)b::text[]) as wanted (cik, accession)
+cross join lateral (
+    select * from events.acceptance_state as state
+    where (state.cik, state.accession) = (wanted.cik, wanted.accession)
+    offset 0
+) as state
 
 -- name: save_acceptances
 insert into events.acceptance_state (cik, accession, accepted_at)

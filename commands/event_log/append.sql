@@ -22,7 +22,8 @@ order by stream
 for update skip locked
 
 -- name: insert_events
--- The sort stands below the identity default, so ids are drawn in the order of `ordinal`.
+-- The sort stands below the identity default, so ids are drawn in the order of `ordinal`. Index: stream (stream), which
+-- the planner takes for `= any`, but not for the join alone while it knows no statistics of a new database.
 with incoming as (
     select *
     from unnest(%(streams)b::text[], %(versions)b::integer[], %(types)b::text[], %(schema_versions)b::smallint[],
@@ -40,7 +41,7 @@ moved as (
     update events.stream
     set version = head.version
     from (select stream, max(version) as version from incoming group by stream) as head
-    where stream.stream = head.stream
+    where stream.stream = head.stream and stream.stream = any (%(streams)b::text[])
     returning stream.stream, stream.shard
 ),
 queued as (

@@ -1,7 +1,12 @@
 -- name: load_filings
-select cik, accession, content_hash, source, event_id, withdrawn
-from events.filing_state
-join unnest(%(ciks)b::bigint[], %(accessions)b::text[]) as wanted (cik, accession) using (cik, accession)
+-- Index: filing_state (cik, accession), filing by filing: `offset 0` keeps the planner from reading the table.
+select wanted.cik, wanted.accession, state.content_hash, state.source, state.event_id, state.withdrawn
+from unnest(%(ciks)b::bigint[], %(accessions)b::text[]) as wanted (cik, accession)
+cross join lateral (
+    select * from events.filing_state as state
+    where (state.cik, state.accession) = (wanted.cik, wanted.accession)
+    offset 0
+) as state
 
 -- name: load_contents
 select id, data::text
