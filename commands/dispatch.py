@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from commands.errors import CommandError
 from commands.event_log.append import NewEvent, StreamHead, append_events, ask_locks, check_version
 from commands.filings import state as filings
 from commands.filings.report_filing import ReportFiling, lays_over
-from commands.idempotency import claim_keys, once, settle_keys
+from commands.idempotency import ask_claims, once, settle_keys
 from commands.messages import Command, Event
 from commands.situation import Situation
 from commands.sql import load_statements
@@ -141,7 +141,8 @@ def dispatch_together(
     try:
         with suppress(psycopg.Rollback), connection.transaction() as transaction:
             requests = take()
-            outcomes = _carry_out_keyed(connection, requests, now=now)
+            with connection.pipeline():
+                outcomes = _carry_out_keyed(connection, requests, now=now)
             if not any(isinstance(outcome, Accepted) for outcome in outcomes):
                 raise psycopg.Rollback(transaction)
     except Exception as failure:
@@ -163,16 +164,17 @@ def _carry_out_keyed(
         key: request_hash(request.command, expected_version=request.expected_version)
         for key, request in first_with.items()
     }
-    with connection.pipeline():
-        connection.execute(_SQL["wait_briefly"])
-        claimed = claim_keys(connection, hashes)
+    connection.execute(_SQL["wait_briefly"])
+    claims = ask_claims(connection, hashes)
+    known = _WorkingSet(connection, requests, now=now, waits=False)
+    claimed = claims()
     outcomes: list[Accepted | CommandError | None] = [None] * len(requests)
     joining = [
         place
         for place, request in enumerate(requests)
         if (key := request.idempotency_key) is None or (key in claimed and first_with[key] is request)
     ]
-    decided = _decide_and_append(connection, [requests[place] for place in joining], now=now, waits=False)
+    decided = _decide_and_append(connection, [requests[place] for place in joining], known=known)
     responses: dict[str, str] = {}
     for place, outcome in zip(joining, decided, strict=True):
         outcomes[place] = outcome
@@ -187,47 +189,36 @@ def _carry_out(
 ) -> list[Accepted | CommandError]:
     # A session lost at its rollback would let the exception through; the server has rolled back all the same.
     with suppress(psycopg.Rollback), connection.transaction() as transaction:
-        outcomes = [outcome for outcome in _decide_and_append(connection, requests, now=now) if outcome is not None]
+        with connection.pipeline():
+            known = _WorkingSet(connection, requests, now=now)
+            decided = _decide_and_append(connection, requests, known=known)
+        outcomes = [outcome for outcome in decided if outcome is not None]
         if all(isinstance(outcome, CommandError) for outcome in outcomes):
             raise psycopg.Rollback(transaction)
     return outcomes
 
 
 def _decide_and_append(
-    connection: psycopg.Connection, requests: Sequence[Request], *, now: datetime, waits: bool = True
+    connection: psycopg.Connection, requests: Sequence[Request], *, known: "_WorkingSet"
 ) -> list[Accepted | CommandError | None]:
-    """
-    Who does not wait gets None for the commands whose stream is unknown or held by somebody else.
-
-    What is asked between two answers travels in one round trip.
-    """
+    """None stands for the commands whose stream is unknown or held by somebody else, where these are not waited for."""
+    known.load()
+    decided, new = _decide(requests, known=known)
+    event_ids = append_events(connection, new, heads=known.heads)
+    known.save(event_ids)
     commands = [request.command for request in requests]
-    with connection.pipeline():
-        locked = ask_locks(
-            connection,
-            {stream_of(command.cik) for command in commands},
-            opening=_opened(commands),
-            shards=settings.FACTFOLD.shards,
-            waits=waits,
-        )
-        known = _WorkingSet(connection, commands, now=now)
-        heads = locked()
-        known.load()
-        decided, new = _decide(requests, known=known, heads=heads, waits=waits)
-        event_ids = append_events(connection, new, heads=heads)
-        known.save(event_ids)
-        return _outcomes(connection, commands, decided, event_ids=event_ids, heads=heads)
+    return _outcomes(connection, commands, decided, event_ids=event_ids, heads=known.heads)
 
 
 def _decide(
-    requests: Sequence[Request], *, known: "_WorkingSet", heads: Mapping[str, StreamHead], waits: bool
+    requests: Sequence[Request], *, known: "_WorkingSet"
 ) -> tuple[list[list[Event] | CommandError | None], list[NewEvent]]:
-    versions = {stream: head.version for stream, head in heads.items()}
+    versions = {stream: head.version for stream, head in known.heads.items()}
     decided: list[list[Event] | CommandError | None] = []
     new: list[NewEvent] = []
     for request in requests:
         command, stream = request.command, stream_of(request.command.cik)
-        if not waits and stream not in heads:
+        if not known.waits and stream not in known.heads:
             decided.append(None)
             continue
         try:
@@ -285,14 +276,29 @@ def _outcomes(
 
 
 class _WorkingSet:
-    """What is known of the companies and filings of one transaction, including what it has just decided."""
+    """
+    What is known of the companies and filings of one transaction, including what it has just decided.
 
-    def __init__(self, connection: psycopg.Connection, commands: Sequence[Command], *, now: datetime) -> None:
+    Their streams are locked and all of it is asked for when this is made; in a pipeline that travels in one round trip,
+    with whatever is asked before the answers are taken in.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection, requests: Sequence[Request], *, now: datetime, waits: bool = True
+    ) -> None:
         self._connection = connection
         self._now = now
-        self._commands = commands
-        wanted = sorted({(command.cik, accession) for command in commands for accession in command.accessions()})
-        named = {cik for command in commands for cik in (command.cik, *command.other_companies())}
+        self.waits = waits
+        self._commands = [request.command for request in requests]
+        self._asked_heads = ask_locks(
+            connection,
+            {stream_of(command.cik) for command in self._commands},
+            opening=_opened(self._commands),
+            shards=settings.FACTFOLD.shards,
+            waits=waits,
+        )
+        wanted = sorted({(command.cik, accession) for command in self._commands for accession in command.accessions()})
+        named = {cik for command in self._commands for cik in (command.cik, *command.other_companies())}
         self._asked_companies = companies.ask_companies(connection, named)
         self._asked_filings = filings.ask_filings(connection, wanted) if wanted else dict
         self._asked_acceptances = companies.ask_acceptances(connection, wanted) if wanted else dict
@@ -303,6 +309,7 @@ class _WorkingSet:
 
     def load(self) -> None:
         """This will take in what was asked for when this was made."""
+        self.heads = self._asked_heads()
         self._companies = self._asked_companies()
         self._filings = self._asked_filings()
         self._acceptances = self._asked_acceptances()

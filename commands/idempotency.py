@@ -41,12 +41,17 @@ def once(connection: psycopg.Connection, *, key: str, request_hash: bytes, statu
         return response
 
 
-def claim_keys(connection: psycopg.Connection, request_hashes: Mapping[str, bytes]) -> set[str]:
-    """This will claim keys within the surrounding transaction and return those that nobody had used before."""
+def ask_claims(connection: psycopg.Connection, request_hashes: Mapping[str, bytes]) -> Callable[[], set[str]]:
+    """
+    This will claim keys within the surrounding transaction.
+
+    Call what it returns to have those that nobody had used before.
+    """
     if not request_hashes:
-        return set()
+        return set
     wanted = {"keys": list(request_hashes), "request_hashes": list(request_hashes.values())}
-    return {key for (key,) in connection.execute(_SQL["claim_keys"], wanted)}
+    rows = connection.execute(_SQL["claim_keys"], wanted)
+    return lambda: {key for (key,) in rows}
 
 
 def settle_keys(
