@@ -51,16 +51,29 @@ class Loop:
     """
     One step, done again and again on a connection of its own until `stopping` is set.
 
-    `idle` are the waits after steps that found nothing to do, `busy` after those that did. A server out of reach is
-    waited for; any other error ends the process, which its supervisor restarts.
+    `idle` are the waits after steps that found nothing to do, `busy` after those that did. A step that did something
+    makes work for the loop `then`, whose idle wait it ends. A server out of reach is waited for; any other error ends
+    the process, which its supervisor restarts.
     """
 
     def __init__(
-        self, name: str, step: Callable[[psycopg.Connection], int], *, idle: Pauses, busy: Pauses = AT_ONCE
+        self,
+        name: str,
+        step: Callable[[psycopg.Connection], int],
+        *,
+        idle: Pauses,
+        busy: Pauses = AT_ONCE,
+        then: "Loop | None" = None,
     ) -> None:
         self.name = name
         self._step = step
         self._pauses = {False: idle, True: busy}
+        self._then = then
+        self._woken = threading.Event()
+
+    def wake(self) -> None:
+        """This will end the loop's idle wait, or else spare it the next one."""
+        self._woken.set()
 
     def run(self, *, database_url: str, stopping: threading.Event) -> None:
         """This will run the loop in the calling thread."""
@@ -77,9 +90,12 @@ class Loop:
         waited = 0.0
         while not stopping.is_set():
             worked = bool(self._step(connection))
+            if worked and self._then is not None:
+                self._then.wake()
             waited = self._pauses[worked].after(waited if worked is worked_before else 0)
             worked_before = worked
-            stopping.wait(waited)
+            (stopping if worked else self._woken).wait(waited)
+            self._woken.clear()
 
 
 def run_worker(settings: Settings) -> None:
@@ -87,6 +103,12 @@ def run_worker(settings: Settings) -> None:
     expect_many_plain_objects()
     stopping = threading.Event()
     failures: list[str] = []
+    running = loops(settings)
+
+    def stop() -> None:
+        stopping.set()
+        for loop in running:
+            loop.wake()
 
     def guarded(loop: Loop) -> None:
         try:
@@ -95,14 +117,14 @@ def run_worker(settings: Settings) -> None:
             logger.exception("%s failed", loop.name)
             failures.append(loop.name)
         finally:
-            stopping.set()
+            stop()
 
     def ask_to_stop(signal_number: int, frame: FrameType | None) -> None:
-        stopping.set()
+        stop()
 
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
-    threads = [threading.Thread(target=guarded, args=[loop], name=loop.name) for loop in loops(settings)]
+    threads = [threading.Thread(target=guarded, args=[loop], name=loop.name) for loop in running]
     with _showing_metrics(settings):
         for thread in threads:
             thread.start()
@@ -130,10 +152,13 @@ def loops(settings: Settings) -> Sequence[Loop]:
     # Waiting for a Redis that is away would hold up the tables; the next sweep asks again.
     retry = Retry(NoBackoff(), 1)
     redis = Redis.from_url(settings.redis_url, socket_connect_timeout=2, socket_timeout=5, retry=retry)
+    # The first bell after quiet is rung at once; under load one bell stands for many events. Unwoken, it looks whether
+    # another process has placed events and not rung.
+    ring = partial(publish_pending, doorbell=doorbell)
+    publisher = Loop("publisher", ring, idle=Pauses(20, 100), busy=Pauses(20, 320))
     return [
         # A few milliseconds of events are placed at once: under load each commit serves many.
-        Loop("sequencer", sequence_pending, idle=Pauses(2, 20), busy=Pauses(10, 10)),
-        # The first bell after quiet is rung at once; under load one bell stands for many events.
-        Loop("publisher", partial(publish_pending, doorbell=doorbell), idle=Pauses(2, 20), busy=Pauses(20, 320)),
+        Loop("sequencer", sequence_pending, idle=Pauses(2, 8), busy=Pauses(10, 10), then=publisher),
+        publisher,
         Loop("sweeper", partial(sweep, redis=redis), idle=Pauses(500, 1000), busy=Pauses(200, 200)),
     ]

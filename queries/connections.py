@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 POOL_CONNECTIONS = 8
 POOL_WAIT_SECONDS = 5.0
-WATCH_SECONDS = 0.02
+WATCH_SECONDS = 0.01
 """How often the position is looked at while somebody waits for one."""
 STATEMENT_TIMEOUT_MS = 5_000
 REDIS_TIMEOUT_SECONDS = 0.25

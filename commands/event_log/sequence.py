@@ -40,6 +40,10 @@ def sequence_pending(connection: psycopg.Connection, *, limit: int = 2000) -> in
     """
     begun_ns = time.time_ns()
     origins: list[Origin] = []
+    # Mostly there is nothing, and one statement tells; so the sequencer can look often.
+    waiting = connection.execute(_SQL["is_anything_pending"]).fetchone()
+    if waiting is None or not waiting[0]:
+        return 0
     with connection.transaction():
         locked = connection.execute(_SQL["become_sequencer"], {"lock": _LOCK}).fetchone()
         if locked is None or not locked[0]:

@@ -1,3 +1,7 @@
+-- name: is_anything_pending
+-- Index: pending (id).
+select exists (select from events.pending order by id limit 1)
+
 -- name: become_sequencer
 select pg_try_advisory_xact_lock(%(lock)s)
 

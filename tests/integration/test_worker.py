@@ -38,6 +38,33 @@ class TestLoop:
         thread.start()
         stepped.wait()
         stopping.set()
+        loop.wake()
         thread.join(timeout=60)
 
         assert not thread.is_alive()
+
+    def test_ends_the_wait_of_the_one_it_makes_work_for(self, database_url: str) -> None:
+        stopping = threading.Event()
+        looked: list[int] = []
+
+        def look(own: psycopg.Connection) -> int:
+            looked.append(len(looked))
+            if len(looked) == 2:
+                stopping.set()
+                second.wake()
+            return 0
+
+        an_hour = Pauses(3_600_000, 3_600_000)
+        second = Loop("second", look, idle=an_hour)
+        first = Loop("first", lambda own: 1, idle=an_hour, busy=Pauses(1, 1), then=second)
+        threads = [
+            threading.Thread(target=loop.run, kwargs={"database_url": database_url, "stopping": stopping}, daemon=True)
+            for loop in (first, second)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+
+        assert looked == [0, 1]
+        assert not any(thread.is_alive() for thread in threads)
