@@ -146,10 +146,10 @@ def _make(connection: psycopg.Connection, companies: int) -> None:
 
 
 def _work_out_everything(connection: psycopg.Connection) -> None:
-    from projections.aggregates import mark_every_cell, refresh
+    from projections.aggregates import mark_everything, refresh
     from projections.projection import live_version
 
-    mark_every_cell(connection, version=live_version(connection, "figures"))
+    mark_everything(connection, version=live_version(connection, "figures"))
     if refresh(connection, now=datetime.now(UTC)) is None:
         raise FiguresWrong("nothing was worked out")
     connection.execute("set search_path = figures_v1")

@@ -64,19 +64,11 @@ with changed as (
     update metric_value set value = value + 1, known_from = clock_timestamp()
     where cik = %(cik)s and period in ('CY2025', 'CY2025Q4', 'CY2025Q4TTM', 'CY2025Q4I')
     returning metric, period, cik
-), marked as (
-    insert into dirty_cell (metric, period, cik) select metric, period, cik from changed
 )
-insert into dirty_membership (cik, group_by, group_key)
-select cik, group_by, group_key
-from company cross join lateral (
-    values ('all', 'all'), ('sector', sector), ('major_group', major_group), ('industry', industry),
-        ('country', country), ('size_class', size_class)
-) as place (group_by, group_key)
-where cik = %(cik)s
+insert into dirty_cell (metric, period, cik) select metric, period, cik from changed
 
 -- name: members
-select member.value from frame(%(metric)s, %(period)s, %(unit)s) as member join company using (cik)
+select member.value from frame(%(metric)s, %(period)s) as member join company using (cik)
 where company.sector = %(sector)s order by 1
 
 -- name: held

@@ -1,4 +1,9 @@
-"""Group aggregates: every dirty group worked out anew from all of its members, by statements over many groups."""
+"""
+Group aggregates: what dirty companies stand for, and from that every group they are or were in.
+
+Large groups are followed from change to change, the others are worked out from all of their members; where a good part
+of all companies is dirty, everything is worked out anew.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,6 +25,15 @@ _REFRESH_LOCK = 0x66_72_65_73_68
 
 _MEMBERS_AT_ONCE = 500_000
 """The values of all companies in so many cells are sorted in memory."""
+
+_BULK_SHARE = 8
+"""Where one in so many is dirty, all are looked at."""
+
+FOLLOWED_FROM = 32
+"""Groups with fewer members are not followed."""
+
+STEP_COST = 2
+"""A step from a member to its neighbour in the group, beside a look at one member, as a large group is followed."""
 
 
 class Refresh(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,11 +66,11 @@ def refresh(connection: psycopg.Connection, *, now: datetime, version: Version |
         connection.isolation_level = None
 
 
-def mark_every_cell(connection: psycopg.Connection, *, version: Version) -> None:
+def mark_everything(connection: psycopg.Connection, *, version: Version) -> None:
     """This will have the next refresh of a version work out all of its groups."""
     with connection.transaction():
         version.enter(connection)
-        connection.execute(_SQL["mark_every_cell_dirty"])
+        connection.execute(_SQL["mark_everything"])
 
 
 def is_stale(connection: psycopg.Connection, *, version: Version | None = None) -> bool:
@@ -112,21 +126,35 @@ def _one(
 
 def _rewrite(connection: psycopg.Connection, seq: int) -> int:
     metrics = load_catalogue().metrics
+    parameters = {
+        "metrics": [metric.key for metric in metrics],
+        "units": [metric.unit for metric in metrics],
+        "bulk_share": _BULK_SHARE,
+        "members_at_once": _MEMBERS_AT_ONCE,
+        "followed_from": FOLLOWED_FROM,
+        "step_cost": STEP_COST,
+        "shown": MEMBERS_SHOWN,
+        "seq": seq,
+        "groupings": list(GROUPINGS),
+    }
+
+    def run(*statements: str) -> int:
+        return sum(connection.execute(_SQL[statement], parameters).rowcount for statement in statements)
+
     connection.execute(_SQL["begin_refresh"])
     connection.execute(_SQL["sort_in_memory"])
-    connection.execute(
-        _SQL["consume_dirty"],
-        {
-            "metric": [metric.key for metric in metrics],
-            "unit": [metric.unit for metric in metrics],
-            "members_at_once": _MEMBERS_AT_ONCE,
-        },
-    )
-    connection.execute(_SQL["count_dirty"])
-    connection.execute(_SQL["delete_groups"])
-    connection.execute(_SQL["delete_cells"])
-    groups = 0
+    run("take_marks")
+    (is_bulk,) = _one(connection, _SQL["is_bulk"], parameters)
+    run("name_groups", "find_places", "leave_groups", "join_groups")
+    if is_bulk:
+        run("clear_frames", "fill_frames", "count_filled", "find_all_cells")
+    else:
+        run("follow_frames", "find_changed_cells", "find_deltas", "find_groups")
+    connection.execute(_SQL["count_found"])
+    run("cut_in_pieces", "delete_cells", "delete_groups")
+    groups = run("follow_groups")
     for (piece,) in connection.execute(_SQL["pieces"]).fetchall():
-        groups += connection.execute(_SQL["write_groups"], {"piece": piece, "shown": MEMBERS_SHOWN}).rowcount
-    connection.execute(_SQL["record_changes"], {"seq": seq, "groupings": list(GROUPINGS)})
+        parameters["piece"] = piece
+        groups += run("write_groups")
+    run("record_changes", "forget_empty_groups")
     return groups

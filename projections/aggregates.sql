@@ -28,100 +28,413 @@ select count(distinct stream) from projections.parked where name = 'figures' and
 -- name: is_dirty
 select exists (select from dirty_cell)
 
--- name: mark_every_cell_dirty
-insert into dirty_cell (metric, period, cik)
-select distinct metric, period, null::bigint from metric_value where known_to is null and period is not null
+-- name: mark_everything
+insert into dirty_cell (cik) select cik from company
 
 -- name: begin_refresh
-create temporary table refresh_group (metric text, period text, group_by text, group_key text) on commit drop;
-create temporary table refresh_cell (metric text, period text, unit text, whole boolean, piece integer) on commit drop
-
--- name: consume_dirty
--- A piece is as many cells as hold about so many members at most.
-with marked as (delete from dirty_cell returning metric, period, cik),
-cell as (
-    select metric, period, cik from marked where metric is not null
-    union all
-    select value.metric, value.period, value.cik
-    from metric_value as value
-    where value.cik in (select cik from marked where metric is null) and value.known_to is null
-        and value.period is not null
-),
-membership as (delete from dirty_membership returning cik, group_by, group_key),
-narrowed as (
-    insert into refresh_group (metric, period, group_by, group_key)
-    select distinct cell.metric, cell.period, membership.group_by, membership.group_key
-    from cell join membership on membership.cik = cell.cik
-)
-insert into refresh_cell (metric, period, unit, whole, piece)
-select cell.metric, cell.period, unit.unit, bool_or(cell.cik is null),
-    (row_number() over (order by cell.metric, cell.period) - 1) * greatest((select count(*) from company), 1)
-    / %(members_at_once)s
-from cell
-join unnest(%(metric)s::text[], %(unit)s::text[]) as unit (metric, unit) on unit.metric = cell.metric
-group by cell.metric, cell.period, unit.unit
-
--- name: count_dirty
--- What the planner assumes of fresh temporary tables fits neither one filing nor a first load.
-analyze refresh_group, refresh_cell
+create temporary table refresh_mark (metric text, period text, cik bigint) on commit drop;
+create temporary table refresh_place (cik bigint, group_id integer, was boolean, now boolean) on commit drop;
+create temporary table refresh_member (
+    metric text, period text, cik bigint,
+    old_value numeric, old_numerator numeric, old_denominator numeric,
+    value numeric, numerator numeric, denominator numeric
+) on commit drop;
+create temporary table refresh_cell (
+    cell integer, metric text, period text, unit text, whole boolean, piece integer
+) on commit drop;
+create temporary table refresh_delta (
+    slot bigint, cik bigint,
+    old_value numeric, old_numerator numeric, old_denominator numeric,
+    value numeric, numerator numeric, denominator numeric
+) on commit drop;
+create temporary table refresh_group (slot bigint, cell integer, group_id integer, followed boolean) on commit drop
 
 -- name: sort_in_memory
 set local work_mem = '64MB'
 
+-- name: take_marks
+with marked as (delete from dirty_cell returning metric, period, cik)
+insert into refresh_mark select distinct metric, period, cik from marked
+
+-- name: is_bulk
+-- Where so many companies are marked whole, to work everything out anew is less than to follow each change.
+select count(*) * %(bulk_share)s >= (select count(*) from company) from refresh_mark where metric is null
+
+-- name: name_groups
+-- The groups companies marked whole are in, as far as nobody was in them before.
+insert into company_group (group_by, group_key)
+select distinct place.group_by, place.group_key
+from refresh_mark join company using (cik) cross join lateral groups_of(company) as place
+where refresh_mark.metric is null
+order by 1, 2
+on conflict do nothing
+
+-- name: find_places
+-- The groups each marked company counted in until now, and those it counts in from now on.
+insert into refresh_place (cik, group_id, was, now)
+select cik, group_id, bool_or(was), bool_or(now)
+from (
+    select cik, group_id, true as was, not cik in (select cik from refresh_mark where metric is null) as now
+    from group_member
+    where cik in (select cik from refresh_mark)
+    union all
+    select company.cik, company_group.group_id, false, true
+    from refresh_mark
+    join company using (cik)
+    cross join lateral groups_of(company) as place
+    join company_group using (group_by, group_key)
+    where refresh_mark.metric is null
+) as place
+group by cik, group_id
+
+-- name: leave_groups
+delete from group_member using refresh_place as gone
+where group_member.group_id = gone.group_id and group_member.cik = gone.cik and not gone.now
+
+-- name: join_groups
+insert into group_member (group_id, cik) select group_id, cik from refresh_place where now and not was
+
+-- name: clear_frames
+delete from frame_value where cik in (select cik from refresh_mark)
+
+-- name: fill_frames
+-- Everything that marked companies stand for.
+insert into frame_value
+select distinct on (held.metric, held.period, held.cik)
+    held.metric, held.period, held.cik, held.value, held.period_start, held.period_end, held.accession,
+    held.known_from, held.flags, held.numerator, held.denominator
+from metric_value as held
+join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric, unit)
+where held.cik in (select cik from refresh_mark) and held.known_to is null and held.period is not null
+order by held.metric, held.period, held.cik, abs(held.calendar_offset), held.known_from desc,
+    held.duration_days desc, held.period_end desc
+
+-- name: count_filled
+-- The next refresh asks for single rows of what was empty or a good deal smaller until now.
+analyze frame_value (metric, period, cik), group_member, company_group
+
+-- name: follow_frames
+-- What marked companies stand for, where that has changed or the company has moved, with what it was.
+with asked as materialized (
+    select metric, period, cik from refresh_mark
+    where metric is not null and cik not in (select cik from refresh_mark where metric is null)
+),
+current as materialized (
+    select distinct on (held.metric, held.period, held.cik) held.*
+    from (
+        select found.*
+        from (select distinct cik, metric from asked) as pair
+        cross join lateral (
+            select * from metric_value
+            where metric_value.cik = pair.cik and metric_value.metric = pair.metric and known_to is null
+            offset 0
+        ) as found
+        join asked on asked.metric = found.metric and asked.period = found.period and asked.cik = found.cik
+        union all
+        select metric_value.*
+        from refresh_mark
+        join metric_value on metric_value.cik = refresh_mark.cik
+        where refresh_mark.metric is null and known_to is null and metric_value.period is not null
+    ) as held
+    join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric, unit)
+    order by held.metric, held.period, held.cik, abs(held.calendar_offset), held.known_from desc,
+        held.duration_days desc, held.period_end desc
+),
+stood as materialized (
+    select held.metric, held.period, held.cik from asked join frame_value as held using (metric, period, cik)
+    union all
+    select held.metric, held.period, held.cik
+    from refresh_mark
+    cross join unnest(%(metrics)s::text[]) as stated (metric)
+    join group_aggregate as everybody on everybody.metric = stated.metric and everybody.group_by = 'all'
+    join frame_value as held
+        on held.metric = everybody.metric and held.period = everybody.period and held.cik = refresh_mark.cik
+    where refresh_mark.metric is null
+),
+cell as materialized (
+    select metric, period, cik, current.value, current.period_start, current.period_end, current.accession,
+        current.known_from, current.flags, current.numerator, current.denominator
+    from stood full join current using (metric, period, cik)
+),
+merged as (
+    merge into frame_value as held using cell
+    on held.cik = cell.cik and held.metric = cell.metric and held.period = cell.period
+    when matched and cell.value is null then delete
+    when matched then update set
+        value = cell.value, period_start = cell.period_start, period_end = cell.period_end,
+        accession = cell.accession, known_from = cell.known_from, flags = cell.flags,
+        numerator = cell.numerator, denominator = cell.denominator
+    when not matched then insert values (
+        cell.metric, cell.period, cell.cik, cell.value, cell.period_start, cell.period_end, cell.accession,
+        cell.known_from, cell.flags, cell.numerator, cell.denominator
+    )
+    returning cell.metric, cell.period, cell.cik, old.value as old_value, old.numerator as old_numerator,
+        old.denominator as old_denominator, new.value, new.numerator, new.denominator
+)
+insert into refresh_member select * from merged
+
+-- name: find_all_cells
+insert into refresh_cell (cell, metric, period, unit, whole, piece)
+select row_number() over (order by metric, period), metric, period, stated.unit, true, 0
+from (
+    select metric, period from group_aggregate where group_by = 'all'
+    union
+    select metric, period from frame_value
+) as held
+join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric)
+
+-- name: find_changed_cells
+-- Where many members of a cell have changed, all of its groups are worked out anew.
+insert into refresh_cell (cell, metric, period, unit, whole, piece)
+select row_number() over (order by changed.metric, changed.period), changed.metric, changed.period, stated.unit,
+    changed.members * %(bulk_share)s >= coalesce(everybody.n, 0), 0
+from (select metric, period, count(*) as members from refresh_member group by metric, period) as changed
+join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric)
+left join group_aggregate as everybody
+    on everybody.metric = changed.metric and everybody.period = changed.period and everybody.group_by = 'all'
+
+-- name: find_deltas
+-- Each change of a member as each of its groups sees it. A slot is a group in a cell. A company marked whole may be called
+-- another name where it is shown.
+insert into refresh_delta
+select * from (
+    select cell.cell::bigint << 32 | place.group_id as slot, member.cik,
+        case when place.was then member.old_value end as old_value,
+        case when place.was then member.old_numerator end as old_numerator,
+        case when place.was then member.old_denominator end as old_denominator,
+        case when place.now then member.value end as value,
+        case when place.now then member.numerator end as numerator,
+        case when place.now then member.denominator end as denominator
+    from refresh_member as member
+    join refresh_place as place using (cik)
+    join refresh_cell as cell using (metric, period)
+    where not cell.whole
+) as delta
+where (old_value, old_numerator, old_denominator) is distinct from (value, numerator, denominator)
+    or cik in (select cik from refresh_mark where metric is null)
+
+-- name: find_groups
+-- A group is followed where that is less than to look at all of its members: a step to a neighbour passes as many members
+-- of the cell as there are for each of the group.
+insert into refresh_group (slot, cell, group_id, followed)
+select changed.slot, cell.cell, place.group_id,
+    held.rank_ciks is not null and held.n + changed.more >= %(followed_from)s
+        and held.n::bigint * held.n > %(step_cost)s * (changed.changes + 2) * everybody.n
+from (
+    select slot, count(*) as changes, count(value) - count(old_value) as more
+    from refresh_delta group by slot
+) as changed
+join refresh_cell as cell on cell.cell = changed.slot >> 32
+join company_group as place on place.group_id = changed.slot & 2147483647
+left join group_aggregate as held
+    on held.metric = cell.metric and held.period = cell.period and held.group_by = place.group_by
+    and held.group_key = place.group_key
+left join group_aggregate as everybody
+    on everybody.metric = cell.metric and everybody.period = cell.period and everybody.group_by = 'all'
+
+-- name: count_found
+-- What the planner assumes of fresh temporary tables fits neither one filing nor a first load.
+analyze refresh_cell, refresh_group, refresh_delta
+
+-- name: cut_in_pieces
+-- A piece is as many whole cells as hold about so many members at most.
+update refresh_cell set piece = cell * (select count(*) from company) / %(members_at_once)s where whole
+
 -- name: pieces
 select distinct piece from refresh_cell order by piece
-
--- name: delete_groups
-delete from group_aggregate using refresh_group as gone
-where group_aggregate.metric = gone.metric and group_aggregate.group_by = gone.group_by
-    and group_aggregate.period = gone.period and group_aggregate.group_key = gone.group_key
 
 -- name: delete_cells
 delete from group_aggregate using refresh_cell as gone
 where gone.whole and group_aggregate.metric = gone.metric and group_aggregate.period = gone.period
 
+-- name: delete_groups
+delete from group_aggregate
+using refresh_group join refresh_cell as gone using (cell) join company_group using (group_id)
+where not followed and group_aggregate.metric = gone.metric and group_aggregate.period = gone.period
+    and group_aggregate.group_by = company_group.group_by and group_aggregate.group_key = company_group.group_key
+
 -- name: write_groups
--- Every dirty group of some cells from all of its members. The order of members is that of (value, cik).
-insert into group_aggregate (
-    metric, period, group_by, group_key, unit, n, sum, sum_of_squares, mean, min, p10, p25, median, p75, p90, max,
-    numerator, denominator, bottom_ciks, bottom_values, top_ciks, top_values
-)
+-- Groups from all of their members: all groups of the whole cells of a piece, and the others that are not followed. The
+-- order of members is that of (value, cik).
 with placed as (
-    select cell.metric, cell.period, cell.unit, place.group_by, place.group_key, member.cik, member.value,
-        member.numerator, member.denominator
+    select cell.cell, place.group_id, member.cik, member.value, member.numerator, member.denominator
     from refresh_cell as cell
-    cross join lateral frame(cell.metric, cell.period, cell.unit) as member
-    join company on company.cik = member.cik
-    cross join lateral (
-        values ('all', 'all'), ('sector', company.sector), ('major_group', company.major_group),
-            ('industry', company.industry), ('country', company.country), ('size_class', company.size_class)
-    ) as place (group_by, group_key)
-    left join refresh_group as wanted
-        on wanted.metric = cell.metric and wanted.period = cell.period and wanted.group_by = place.group_by
-        and wanted.group_key = place.group_key
-    where cell.piece = %(piece)s and place.group_key is not null and (cell.whole or wanted.metric is not null)
+    join frame_value as member using (metric, period)
+    join group_member as place on place.cik = member.cik
+    where cell.whole and cell.piece = %(piece)s
+    union all
+    select changed.cell, changed.group_id, member.cik, member.value, member.numerator, member.denominator
+    from refresh_group as changed
+    join refresh_cell as cell using (cell)
+    join group_member as place using (group_id)
+    join frame_value as member
+        on member.metric = cell.metric and member.period = cell.period and member.cik = place.cik
+    where not changed.followed and cell.piece = %(piece)s
 ),
 gathered as (
-    select metric, period, unit, group_by, group_key, count(*)::integer as n, sum(value) as sum,
-        sum(value * value) as sum_of_squares, sum(numerator) as numerator, sum(denominator) as denominator,
+    select cell, group_id, count(*)::integer as n, sum(value) as sum, sum(value * value) as sum_of_squares,
+        count(numerator)::integer as parts, sum(numerator) as numerator, sum(denominator) as denominator,
         array_agg(value order by value, cik) as ascending, array_agg(cik order by value, cik) as ciks
     from placed
-    group by metric, period, unit, group_by, group_key
+    group by cell, group_id
+)
+insert into group_aggregate (
+    metric, period, group_by, group_key, unit, n, sum, sum_of_squares, mean, min, p10, p25, median, p75, p90, max,
+    numerator, denominator, parts, bottom_ciks, bottom_values, top_ciks, top_values, rank_ciks, rank_values
 )
 select metric, period, group_by, group_key, unit, n, sum, sum_of_squares,
-    round((sum + 0.000000000000000000000000000000) / n, 12), ascending[1],
+    mean_of(sum, n), ascending[1],
     percentile(ascending, 10), percentile(ascending, 25), percentile(ascending, 50), percentile(ascending, 75),
-    percentile(ascending, 90), ascending[n], numerator, denominator,
+    percentile(ascending, 90), ascending[n], numerator, denominator, parts,
     ciks[:%(shown)s], ascending[:%(shown)s],
-    array_reverse(ciks[n - %(shown)s + 1:]), array_reverse(ascending[n - %(shown)s + 1:])
-from gathered
-order by metric, group_by, period, group_key
+    array_reverse(ciks[n - %(shown)s + 1:]), array_reverse(ascending[n - %(shown)s + 1:]),
+    case when n >= %(followed_from)s
+        then (select array_agg(ciks[rank_of(percent, n) + 1] order by percent) from unnest(percents()) as percent)
+    end,
+    case when n >= %(followed_from)s
+        then (select array_agg(ascending[rank_of(percent, n) + 1] order by percent) from unnest(percents()) as percent)
+    end
+from gathered join refresh_cell using (cell) join company_group using (group_id)
+
+-- name: follow_groups
+-- Groups from what they were and what has changed. The member at each percentile is found from the one that was there, by
+-- as many steps to a neighbour as the changes before it and the new size of the group make necessary; the members at
+-- either end are looked at again where one of them has changed or comes in. Whether a neighbour is in the group is asked of
+-- one after the other, in their order. Index: frame_value_order, group_member.
+with changed as materialized (
+    select delta.slot, place.group_id, held.metric, held.period, held.group_by, held.group_key, held.n as old_n,
+        held.rank_values, held.rank_ciks,
+        held.n + (count(delta.value) - count(delta.old_value))::integer as n,
+        held.sum + coalesce(sum(delta.value), 0) - coalesce(sum(delta.old_value), 0) as sum,
+        held.sum_of_squares + coalesce(sum(delta.value * delta.value), 0)
+            - coalesce(sum(delta.old_value * delta.old_value), 0) as sum_of_squares,
+        held.parts + (count(delta.numerator) - count(delta.old_numerator))::integer as parts,
+        coalesce(held.numerator, 0) + coalesce(sum(delta.numerator), 0)
+            - coalesce(sum(delta.old_numerator), 0) as numerator,
+        coalesce(held.denominator, 0) + coalesce(sum(delta.denominator), 0)
+            - coalesce(sum(delta.old_denominator), 0) as denominator,
+        held.n < %(shown)s or bool_or(
+            coalesce(
+                (delta.value, delta.cik) <= (held.bottom_values[%(shown)s], held.bottom_ciks[%(shown)s]), false
+            )
+            or coalesce(
+                (delta.old_value, delta.cik) <= (held.bottom_values[%(shown)s], held.bottom_ciks[%(shown)s]), false
+            )
+        ) as bottom_moves,
+        held.n < %(shown)s or bool_or(
+            coalesce((delta.value, delta.cik) >= (held.top_values[%(shown)s], held.top_ciks[%(shown)s]), false)
+            or coalesce((delta.old_value, delta.cik) >= (held.top_values[%(shown)s], held.top_ciks[%(shown)s]), false)
+        ) as top_moves
+    from refresh_group as followed
+    join refresh_cell as cell using (cell)
+    join refresh_delta as delta using (slot)
+    join company_group as place using (group_id)
+    join group_aggregate as held
+        on held.metric = cell.metric and held.period = cell.period and held.group_by = place.group_by
+        and held.group_key = place.group_key
+    where followed.followed
+    group by delta.slot, place.group_id, held.metric, held.group_by, held.period, held.group_key
+),
+anchor as materialized (
+    select changed.slot, changed.group_id, changed.metric, changed.period, changed.n, held.percent, held.value, held.cik,
+        rank_of(held.percent, changed.n) as wanted,
+        rank_of(held.percent, changed.old_n)
+            + count(*) filter (where (delta.value, delta.cik) < (held.value, held.cik))
+            - count(*) filter (where (delta.old_value, delta.cik) < (held.value, held.cik)) as reached
+    from changed
+    cross join unnest(percents(), changed.rank_values, changed.rank_ciks) as held (percent, value, cik)
+    join refresh_delta as delta using (slot)
+    group by changed.slot, changed.group_id, changed.metric, changed.period, changed.n, changed.old_n, held.percent,
+        held.value, held.cik
+),
+stepped as (
+    select anchor.slot, anchor.percent, anchor.n,
+        neighbours.ascending[greatest(wanted - reached, 0) + 1] as value,
+        neighbours.ciks[greatest(wanted - reached, 0) + 1] as cik,
+        neighbours.ascending[greatest(wanted - reached, 0) + 2] as next_value
+    from anchor
+    cross join lateral (
+        select array_agg(value order by value, cik) as ascending, array_agg(cik order by value, cik) as ciks
+        from (
+            (
+                select member.value, member.cik from frame_value as member
+                where member.metric = anchor.metric and member.period = anchor.period
+                    and (member.value, member.cik) < (anchor.value, anchor.cik)
+                    and (
+                        select true from group_member as place
+                        where place.group_id = anchor.group_id and place.cik = member.cik
+                    )
+                order by member.value desc, member.cik desc
+                limit greatest(reached - wanted, 0)
+            )
+            union all
+            (
+                select member.value, member.cik from frame_value as member
+                where member.metric = anchor.metric and member.period = anchor.period
+                    and (member.value, member.cik) >= (anchor.value, anchor.cik)
+                    and (
+                        select true from group_member as place
+                        where place.group_id = anchor.group_id and place.cik = member.cik
+                    )
+                order by member.value, member.cik
+                limit greatest(wanted - reached, 0) + 2
+            )
+        ) as neighbour
+    ) as neighbours
+),
+percentiles as materialized (
+    select slot, array_agg(value order by percent) as rank_values, array_agg(cik order by percent) as rank_ciks,
+        array_agg(interpolated(value, next_value, percent, n) order by percent) as at
+    from stepped
+    group by slot
+)
+update group_aggregate as held
+set n = changed.n, sum = changed.sum, sum_of_squares = changed.sum_of_squares, mean = mean_of(changed.sum, changed.n),
+    min = coalesce(bottom.ascending[1], held.min), p10 = percentiles.at[1], p25 = percentiles.at[2],
+    median = percentiles.at[3], p75 = percentiles.at[4], p90 = percentiles.at[5],
+    max = coalesce(top.descending[1], held.max),
+    parts = changed.parts, rank_values = percentiles.rank_values, rank_ciks = percentiles.rank_ciks,
+    numerator = case when changed.parts > 0 then changed.numerator end,
+    denominator = case when changed.parts > 0 then changed.denominator end,
+    bottom_ciks = coalesce(bottom.ciks, held.bottom_ciks), bottom_values = coalesce(bottom.ascending, held.bottom_values),
+    top_ciks = coalesce(top.ciks, held.top_ciks), top_values = coalesce(top.descending, held.top_values)
+from changed
+join percentiles using (slot)
+cross join lateral (
+    select array_agg(value order by value, cik) as ascending, array_agg(cik order by value, cik) as ciks
+    from (
+        select member.value, member.cik from frame_value as member
+        where changed.bottom_moves and member.metric = changed.metric and member.period = changed.period
+            and (
+                select true from group_member as place
+                where place.group_id = changed.group_id and place.cik = member.cik
+            )
+        order by member.value, member.cik
+        limit %(shown)s
+    ) as smallest
+) as bottom
+cross join lateral (
+    select array_agg(value order by value desc, cik desc) as descending, array_agg(cik order by value desc, cik desc) as ciks
+    from (
+        select member.value, member.cik from frame_value as member
+        where changed.top_moves and member.metric = changed.metric and member.period = changed.period
+            and (
+                select true from group_member as place
+                where place.group_id = changed.group_id and place.cik = member.cik
+            )
+        order by member.value desc, member.cik desc
+        limit %(shown)s
+    ) as largest
+) as top
+where held.metric = changed.metric and held.period = changed.period and held.group_by = changed.group_by
+    and held.group_key = changed.group_key
 
 -- name: record_changes
 insert into aggregate_change (metric, group_by, period, seq, groups)
 select metric, group_by, period, %(seq)s, case when not bool_or(whole) then array_agg(group_key) end
 from (
-    select metric, group_by, period, group_key, false as whole from refresh_group
+    select cell.metric, place.group_by, cell.period, place.group_key, false as whole
+    from refresh_group join refresh_cell as cell using (cell) join company_group as place using (group_id)
     union all
     select metric, grouping, period, null, true
     from refresh_cell cross join unnest(%(groupings)s::text[]) as grouping
@@ -131,6 +444,11 @@ group by metric, group_by, period
 order by metric, group_by, period
 on conflict (metric, group_by, period) do update set
     previous = aggregate_change.seq, seq = excluded.seq, groups = excluded.groups
+
+-- name: forget_empty_groups
+delete from company_group using refresh_place as gone
+where company_group.group_id = gone.group_id and not gone.now
+    and not exists (select from group_member where group_member.group_id = gone.group_id)
 
 -- name: gather_filing_counts
 with counted as (delete from filing_count returning filings)

@@ -30,10 +30,7 @@ $$;
 select exists (select from pg_roles where rolname = 'factfold_bi')
 
 -- name: grant
--- The function behind bi.frame reads metric_value with the rights of who asks; without usage of its schema nobody can
--- name the table otherwise.
-grant usage on schema bi to factfold_bi;
-grant select on metric_value to factfold_bi
+grant usage on schema bi to factfold_bi
 
 -- name: columns
 select class.relname, attribute.attname
@@ -84,19 +81,15 @@ join bi.company as company on company.cik = held.cik
 where held.known_to is null;
 
 -- name: frame
--- Ask by metric and period (metric_value_frame), or by metric.
+-- Ask by metric and period, or by metric (frame_value_order).
 create or replace view bi.frame as
 select
     stands.cik, company.company, company.name, company.sector, company.major_group, company.industry, company.country,
-    company.size_class, metric.metric, metric.label, metric.unit, cell.period,
-    substr(cell.period, 3, 4)::integer as year, stands.period_start, stands.period_end, stands.value, stands.accession,
+    company.size_class, metric.metric, metric.label, metric.unit, stands.period,
+    substr(stands.period, 3, 4)::integer as year, stands.period_start, stands.period_end, stands.value, stands.accession,
     stands.known_from, stands.flags
-from bi.metric as metric
-cross join lateral (
-    select distinct held.period from metric_value as held
-    where held.metric = metric.metric and held.period is not null and held.known_to is null
-) as cell
-cross join lateral frame(metric.metric, cell.period, metric.unit) as stands
+from frame_value as stands
+join bi.metric as metric on metric.metric = stands.metric
 join bi.company as company on company.cik = stands.cik;
 
 -- name: company_year

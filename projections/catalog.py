@@ -17,7 +17,8 @@ PROJECTIONS: dict[str, Projection] = {
             derived=frozenset(
                 {
                     "dirty_cell",
-                    "dirty_membership",
+                    "company_group",
+                    "group_member",
                     "aggregate_change",
                     "filing_count",
                     "refreshed",

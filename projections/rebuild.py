@@ -18,7 +18,7 @@ import psycopg
 from psycopg import IsolationLevel, sql
 
 from commands.sql import load_statements
-from projections.aggregates import is_stale, mark_every_cell, refresh
+from projections.aggregates import is_stale, mark_everything, refresh
 from projections.bi import ViewsInUse, show
 from projections.catalog import PROJECTIONS
 from projections.comparison import TableDifference, columns_of, compare_versions
@@ -203,7 +203,7 @@ class Rebuild:
             connection.execute(self._projection.indexes)
             for table in sorted(columns_of(connection, version)):
                 connection.execute(sql.SQL("analyze {}").format(sql.Identifier(table)))
-        mark_every_cell(connection, version=version)
+        mark_everything(connection, version=version)
 
     def _approach(self, connection: psycopg.Connection, version: Version) -> None:
         """Follow the log until little is left to fold while the live version is held, and work out the groups."""

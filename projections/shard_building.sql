@@ -54,5 +54,4 @@ order by stream, version
 
 -- name: keep_dirty_cells_apart
 -- Found before the tables of the version, and emptied by each commit: every cell is marked once all is folded.
-create temporary table dirty_cell (metric text, period text, cik bigint) on commit delete rows;
-create temporary table dirty_membership (cik bigint, group_by text, group_key text) on commit delete rows
+create temporary table dirty_cell (metric text, period text, cik bigint) on commit delete rows

@@ -139,4 +139,4 @@ def _mark_reclassified(connection: psycopg.Connection, batch: Batch) -> None:
             after.name_as_filed,
             after.tickers,
         ):
-            mark_dirty(connection, [(cik, None)], {cik: before.groups() | after.groups()})
+            mark_dirty(connection, [(cik, None)])

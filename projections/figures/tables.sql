@@ -28,6 +28,18 @@ return case group_by
     when 'size_class' then (of).size_class
 end;
 
+-- All groups a company is in today.
+create function groups_of (of company) returns table (group_by text, group_key text)
+language sql immutable parallel safe
+begin atomic
+    select place.group_by, place.group_key
+    from (
+        values ('all', 'all'), ('sector', (of).sector), ('major_group', (of).major_group), ('industry', (of).industry),
+            ('country', (of).country), ('size_class', (of).size_class)
+    ) as place (group_by, group_key)
+    where place.group_key is not null;
+end;
+
 -- Names a company had before, as far as is known, until their last day.
 create table company_former_name (
     cik           bigint not null,
@@ -197,21 +209,51 @@ create table group_aggregate (
     bottom_values  numeric[] not null,
     top_ciks       bigint[] not null,    -- largest first
     top_values     numeric[] not null,
+    parts          integer not null default 0, -- members that count in numerator and denominator
+    rank_ciks      bigint[],             -- the member at or next below each percentile; null in small groups
+    rank_values    numeric[],
     primary key (metric, group_by, period, group_key)
 );
 
--- Cells (metric and calendar period) in which a company's value changed. Without metric and period: all cells the company
--- stands in; without a company: all of the cell. Only ever appended and consumed, together with the groups the companies
--- are or were in; duplicates are harmless.
+-- Every group companies are in.
+create table company_group (
+    group_id  integer primary key generated always as identity,
+    group_by  text not null,
+    group_key text not null,
+    unique (group_by, group_key)
+);
+
+-- The groups each company is counted in.
+create table group_member (
+    group_id integer not null,
+    cik      bigint not null,
+    primary key (group_id, cik)
+);
+create index on group_member (cik, group_id);
+
+-- What each company stands for in each calendar period, as it is counted in the aggregates.
+create table frame_value (
+    metric       text not null,
+    period       text not null,
+    cik          bigint not null,
+    value        numeric not null,       -- in the metric's unit
+    period_start date,                   -- null for an instant
+    period_end   date not null,
+    accession    text not null,
+    known_from   timestamptz not null,
+    flags        text[] not null,
+    numerator    numeric,
+    denominator  numeric,
+    primary key (metric, period, cik)
+);
+create index frame_value_order on frame_value (metric, period, value, cik);
+
+-- Cells (metric and calendar period) in which a company's value changed; without metric and period all cells the company
+-- stands or stood in, and its groups. Only ever appended and consumed; duplicates are harmless.
 create table dirty_cell (
     metric text,
     period text,
-    cik    bigint
-);
-create table dirty_membership (
-    cik       bigint not null,
-    group_by  text not null,
-    group_key text not null
+    cik    bigint not null
 );
 
 -- The last refresh that rewrote groups of a (metric, group_by, period), for the Redis projection to follow by `seq`, and the
@@ -286,43 +328,65 @@ begin atomic
     select period ~ '^CY[0-9]{4}(Q4I)?$';
 end;
 
--- The value below which so many percent of a group lie, interpolated between the nearest ranks, to twelve decimals.
-create function percentile (ascending numeric[], percent integer) returns numeric
+-- The percentiles every group has.
+create function percents () returns integer[]
 language sql immutable parallel safe
 begin atomic
-    select case percent * (cardinality(ascending) - 1) % 100
-        when 0 then ascending[percent * (cardinality(ascending) - 1) / 100 + 1]
-        else round(
-            ascending[percent * (cardinality(ascending) - 1) / 100 + 1]
-            + (
-                ascending[percent * (cardinality(ascending) - 1) / 100 + 2]
-                - ascending[percent * (cardinality(ascending) - 1) / 100 + 1]
-            ) * (percent * (cardinality(ascending) - 1) % 100) * 0.01,
-            12
-        )
+    select array[10, 25, 50, 75, 90];
+end;
+
+-- How many of n values in ascending order stand before the one at or next below a percentile.
+create function rank_of (percent integer, n integer) returns integer
+language sql immutable parallel safe
+begin atomic
+    select percent * (n - 1) / 100;
+end;
+
+-- A percentile of n values: the one at its rank, or between that and the next, to twelve decimals.
+create function interpolated (value numeric, next_value numeric, percent integer, n integer) returns numeric
+language sql immutable parallel safe
+begin atomic
+    select case percent * (n - 1) % 100
+        when 0 then value
+        else round(value + (next_value - value) * (percent * (n - 1) % 100) * 0.01, 12)
     end;
 end;
 
--- What each company stands for in one calendar period: of its latest values in the metric's unit the one nearest to the
--- period, then the one known last, then the longer, then the later. Index: metric_value_frame.
-create function frame (asked_metric text, asked_period text, asked_unit text)
+-- The value below which so many percent of a group lie, interpolated between the nearest ranks.
+create function percentile (ascending numeric[], percent integer) returns numeric
+language sql immutable parallel safe
+begin atomic
+    select interpolated(
+        ascending[rank_of(percent, cardinality(ascending)) + 1],
+        ascending[rank_of(percent, cardinality(ascending)) + 2],
+        percent,
+        cardinality(ascending)
+    );
+end;
+
+-- To twelve decimals, from a dividend with thirty, so that no rounding in between can show.
+create function mean_of (sum numeric, n integer) returns numeric
+language sql immutable parallel safe
+begin atomic
+    select round((sum + 0.000000000000000000000000000000) / n, 12);
+end;
+
+-- What each company stands for in one calendar period, in the metric's unit: of its latest values the one nearest to the
+-- period, then the one known last, then the longer, then the later. Index: frame_value_order, or the primary key.
+create function frame (asked_metric text, asked_period text)
 returns table (
     cik bigint, value numeric, period_start date, period_end date, accession text, known_from timestamptz, flags text[],
     numerator numeric, denominator numeric
 )
 language sql stable parallel safe
 begin atomic
-    select distinct on (held.cik)
-        held.cik, held.value, held.period_start, held.period_end, held.accession, held.known_from, held.flags,
+    select held.cik, held.value, held.period_start, held.period_end, held.accession, held.known_from, held.flags,
         held.numerator, held.denominator
-    from metric_value as held
-    where held.metric = asked_metric and held.period = asked_period and held.unit = asked_unit
-        and held.known_to is null
-    order by held.cik, abs(held.calendar_offset), held.known_from desc, held.duration_days desc,
-        held.period_end desc;
+    from frame_value as held
+    where held.metric = asked_metric and held.period = asked_period;
 end;
 
--- The same as it stood at an instant. Index: metric_value_frame and metric_value_frame_before.
+-- The same as it stood at an instant. Index: metric_value_cell.
 create function frame_as_of (asked_metric text, asked_period text, asked_unit text, known_at timestamptz)
 returns table (
     cik bigint, value numeric, period_start date, period_end date, accession text, known_from timestamptz, flags text[],
@@ -348,7 +412,7 @@ returns table (
 )
 language sql stable parallel safe
 begin atomic
-    select * from frame(asked_metric, asked_period, asked_unit) where known_at is null
+    select * from frame(asked_metric, asked_period) where known_at is null
     union all
     select * from frame_as_of(asked_metric, asked_period, asked_unit, known_at) where known_at is not null;
 end;
@@ -424,9 +488,5 @@ create index if not exists company_tickers on company using gin (tickers);
 create index if not exists company_name on company (lower(name));
 create index if not exists company_former_name_name on company_former_name (lower(name));
 create index if not exists filing_filed_on on filing (filed_on);
--- By company as well, so that the rows of a page, or a company's own value, take no look at all the others. It holds all
--- a frame is chosen by: thousands of companies lie on as many pages of the table.
-create index if not exists metric_value_frame on metric_value (metric, period, cik)
-    include (unit, value, calendar_offset, known_from, duration_days, period_end) where known_to is null;
-create index if not exists metric_value_frame_before on metric_value (metric, period) where known_to is not null;
+create index if not exists metric_value_cell on metric_value (metric, period);
 create index if not exists metric_value_restated on metric_value (cik, accession) where revision > 0;

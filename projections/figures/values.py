@@ -1,6 +1,6 @@
 """Metric values, the checks and the splits: what a batch changes of them, and nothing else."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
@@ -13,7 +13,6 @@ from commands.sql import load_statements
 from projections.copying import NULL, copy_lines, escape, line_of
 from projections.figures.batch import Batch
 from projections.figures.filed_facts import copies_of
-from projections.figures.rows import Group
 from projections.financials.checks import BrokenCheck
 from projections.financials.copies import Copy, is_relevant, relevant_concepts, reporting_cycle
 from projections.financials.forms import trust_tier
@@ -61,21 +60,15 @@ def write_values(connection: psycopg.Connection, batch: Batch) -> None:
         checks.extend((cik, check) for check in after.checks)
     copy_lines(connection, _SQL["copy_values"], (_value_line(cik, row) for cik, row in rows))
     copy_lines(connection, _SQL["copy_checks"], (_check_line(cik, check) for cik, check in checks))
-    mark_dirty(connection, dirty, {cik: batch.companies[cik].groups() for cik, _ in dirty})
+    mark_dirty(connection, dirty)
 
 
-def mark_dirty(
-    connection: psycopg.Connection, cells: Iterable[tuple[int, Cell | None]], groups: Mapping[int, Iterable[Group]]
-) -> None:
+def mark_dirty(connection: psycopg.Connection, cells: Iterable[tuple[int, Cell | None]]) -> None:
     """
-    This will have the next refresh work out anew, for cells of companies, the groups the companies are or were in.
-
-    None stands for all cells of a company.
+    This will have the next refresh look at cells of companies again; None stands for all of a company, and its groups.
     """
     marks = ((*(cell or (NULL, NULL)), str(cik)) for cik, cell in cells)
     copy_lines(connection, _SQL["copy_dirty_cells"], map(line_of, marks))
-    memberships = ((str(cik), *group) for cik in sorted(groups) for group in sorted(groups[cik]))
-    copy_lines(connection, _SQL["copy_dirty_memberships"], map(line_of, memberships))
 
 
 def write_splits(connection: psycopg.Connection, batch: Batch) -> None:
@@ -223,14 +216,16 @@ def changed_cells(before: Iterable[MetricVersion], after: Iterable[MetricVersion
     return {(row[0], row[1]) for row in _latest(before) ^ _latest(after)}
 
 
-_Latest = tuple[str, str, date, int, Decimal, str, datetime, Decimal | None, Decimal | None]
+_Latest = tuple[
+    str, str, date, int, Decimal, str, datetime, str, tuple[str, ...], Decimal | None, Decimal | None
+]  # fmt: skip
 
 
 def _latest(rows: Iterable[MetricVersion]) -> set[_Latest]:
     return {
         (
             row.metric, row.period, row.period_end, row.duration_days, row.value, row.unit, row.known_from,
-            row.numerator, row.denominator,
+            row.accession, row.flags, row.numerator, row.denominator,
         )
         for row in rows
         if row.known_to is None and row.period is not None

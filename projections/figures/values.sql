@@ -45,6 +45,3 @@ copy company_split (cik, known_from, ratio, accession) from stdin
 
 -- name: copy_dirty_cells
 copy dirty_cell (metric, period, cik) from stdin
-
--- name: copy_dirty_memberships
-copy dirty_membership (cik, group_by, group_key) from stdin

@@ -11,7 +11,7 @@ left join aggregate_change as change
 -- name: members
 -- Everybody in a cell who is in a group of a kind (frame).
 select group_key(company, %(group_by)s) as group_key, held.value, held.cik
-from frame(%(metric)s, %(period)s, %(unit)s) as held
+from frame(%(metric)s, %(period)s) as held
 join company using (cik)
 where group_key(company, %(group_by)s) is not null;
 
@@ -21,7 +21,7 @@ select group_key(company, %(group_by)s) as group_key, count(*) as n, sum(held.va
        sum(held.value * held.value) as squares,
        percentile_disc(0.5) within group (order by held.value) as lower,
        percentile_disc(0.5) within group (order by held.value desc) as upper
-from frame(%(metric)s, %(period)s, %(unit)s) as held
+from frame(%(metric)s, %(period)s) as held
 join company using (cik)
 where group_key(company, %(group_by)s) is not null
 group by 1;

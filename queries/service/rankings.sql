@@ -27,6 +27,6 @@ order by page.value * %(direction)s, page.cik * %(direction)s;
 -- What some companies of a group have in a cell (metric_value_frame by company, primary key of company).
 select coalesce(company.tickers[1], company.name) as company, cik, held.period_end, held.value, held.accession,
        held.known_from, held.flags
-from frame(%(metric)s, %(period)s, %(unit)s) as held
+from frame(%(metric)s, %(period)s) as held
 join company using (cik)
 where cik = any(%(ciks)s) and group_key(company, %(group_by)s) = %(group)s;

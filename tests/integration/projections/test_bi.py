@@ -117,14 +117,13 @@ class TestViews:
 
     def test_find_the_values_of_a_period_by_index(self, figures: psycopg.Connection) -> None:
         with figures.transaction(force_rollback=True):
-            figures.execute("set local enable_seqscan = off")
+            figures.execute("set local enable_seqscan = off; set local enable_bitmapscan = off")
             plan = figures.execute(
                 "explain select * from bi.frame where metric = 'revenue' and period = 'CY2022'"
             ).fetchall()
 
         told = "\n".join(line for (line,) in plan)
-        assert "Function Scan on frame" not in told
-        assert told.count("metric_value_frame") >= 2
+        assert "using frame_value_" in told
 
     def test_are_made_anew_where_an_older_release_had_other_columns(self, figures: psycopg.Connection) -> None:
         figures.execute("drop view bi.freshness; create view bi.freshness as select 1 as older")
@@ -162,7 +161,7 @@ class TestTheRole:
             "select * from public.django_migrations",
             "create table public.mine ()",
             "create view bi.mine as select 1",
-            "select * from frame('revenue', 'CY2023', 'USD')",
+            "select * from frame('revenue', 'CY2023')",
         ):
             answer = ask(f"begin read write; {refused}")
             assert answer.returncode != 0, refused

@@ -211,7 +211,12 @@ class TestReclassified:
         dispatch_all(connection, ReclassifyCompany(cik=101, **first))
         drain(connection, redis)
 
-        assert {name for name, rows in tables.items() if moved_tables[name] != rows} == {"company", "group_aggregate"}
+        assert {name for name, rows in tables.items() if moved_tables[name] != rows} == {
+            "company",
+            "company_group",
+            "group_member",
+            "group_aggregate",
+        }
         assert {key.split(":")[1] for key, held in fragments.items() if moved_fragments[key] != held} == {
             grouping for grouping in GROUPINGS if grouping != "all"
         }
@@ -233,7 +238,7 @@ class TestStanding:
         drain(connection, redis)
 
         connection.execute("set search_path = figures_v1")
-        found = connection.execute("select value from frame('revenue', 'CY2019Q1', 'USD')").fetchall()
+        found = connection.execute("select value from frame('revenue', 'CY2019Q1')").fetchall()
         connection.execute("reset search_path")
 
         assert found == [(65,)]

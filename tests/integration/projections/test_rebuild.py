@@ -31,6 +31,7 @@ from commands.event_log.append import NewEvent, append_events, lock_streams
 from commands.filings.withdraw_filing import WithdrawFiling
 from commands.messages import Command
 from commands.sources.sample import read_sample
+from projections.aggregates import mark_everything
 from projections.catalog import PROJECTIONS
 from projections.parking import EventUnfoldable, parked_streams
 from projections.projection import live_version, versions
@@ -421,12 +422,7 @@ class TestReaders:
         """Live tables whose every value is one more than the log says, also in the aggregates and in Redis."""
         write_history(connection, redis)
         connection.execute("update figures_v1.metric_value set value = value + 1 where metric = 'revenue'")
-        connection.execute(
-            """
-            insert into figures_v1.dirty_cell
-            select distinct metric, period, null::bigint from figures_v1.group_aggregate where metric = 'revenue'
-            """
-        )
+        mark_everything(connection, version=live_version(connection, "figures"))
         refresh_figures(connection, redis)
 
     @pytest.mark.usefixtures("_two_truths")

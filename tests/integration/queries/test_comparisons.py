@@ -9,6 +9,7 @@ import psycopg
 
 from tests.fixtures.crowd import Member
 from tests.fixtures.figures import MICROSOFT
+from tests.fixtures.frames import fill_frames
 
 
 async def ask(client: httpx.AsyncClient, path: str, **asked: Any) -> dict[str, Any]:
@@ -54,6 +55,7 @@ class TestComparison:
         self, client: httpx.AsyncClient, figures: psycopg.Connection
     ) -> None:
         figures.execute("delete from figures_v1.metric_value where cik = %s and period = 'CY2023'", [MICROSOFT])
+        fill_frames(figures)
 
         answer = await ask(client, "/v1/compare", companies="MSFT,AAPL", metrics="revenue", last=1)
 

@@ -12,6 +12,7 @@ from redis import Redis
 from projections.redis_views import follow
 from tests.fixtures.crowd import BEFORE_CORRECTION, CORRECTED_FROM, Member
 from tests.fixtures.figures import set_freshness
+from tests.fixtures.frames import fill_frames
 from tests.fixtures.pages import walk
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ class TestSets:
             (value, member.cik),
         )
         assert changed.rowcount == 1
-        rows = connection.execute("select value, cik from figures_v1.frame('revenue', 'CY2023', 'USD')").fetchall()
+        fill_frames(connection)
+        rows = connection.execute("select value, cik from figures_v1.frame('revenue', 'CY2023')").fetchall()
         return [(value, cik) for value, cik in rows]
 
     async def test_are_not_read_once_a_refresh_has_changed_their_cell(
@@ -178,6 +180,7 @@ class TestSets:
             epoch.restore(key, 0, held)
         # The first row would be the same, by either.
         connection.execute("delete from figures_v1.metric_value where cik = %s", (crowd[0].cik,))
+        fill_frames(connection)
         source, (first,) = await self.ask(asking, limit=1)
 
         assert left == []

@@ -27,6 +27,7 @@ from queries.service.screen_grammar import (
 )
 from tests.fixtures.crowd import Member
 from tests.fixtures.figures import APPLE, MICROSOFT, OTHER_NAMESAKE, RESTATER, write_figures
+from tests.fixtures.frames import fill_frames
 
 type Company = dict[str, Any]
 type Frame = dict[int, Decimal]
@@ -83,6 +84,7 @@ class TestScreen:
         self, client: httpx.AsyncClient, figures: psycopg.Connection
     ) -> None:
         figures.execute("update figures_v1.metric_value set period = 'CY2023Q4I' where period = 'CY2023Q3I'")
+        fill_frames(figures)
 
         flow = await screened(client, where=["revenue > 0"])
         balance = await screened(client, where=["total_assets > 0"])
@@ -97,6 +99,7 @@ class TestScreen:
         self, client: httpx.AsyncClient, figures: psycopg.Connection
     ) -> None:
         figures.execute("delete from figures_v1.metric_value where period = 'CY2023' and cik = %s", [MICROSOFT])
+        fill_frames(figures)
 
         answer = await screened(client, where=["revenue > 0"])
 
@@ -315,6 +318,7 @@ def write_companies(connection: psycopg.Connection) -> None:
             "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'a')",
             list(_values()),
         )
+    fill_frames(connection)
 
 
 def _values() -> Iterator[tuple[Any, ...]]:
@@ -340,14 +344,10 @@ def _values() -> Iterator[tuple[Any, ...]]:
 
 def frame(connection: psycopg.Connection, metric: str, period: str, as_of: datetime | None) -> Frame:
     unit = load_catalogue().by_key()[metric].unit
-    statement = (
-        "select cik, value from frame(%s, %s, %s)"
-        if as_of is None
-        else "select cik, value from frame_as_of(%s, %s, %s, %s)"
-    )
     with connection.transaction():
         connection.execute("set local search_path = figures_v1")
-        return dict(connection.execute(statement, [metric, period, unit, *([as_of] if as_of else [])]).fetchall())
+        found = connection.execute("select cik, value from frame_known(%s, %s, %s, %s)", [metric, period, unit, as_of])
+        return dict(found.fetchall())
 
 
 _COMPARE: dict[Sign, Callable[[Any, Any], bool]] = {

@@ -14,6 +14,7 @@ from redis import Redis
 from projections.redis_views import follow
 from tests.fixtures.crowd import BEFORE_CORRECTION, CORRECTED_FROM, Member
 from tests.fixtures.figures import APPLE, NAMESAKE
+from tests.fixtures.frames import fill_frames
 
 if TYPE_CHECKING:
     from queries.rest.app import ReadApi
@@ -118,6 +119,7 @@ class TestStanding:
         figures.execute(
             "update figures_v1.metric_value set unit = 'EUR' where metric = 'revenue' and cik = %s", [APPLE]
         )
+        fill_frames(figures)
 
         _, (foreign,) = await ask(client, APPLE, group_by="all")
         _, (nothing,) = await ask(client, NAMESAKE, group_by="all", period="latest")
