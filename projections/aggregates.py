@@ -26,7 +26,7 @@ _REFRESH_LOCK = 0x66_72_65_73_68
 _MEMBERS_AT_ONCE = 500_000
 """The values of all companies in so many cells are sorted in memory."""
 
-_BULK_SHARE = 8
+BULK_SHARE = 8
 """Where one in so many is dirty, all are looked at."""
 
 FOLLOWED_FROM = 32
@@ -129,7 +129,7 @@ def _rewrite(connection: psycopg.Connection, seq: int) -> int:
     parameters = {
         "metrics": [metric.key for metric in metrics],
         "units": [metric.unit for metric in metrics],
-        "bulk_share": _BULK_SHARE,
+        "bulk_share": BULK_SHARE,
         "members_at_once": _MEMBERS_AT_ONCE,
         "followed_from": FOLLOWED_FROM,
         "step_cost": STEP_COST,

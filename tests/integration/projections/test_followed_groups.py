@@ -1,0 +1,162 @@
+"""Groups that are followed from change to change, against the same groups sorted anew."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from random import Random
+
+import msgspec
+import psycopg
+import pytest
+from psycopg.rows import class_row
+
+from projections import aggregates
+from projections.figures.rows import CompanyRow
+from projections.financials.classification import sector_of
+from projections.financials.resolution import MetricVersion
+from projections.plain_aggregates import aggregate_companies
+from queries.metrics.catalogue import load_catalogue
+from queries.read_models.aggregate_fragment import STORED_COLUMNS, StoredAggregate
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+METRICS = ("revenue", "net_margin")
+PERIODS = ("CY2022", "CY2023")
+_PERCENTS = (10, 25, 50, 75, 90)
+
+Cell = tuple[str, str]
+
+
+class Crowd:
+    """Companies, what they stand for and what they are, in the tables and in mind."""
+
+    def __init__(self, connection: psycopg.Connection, random: Random, count: int) -> None:
+        self._connection = connection
+        self._random = random
+        self.companies = {cik: self._classified(cik) for cik in range(101, 101 + count)}
+        self.values: dict[tuple[int, Cell], MetricVersion] = {}
+        connection.execute("set search_path = figures_v1")
+        for company in self.companies.values():
+            connection.execute(
+                "insert into company (cik, name, name_as_filed) values (%s, %s, '')",
+                [company.cik, f"Company {company.cik}"],
+            )
+            self._classify(company)
+        for cik in self.companies:
+            for metric in METRICS:
+                for period in PERIODS:
+                    self.change(cik, (metric, period))
+
+    def change(self, cik: int, cell: Cell) -> None:
+        """Give a company another value in a cell, or none."""
+        metric, period = cell
+        self._connection.execute(
+            "delete from metric_value where cik = %s and metric = %s and period = %s", [cik, metric, period]
+        )
+        self.values.pop((cik, cell), None)
+        if self._random.random() < 0.85:
+            self.values[cik, cell] = value = self._value(metric, period)
+            columns = {**msgspec.structs.asdict(value), "cik": cik, "sources": None, "flags": []}
+            names = ", ".join(columns)
+            places = ", ".join(f"%({name})s" for name in columns)
+            self._connection.execute(f"insert into metric_value ({names}) values ({places})", columns)
+        self._connection.execute("insert into dirty_cell values (%s, %s, %s)", [metric, period, cik])
+
+    def move(self, cik: int) -> None:
+        """Put a company into other groups."""
+        self.companies[cik] = self._classified(cik)
+        self._classify(self.companies[cik])
+
+    def any_change(self) -> None:
+        """Something happens to somebody."""
+        cik = self._random.choice(list(self.companies))
+        if self._random.random() < 0.15:
+            self.move(cik)
+        else:
+            self.change(cik, (self._random.choice(METRICS), self._random.choice(PERIODS)))
+
+    def _classified(self, cik: int) -> CompanyRow:
+        sic, country = self._random.choice(("3571", "3572", "6020", None)), self._random.choice(("US", "US", "CA"))
+        return CompanyRow(cik=cik, name_as_filed="", sic=sic, country=country, size_class=None)
+
+    def _classify(self, company: CompanyRow) -> None:
+        sic = company.sic
+        self._connection.execute(
+            "update company set sic = %s, sector = %s, industry = %s, country = %s where cik = %s",
+            [sic, sector_of(sic), sic, company.country, company.cik],
+        )
+        self._connection.execute("insert into dirty_cell (cik) values (%s)", [company.cik])
+
+    def _value(self, metric: str, period: str) -> MetricVersion:
+        value = Decimal(self._random.randint(-3, 12)) / self._random.choice((1, 1, 8))
+        parts = (value * 8, Decimal(8)) if metric == "net_margin" and self._random.random() < 0.7 else (None, None)
+        return MetricVersion(
+            metric, "annual", period, None, date(int(period[2:]), 12, 31), 365, 0, 0, NOW, None, value,
+            load_catalogue().by_key()[metric].unit, "a", None, (), (), *parts,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    ("followed_from", "step_cost"), [(1, 0), (4, 1), (aggregates.FOLLOWED_FROM, aggregates.STEP_COST)]
+)
+def test_are_what_sorting_their_members_gives_after_any_history(
+    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, seed: int, followed_from: int, step_cost: int
+) -> None:
+    random = Random(seed)
+    crowd = Crowd(connection, random, count=40 if followed_from > 4 else 14)
+    assert aggregates.refresh(connection, now=NOW)
+    monkeypatch.setattr(aggregates, "BULK_SHARE", 0)
+    monkeypatch.setattr(aggregates, "FOLLOWED_FROM", followed_from)
+    monkeypatch.setattr(aggregates, "STEP_COST", step_cost)
+    crowd.move(101)
+    for _ in range(12):
+        for _ in range(random.choice((1, 1, 2, 9))):
+            crowd.any_change()
+        aggregates.refresh(connection, now=NOW)
+
+        assert_as_sorted(connection, crowd)
+
+
+def test_are_followed_where_that_is_less_than_to_sort(connection: psycopg.Connection) -> None:
+    """Otherwise the test above would compare sorting with sorting."""
+    crowd = Crowd(connection, Random(1), count=60)
+    aggregates.refresh(connection, now=NOW)
+    connection.execute(
+        "set search_path = figures_v1; update group_aggregate set bottom_ciks = array[0] || bottom_ciks[2:]"
+    )
+    crowd.change(130, ("revenue", "CY2023"))
+    aggregates.refresh(connection, now=NOW)
+
+    connection.execute("set search_path = figures_v1")
+    touched = connection.execute(
+        "select group_by, bottom_ciks[1] = 0 from group_aggregate where metric = 'revenue' and period = 'CY2023' "
+        "and group_by in ('all', 'industry') and group_key in ('all', %s) and n > 0",
+        [crowd.companies[130].sic],
+    ).fetchall()
+
+    assert dict(touched) == {"all": True, "industry": False}
+
+
+def assert_as_sorted(connection: psycopg.Connection, crowd: Crowd) -> None:
+    expected = aggregate_companies(
+        (company, [value for (cik, _), value in crowd.values.items() if cik == company.cik])
+        for company in crowd.companies.values()
+    )
+    with connection.transaction():
+        connection.execute("set local search_path = figures_v1")
+        with connection.cursor(row_factory=class_row(StoredAggregate)) as cursor:
+            rows = cursor.execute(f"select {', '.join(STORED_COLUMNS)} from group_aggregate").fetchall()
+        ranks = {
+            (metric, period, group_by, group_key): tuple(zip(values, ciks, strict=True))
+            for metric, period, group_by, group_key, values, ciks in connection.execute(
+                "select metric, period, group_by, group_key, rank_values, rank_ciks from group_aggregate "
+                "where rank_ciks is not null"
+            )
+        }
+    assert {(row.metric, row.period, row.group_by, row.group_key): row for row in rows} == expected
+    for (metric, period, group_by, group_key), held in ranks.items():
+        ascending = sorted(
+            (value.value, cik)
+            for (cik, cell), value in crowd.values.items()
+            if cell == (metric, period) and (group_by, group_key) in crowd.companies[cik].groups()
+        )
+        assert held == tuple(ascending[percent * (len(ascending) - 1) // 100] for percent in _PERCENTS)
