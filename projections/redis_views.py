@@ -214,17 +214,16 @@ def _changed_fragments(cursor: psycopg.Cursor[DictRow], redis: Redis, *, epoch: 
     Groups that did not change are taken from what Redis holds, whoever wrote that: they were the same ever since.
     """
     rows = cursor.execute(_SQL["changed_fragments"], {"after": after}).fetchall()
-    rendered = _rendered(cursor, [row["stored"] for row in rows if row["stored"] is not None])
+    rendered = _rendered(cursor, [text for row in rows for text in row["stored"]])
     fragments: dict[str, bytes] = {}
-    for piece in batched(((key, list(found)) for key, found in groupby(rows, _fragment_of)), _PIECE):
-        keys = [fragment_key(epoch, *key) for key, _ in piece]
+    for piece in batched(rows, _PIECE):
+        keys = [fragment_key(epoch, *_fragment_of(row)) for row in piece]
         held = cast("list[bytes | None]", redis.mget(keys))
-        for key, (_, found), before in zip(keys, piece, held, strict=True):
-            kept = {_decode_label(raw).group: bytes(raw) for raw in _decode_rows(before or b"[]")}
-            groups = [row["group_key"] for row in found if row["group_key"] is not None]
-            changed = {row["group_key"]: rendered[row["stored"]] for row in found if row["stored"] is not None}
+        for key, row, before in zip(keys, piece, held, strict=True):
+            groups = {_decode_label(raw).group: bytes(raw) for raw in _decode_rows(before or b"[]")}
+            groups |= {_decode_label(rendered[text]).group: rendered[text] for text in row["stored"]}
             try:
-                parts = [changed[group] if group in changed else kept[group] for group in groups]
+                parts = [groups[group] for group in row["groups"]]
             except KeyError as lost:
                 raise _FragmentLost(key) from lost
             fragments[key] = join_rows(parts) if parts else b""
