@@ -1,15 +1,16 @@
 """
-What the group aggregates must be, worked out the slow and simple way: every group by sorting its members.
+What the frames and group aggregates must be, worked out the slow and simple way: every group by sorting its members.
 
 What `aggregates.sql` writes is compared with this by `verify` and by the property tests.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
 
+from projections import aggregates
 from projections.figures.rows import CompanyRow, Group
 from projections.financials.resolution import MetricVersion
 from projections.financials.statistics import summarise
@@ -17,52 +18,79 @@ from queries.metrics.catalogue import load_catalogue
 from queries.metrics.periods import standing_order
 from queries.read_models.aggregate_fragment import MEMBERS_SHOWN, StoredAggregate
 
+Cell = tuple[str, str]
+"""(metric, period)."""
+
+Frame = dict[int, MetricVersion]
+"""What each company stands for in one cell, by CIK."""
+
 AggregateKey = tuple[str, str, str, str]
 """(metric, period, group_by, group_key)."""
 
-_Member = tuple[int, MetricVersion]
+_PERCENTS = (10, 25, 50, 75, 90)
+
+
+class CountedAggregate(StoredAggregate, frozen=True, kw_only=True):
+    """A whole row of `group_aggregate`, with what it takes to follow the group."""
+
+    parts: int
+    rank_ciks: list[int] | None
+    rank_values: list[Decimal] | None
+
+
+def frames_of(companies: Iterable[tuple[int, Iterable[MetricVersion]]]) -> dict[Cell, Frame]:
+    """What each CIK stands for in each cell, of the values it has: the nearest to it, then the newest known."""
+    metrics = load_catalogue().by_key()
+    frames: dict[Cell, Frame] = defaultdict(dict)
+    for cik, values in companies:
+        for value in values:
+            if value.known_to is None and value.period is not None and value.unit == metrics[value.metric].unit:
+                frame = frames[value.metric, value.period]
+                if cik not in frame or _nearness(value) < _nearness(frame[cik]):
+                    frame[cik] = value
+    return dict(frames)
+
+
+def aggregates_of(
+    cell: Cell, frame: Frame, groups: Mapping[int, Iterable[Group]]
+) -> dict[AggregateKey, CountedAggregate]:
+    """Every group aggregate of one cell; `groups` tells the groups of each company."""
+    members: dict[Group, list[tuple[int, MetricVersion]]] = defaultdict(list)
+    for cik, value in frame.items():
+        for group in groups[cik]:
+            members[group].append((cik, value))
+    return {(*cell, *group): _aggregate(cell, group, found) for group, found in members.items()}
 
 
 def aggregate_companies(
     companies: Iterable[tuple[CompanyRow, Iterable[MetricVersion]]],
-) -> dict[AggregateKey, StoredAggregate]:
+) -> dict[AggregateKey, CountedAggregate]:
     """Every group aggregate of these companies."""
-    members: dict[AggregateKey, list[_Member]] = defaultdict(list)
-    for company, values in companies:
-        groups = company.groups()
-        for (metric, period), value in _standing(values).items():
-            for group in groups:
-                members[metric, period, *group].append((company.cik, value))
-    return {key: _aggregate(key[0], key[1], (key[2], key[3]), found) for key, found in members.items()}
-
-
-def _standing(values: Iterable[MetricVersion]) -> dict[tuple[str, str], MetricVersion]:
-    """The one value of a company that stands for each calendar period: the nearest to it, then the newest known."""
-    metrics = load_catalogue().by_key()
-    best: dict[tuple[str, str], MetricVersion] = {}
-    for value in values:
-        if value.known_to is None and value.period is not None and value.unit == metrics[value.metric].unit:
-            held = best.get((value.metric, value.period))
-            if held is None or _nearness(value) < _nearness(held):
-                best[value.metric, value.period] = value
-    return best
+    known = list(companies)
+    groups = {company.cik: company.groups() for company, _ in known}
+    found: dict[AggregateKey, CountedAggregate] = {}
+    for cell, frame in frames_of((company.cik, values) for company, values in known).items():
+        found |= aggregates_of(cell, frame, groups)
+    return found
 
 
 def _nearness(value: MetricVersion) -> tuple[int, float, int, int]:
     return standing_order(abs(value.calendar_offset), value.known_from, value.duration_days, value.period_end)
 
 
-def _aggregate(metric: str, period: str, group: Group, members: list[_Member]) -> StoredAggregate:
+def _aggregate(cell: Cell, group: Group, members: list[tuple[int, MetricVersion]]) -> CountedAggregate:
     ascending = sorted((value.value, cik) for cik, value in members)
     statistics = summarise([value for value, _ in ascending])
     bottom, top = ascending[:MEMBERS_SHOWN], ascending[::-1][:MEMBERS_SHOWN]
     parts = [(value.numerator, value.denominator) for _, value in members if value.numerator is not None]
-    return StoredAggregate(
-        metric=metric,
-        period=period,
+    ranked = [ascending[percent * (len(ascending) - 1) // 100] for percent in _PERCENTS]
+    is_followed = len(ascending) >= aggregates.FOLLOWED_FROM
+    return CountedAggregate(
+        metric=cell[0],
+        period=cell[1],
         group_by=group[0],
         group_key=group[1],
-        unit=load_catalogue().by_key()[metric].unit,
+        unit=load_catalogue().by_key()[cell[0]].unit,
         **msgspec.structs.asdict(statistics),
         numerator=sum((above for above, _ in parts), Decimal(0)) if parts else None,
         denominator=sum((below for _, below in parts if below is not None), Decimal(0)) if parts else None,
@@ -70,4 +98,7 @@ def _aggregate(metric: str, period: str, group: Group, members: list[_Member]) -
         bottom_values=[value for value, _ in bottom],
         top_ciks=[cik for _, cik in top],
         top_values=[value for value, _ in top],
+        parts=len(parts),
+        rank_ciks=[cik for _, cik in ranked] if is_followed else None,
+        rank_values=[value for value, _ in ranked] if is_followed else None,
     )

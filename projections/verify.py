@@ -5,7 +5,7 @@ Does a live installation hold what the design promises?
 checkpoint, the aggregates a plain recomputation of that. 3. Redis serves the bytes the aggregate tables give.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -13,18 +13,18 @@ from typing import Any
 import msgspec
 import psycopg
 from psycopg import IsolationLevel
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import RowFactory, class_row, dict_row, namedtuple_row
 from redis import Redis
 
 from commands.messages import RecordedEvent
 from commands.sql import load_statements
 from projections.aggregates import is_stale
-from projections.figures.rows import CompanyRow
+from projections.figures.rows import CompanyRow, Group
 from projections.figures.values import version_of_row
 from projections.financials.classification import BEGINNING, sector_of
 from projections.financials.names import display_name
 from projections.financials.resolution import MetricVersion, Resolved
-from projections.plain_aggregates import AggregateKey, aggregate_companies
+from projections.plain_aggregates import Cell, CountedAggregate, Frame, aggregates_of, frames_of
 from projections.plain_fold import CompanyFold, fold_events
 from projections.projection import live_version
 from projections.redis_views import EPOCH_KEY, PREFIX, fragment_key, freshness_text, meta_key, seq_key
@@ -33,6 +33,8 @@ from queries.read_models.aggregate_fragment import StoredAggregate, is_held_read
 _SQL = load_statements("projections", "verify.sql")
 
 Progress = Callable[[str], None]
+
+_ROWS_AT_ONCE = 5_000
 
 
 class Difference(Exception):
@@ -97,29 +99,32 @@ def _verify_log(connection: psycopg.Connection) -> int:
 
 def _verify_tables(connection: psycopg.Connection, redis: Redis, events: int, progress: Progress) -> Verified:
     facts = values = 0
-    companies: list[tuple[CompanyRow, list[MetricVersion]]] = []
+    groups: dict[int, set[Group]] = {}
+    latest: list[tuple[int, list[MetricVersion]]] = []
     for fold in _company_folds(connection):
         resolved = fold.resolved()
         found = resolved.values
         _verify_company(connection, fold, resolved)
         facts += sum(filing.fact_count for filing in fold.filings.values())
         values += len(found)
-        companies.append((fold.company, [value for value in found if value.known_to is None]))
-        if len(companies) % 10 == 0:
-            progress(f"tables: {len(companies)} companies, {facts:,} facts, {values:,} values")
-    _verify_no_others(connection, {company.cik for company, _ in companies})
+        groups[fold.company.cik] = fold.company.groups()
+        latest.append((fold.company.cik, [value for value in found if value.known_to is None]))
+        if len(latest) % 10 == 0:
+            progress(f"tables: {len(latest)} companies, {facts:,} facts, {values:,} values")
+    _verify_no_others(connection, groups.keys())
     filings = _first(connection, "counted_filings")
     if filings["counted"] != filings["there"]:
         raise Difference(f"filing_count: {filings['counted']} filings are counted, {filings['there']} are there")
     progress("aggregates: every group anew")
     if is_stale(connection):
         raise Difference("aggregates: still catching up with the projector; run verify again when status shows no lag")
-    aggregates = aggregate_companies(companies)
-    rows = _verify_aggregates(connection, aggregates)
+    frames = frames_of(latest)
+    _verify_frames(connection, frames)
+    aggregates, ready = _verify_aggregates(connection, frames, groups)
     progress("Redis: every fragment")
-    fragments = _verify_redis(connection, redis, rows)
+    fragments = _verify_redis(connection, redis, ready)
     return Verified(
-        events=events, companies=len(companies), facts=facts, values=values, aggregates=len(rows), fragments=fragments
+        events=events, companies=len(groups), facts=facts, values=values, aggregates=aggregates, fragments=fragments
     )
 
 
@@ -138,7 +143,7 @@ def _company_folds(connection: psycopg.Connection) -> Iterator[CompanyFold]:
         after = streams[-1]
 
 
-def _verify_no_others(connection: psycopg.Connection, expected: set[int]) -> None:
+def _verify_no_others(connection: psycopg.Connection, expected: Set[int]) -> None:
     found = {cik for (cik,) in connection.execute(_SQL["company_ciks"])}
     if found != expected:
         raise Difference(f"company: CIK {min(found ^ expected)} is in the table or the log, but not in both")
@@ -196,15 +201,53 @@ def _verify_histories(connection: psycopg.Connection, company: CompanyRow) -> No
     _same_rows(f"company_classification of {cik}", found, history)
 
 
+def _verify_frames(connection: psycopg.Connection, frames: Mapping[Cell, Frame]) -> None:
+    for cell, rows in _by_cell(connection, "frames", namedtuple_row, frames.keys()):
+        found = {
+            (
+                row.cik, row.value, row.period_start, row.period_end, row.accession, row.known_from, tuple(row.flags),
+                row.numerator, row.denominator,
+            )
+            for row in rows
+        }  # fmt: skip
+        expected = {
+            (
+                cik, value.value, value.period_start, value.period_end, value.accession, value.known_from, value.flags,
+                value.numerator, value.denominator,
+            )
+            for cik, value in frames.get(cell, {}).items()
+        }  # fmt: skip
+        _same_rows(f"frame_value {cell}", found, expected)
+
+
 def _verify_aggregates(
-    connection: psycopg.Connection, expected: Mapping[AggregateKey, StoredAggregate]
-) -> list[StoredAggregate]:
-    with connection.cursor(row_factory=class_row(StoredAggregate)) as cursor:
-        rows = cursor.execute(_SQL["aggregates"]).fetchall()
-    found = {(row.metric, row.period, row.group_by, row.group_key): row for row in rows}
-    for key in sorted(expected.keys() | found.keys()):
-        _same(f"group_aggregate {key}", found.get(key), expected.get(key))
-    return rows
+    connection: psycopg.Connection, frames: Mapping[Cell, Frame], groups: Mapping[int, Set[Group]]
+) -> tuple[int, list[StoredAggregate]]:
+    """How many aggregates there are, and those Redis holds ready."""
+    ready: list[StoredAggregate] = []
+    count = 0
+    for cell, rows in _by_cell(connection, "aggregates", class_row(CountedAggregate), frames.keys()):
+        found = {(row.metric, row.period, row.group_by, row.group_key): row for row in rows}
+        expected = aggregates_of(cell, frames.get(cell, {}), groups)
+        for key in sorted(expected.keys() | found.keys()):
+            _same(f"group_aggregate {key}", found.get(key), expected.get(key))
+        count += len(rows)
+        if is_held_ready(cell[1]):
+            ready += rows
+    return count, ready
+
+
+def _by_cell(
+    connection: psycopg.Connection, name: str, row_factory: RowFactory[Any], expected: Set[Cell]
+) -> Iterator[tuple[Cell, list[Any]]]:
+    """The rows of each cell a table has or should have. They come in the order of cells and need not fit in memory."""
+    found: set[Cell] = set()
+    with connection.cursor(name, row_factory=row_factory) as cursor:
+        cursor.itersize = _ROWS_AT_ONCE
+        for cell, rows in groupby(cursor.execute(_SQL[name]), lambda row: (row.metric, row.period)):
+            found.add(cell)
+            yield cell, list(rows)
+    yield from ((cell, []) for cell in sorted(expected - found))
 
 
 def _verify_redis(connection: psycopg.Connection, redis: Redis, rows: list[StoredAggregate]) -> int:

@@ -93,10 +93,16 @@ select known_from, ratio, accession from company_split where cik = %(cik)s
 -- name: links
 select predecessor_cik, effective_on from company_link where cik = %(cik)s
 
+-- name: frames
+select metric, period, cik, value, period_start, period_end, accession, known_from, flags, numerator, denominator
+from frame_value
+order by metric, period
+
 -- name: aggregates
 select metric, period, group_by, group_key, unit, n, sum, sum_of_squares, mean, min, p10, p25, median, p75, p90, max,
-    numerator, denominator, bottom_ciks, bottom_values, top_ciks, top_values
+    numerator, denominator, bottom_ciks, bottom_values, top_ciks, top_values, parts, rank_ciks, rank_values
 from group_aggregate
+order by metric, period
 
 -- name: names
 select cik, coalesce(tickers[1], name) from company

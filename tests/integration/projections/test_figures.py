@@ -320,6 +320,8 @@ class TestVerify:
             ("update figures_v1.company set sector = 'mining'", "company 101"),
             ("insert into figures_v1.company_former_name values (101, 'A', 'A')", "company_former_name of 101"),
             ("update figures_v1.company_classification set sic = '1000'", "company_classification of 101"),
+            ("update figures_v1.frame_value set flags = array['late']", "frame_value"),
+            ("update figures_v1.group_aggregate set parts = 7", "group_aggregate"),
             ("update figures_v1.group_aggregate set median = 0 where group_by = 'all'", "group_aggregate"),
             ("delete from figures_v1.company", "company 101"),
             ("update events.log set position = position + 1 where position = 2", "positions are not dense"),
