@@ -72,7 +72,8 @@ def document() -> dict[str, Any]:
             "celery_doorbells": {
                 "address": QUEUE,
                 "title": "Doorbells as Celery tasks",
-                "description": "A queue of the Celery broker, where FACTFOLD_DOORBELL is celery.",
+                "description": "A queue of the Celery broker, where FACTFOLD_DOORBELL is celery (a list in Redis) or"
+                " celery-sqs (an SQS queue).",
                 "messages": {"CatchUp": {"$ref": "#/components/messages/CatchUp"}},
             },
         },

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 INSTALLATION_FILE = "installation.json"
 DEFAULT_DATA_FOLDER = Path(__file__).parent.parent / ".factfold"
 MAX_SHARDS = 1024
+DOORBELLS = ("celery", "celery-sqs", "sqs")
+"""Celery on the installation's Redis, Celery with an SQS queue as its broker, and our own bells on an SQS queue."""
 SHARED_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 """Names a folder in which the processes behind one address count together; the Prometheus library's own variable."""
 
@@ -41,7 +43,7 @@ class Settings:
 
     database_url: str
     redis_url: str
-    doorbell: Literal["celery", "sqs"]
+    doorbell: Literal["celery", "celery-sqs", "sqs"]
     sqs_queue_url: str | None
     aws_region: str | None
     aws_endpoint_url: str | None
@@ -86,7 +88,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     reading = _Reading(environ)
     data_dir = data_folder(environ)
     installation: dict[str, str] = {} if environ.get("DATABASE_URL") else read_installation(data_dir)
-    doorbell = reading.choice("FACTFOLD_DOORBELL", options=("celery", "sqs"), default="celery")
+    doorbell = reading.choice("FACTFOLD_DOORBELL", options=DOORBELLS, default="celery")
     anonymous = reading.flag("FACTFOLD_ANONYMOUS", default=bool(installation))
     settings = Settings(
         database_url=reading.url(
@@ -101,9 +103,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             found=installation.get("redis_url"),
             fix="set it, for example redis://127.0.0.1:6379/0",
         ),
-        doorbell=cast(Literal["celery", "sqs"], doorbell),
-        sqs_queue_url=reading.required("FACTFOLD_SQS_QUEUE_URL", "FACTFOLD_DOORBELL is sqs")
-        if doorbell == "sqs"
+        doorbell=cast(Literal["celery", "celery-sqs", "sqs"], doorbell),
+        sqs_queue_url=reading.required("FACTFOLD_SQS_QUEUE_URL", f"FACTFOLD_DOORBELL is {doorbell}")
+        if doorbell in ("celery-sqs", "sqs")
         else None,
         aws_region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None,
         aws_endpoint_url=environ.get("AWS_ENDPOINT_URL_SQS") or environ.get("AWS_ENDPOINT_URL") or None,

@@ -217,7 +217,7 @@ def _start_processes(
     queue = ["celery", "--app", "config.celery", "worker", "--queues", "factfold", "--concurrency", "2"]
     queue += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     manage = [sys.executable, str(ROOT / "manage.py")]
-    by_celery = environ.get("FACTFOLD_DOORBELL", "celery") == "celery"
+    by_celery = environ.get("FACTFOLD_DOORBELL", "celery") != "sqs"
     commands: dict[str, tuple[list[str], tuple[int, ...]]] = {
         "api": ([*python, "config.serve", descriptor], (listening.fileno(),)),
         "worker": ([*manage, "worker"], ()),

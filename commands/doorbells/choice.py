@@ -21,7 +21,7 @@ class DoorbellSettings(Protocol):
 
 
 def chosen_doorbell(settings: DoorbellSettings) -> Doorbell:
-    """This will make the doorbell an installation is configured for."""
+    """This will make the doorbell an installation is configured for; Celery's configuration names its broker."""
     if settings.doorbell == "sqs" and settings.sqs_queue_url:
         client = sqs_client(region=settings.aws_region, endpoint_url=settings.aws_endpoint_url)
         return SqsDoorbell(client, queue_url=settings.sqs_queue_url)

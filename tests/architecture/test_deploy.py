@@ -180,7 +180,7 @@ class TestTheComposeFile:
         assert ports
         assert all(port.startswith("127.0.0.1:") for port in ports)
 
-    @pytest.mark.parametrize("doorbell", ["celery", "sqs"])
+    @pytest.mark.parametrize("doorbell", ["celery", "celery-sqs", "sqs"])
     def test_gives_every_process_an_environment_it_can_start_with(self, compose: dict[str, Any], doorbell: str) -> None:
         given = {"FACTFOLD_DOORBELL": doorbell, "FACTFOLD_SQS_QUEUE_URL": "https://sqs/queue"}
         read = [

@@ -1,8 +1,8 @@
-"""What every doorbell does, in memory, on Celery and on SQS."""
+"""What every doorbell does: in memory, on Celery with Redis or SQS as its broker, and on SQS."""
 
 from collections.abc import Callable, Iterator
 from queue import Empty
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import boto3
 import pytest
@@ -16,6 +16,8 @@ from commands.doorbells.memory import MemoryDoorbell
 from commands.doorbells.sqs import SqsDoorbell, queue_depths, sqs_client
 from commands.publishing import Bell, Doorbell, DoorbellUnreachable
 from config.embedded.bound_process import free_port
+from config.embedded.sqs import CREDENTIALS
+from tests.fixtures.celery_on_sqs import celery_on_sqs
 from tests.fixtures.emulated_aws import EmulatedAws, running_emulator
 
 
@@ -30,8 +32,14 @@ def emulator() -> Iterator[EmulatedAws]:
         yield emulator
 
 
-@pytest.fixture(params=["memory", "celery", "sqs"])
-def rung(request: pytest.FixtureRequest) -> Rung:
+@pytest.fixture
+def aws_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(params=["memory", "celery", "celery-sqs", "sqs"])
+def rung(request: pytest.FixtureRequest, aws_credentials: None) -> Rung:
     """A doorbell, and who listens at the other end."""
     match request.param:
         case "memory":
@@ -40,6 +48,9 @@ def rung(request: pytest.FixtureRequest) -> Rung:
         case "celery":
             request.getfixturevalue("redis")
             app = Celery("doorbell", broker=request.getfixturevalue("redis_url"), set_as_current=False)
+            return Rung(CeleryDoorbell(app), lambda: _tasks_sent(app))
+        case "celery-sqs":
+            app = celery_on_sqs(request.getfixturevalue("emulator"))
             return Rung(CeleryDoorbell(app), lambda: _tasks_sent(app))
         case _:
             aws: EmulatedAws = request.getfixturevalue("emulator")
@@ -113,6 +124,14 @@ class TestAQueueOutOfReach:
         with pytest.raises(DoorbellUnreachable):
             doorbell.ring(bells(1))
 
+    def test_that_is_an_sqs_queue_is_told_too(self, emulator: EmulatedAws, aws_credentials: None) -> None:
+        nowhere = EmulatedAws(f"http://127.0.0.1:{free_port()}")
+        missing = f"{emulator.url}/000000000000/no-such-queue"
+
+        for aws, queue_url in ((nowhere, f"{nowhere.url}/000000000000/bells"), (emulator, missing)):
+            with pytest.raises(DoorbellUnreachable):
+                CeleryDoorbell(celery_on_sqs(aws, queue_url=queue_url)).ring(bells(1))
+
     def test_that_is_sqs_is_told_too(self) -> None:
         nowhere = f"http://127.0.0.1:{free_port()}"
         client = boto3.client(
@@ -127,9 +146,7 @@ class TestAQueueOutOfReach:
         with pytest.raises(DoorbellUnreachable):
             SqsDoorbell(client, queue_url=f"{nowhere}/0/bells").ring(bells(1))
 
-    def test_of_a_missing_name_is_told_too(self, emulator: EmulatedAws, monkeypatch: Any) -> None:
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    def test_of_a_missing_name_is_told_too(self, emulator: EmulatedAws, aws_credentials: None) -> None:
         client = sqs_client(region="us-east-1", endpoint_url=emulator.url)
 
         with pytest.raises(DoorbellUnreachable):

@@ -50,7 +50,7 @@ class TestReadSettings:
         assert all(problem in str(refused.value) for problem in refused.value.problems)
 
     def test_tells_an_unknown_doorbell_which_ones_there_are(self) -> None:
-        with pytest.raises(EnvironmentInvalid, match="'gong'; use celery or sqs"):
+        with pytest.raises(EnvironmentInvalid, match="'gong'; use celery or celery-sqs or sqs"):
             read_settings({**OPEN, "FACTFOLD_DOORBELL": "gong"})
 
     def test_finds_the_installation_that_runs_in_the_data_folder(self, tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from commands.doorbells.sqs import SqsDoorbell
 from commands.event_log.read import shard_heads
 from commands.event_log.sequence import sequence_pending
 from commands.publishing import Bell, publish_pending
+from config.embedded.sqs import CREDENTIALS
 from projections.delivery.lambda_handler import handler
 from projections.delivery.poller import poll, poll_once
+from tests.fixtures.celery_on_sqs import celery_on_sqs
 from tests.fixtures.emulated_aws import EmulatedAws, running_emulator
 from tests.fixtures.filings import NOW, RegisterCompanyFactory, ReportFilingFactory
 from tests.fixtures.waiting import wait_until
@@ -213,3 +215,19 @@ class TestCelery:
             publish_pending(waiting, CeleryDoorbell(app))
 
             wait_until(lambda: reached(waiting) == heads(waiting))
+
+    def test_a_worker_on_an_sqs_queue_does_so_also_after_the_queue_was_away(
+        self, waiting: psycopg.Connection, emulator: EmulatedAws, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, value in CREDENTIALS.items():
+            monkeypatch.setenv(name, value)
+        queue_url = emulator.make_queue()
+        app = celery_on_sqs(emulator, queue_url=queue_url)
+
+        with start_worker(app, pool="solo", perform_ping_check=False) as worker:
+            emulator.sqs.delete_queue(QueueUrl=queue_url)
+            wait_until(lambda: worker.consumer.restart_count > 0)
+            emulator.sqs.create_queue(QueueName=queue_url.rpartition("/")[2])
+            publish_pending(waiting, CeleryDoorbell(app))
+
+            wait_until(lambda: reached(waiting) == heads(waiting) and emulator.messages_left(queue_url) == 0)
