@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 DOORS: Mapping[str, Sequence["DoorName"]] = {
     "celery": ["celery"],
+    "celery-sqs": ["celery-sqs"],
     "sqs": ["sqs"],
     "lambda": ["lambda"],
-    "all": ["celery", "sqs", "lambda"],
+    "all": ["celery", "celery-sqs", "sqs", "lambda"],
 }
 
 _ROUNDS_OF_AN_INSTALLATION = 10
@@ -45,11 +46,12 @@ def command(arguments: Sequence[str]) -> int:
     _point_to(folder, postgres, valkey)
     # Settings are read once, so whatever reads them is imported only now that the servers have addresses.
     from config.soak.doors import DoorName
+    from config.soak.faults import Deck
     from config.soak.installation import Servers
     from config.soak.run import FAILURES, Plan, Totals, doors_in_turn, play, summed
 
     plan = Plan(seed=options.seed, seconds=options.seconds, faults=options.faults, doors=DOORS[options.door])
-    doors = doors_in_turn(plan)
+    doors, deck = doors_in_turn(plan), Deck(options.seed)
     totals: dict[DoorName, Totals] = {}
     played = 0
     failed: Exception | None = None
@@ -64,7 +66,7 @@ def command(arguments: Sequence[str]) -> int:
             rounds = min(_ROUNDS_OF_AN_INSTALLATION, options.rounds - played)
             servers = Servers(postgres, valkey, queue)
             try:
-                play(here, servers, plan, doors=doors, rounds=rounds, until=until, totals=totals, say=_say)
+                play(here, servers, plan, doors=doors, deck=deck, rounds=rounds, until=until, totals=totals, say=_say)
             except FAILURES as failure:
                 failed = failure
         played = summed(list(totals.values())).rounds
@@ -97,10 +99,10 @@ def _servers(folder: Path, *, password: str, ports: tuple[int, int]) -> tuple[Em
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="manage.py soak",
-        description="Runs writers, workers and Celery, the SQS poller or the Lambda function on PostgreSQL, Valkey and "
-        "an emulator of SQS of its own while a seeded schedule kills any of them, cuts sessions, empties Redis and the "
-        "queue, and loses, doubles, delays and reorders messages. After each round everything must come right by "
-        "itself, and no process may have ended that nobody killed. Exits with 1 at the first difference.",
+        description="Runs senders, the api, workers and Celery, the SQS poller or the Lambda function on PostgreSQL, "
+        "Valkey and an emulator of SQS of its own while a seeded schedule kills any of them, cuts sessions, empties "
+        "Redis and the queue, and loses, doubles, delays and reorders messages. After each round everything must come "
+        "right by itself, and no process may have ended that nobody killed. Exits with 1 at the first difference.",
     )
     parser.add_argument("--minutes", type=float, default=1.0, help="begin no round after this long (default 1)")
     parser.add_argument("--rounds", type=int, default=sys.maxsize, help="end after so many rounds")

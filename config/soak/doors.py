@@ -11,25 +11,27 @@ from django.conf import settings
 from django.core.management import call_command
 
 import config.celery
+from commands.doorbells.celery import QUEUE
 from commands.doorbells.sqs import sqs_client
 from config.embedded.sqs import REGION, EmulatedSqs
 from config.soak.function import Environment, environ_of, map_queue, run_function
 from config.soak.relay import CeleryLine, Line, SqsLine, patient
 
-type DoorName = Literal["celery", "sqs", "lambda"]
+type DoorName = Literal["celery", "celery-sqs", "sqs", "lambda"]
 
 LISTENERS = 2
 _VISIBILITY_SECONDS = 2
 _FUNCTION_SECONDS = 6.0
+_DOORBELLS = {"celery-sqs": "celery-sqs", "sqs": "sqs", "lambda": "sqs"}
 _CELERY = (
-    *("worker", "--queues", CeleryLine.HEARD, "--concurrency", "2"),
-    *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"),
+    *("worker", "--concurrency", "2", "--without-gossip", "--without-mingle", "--without-heartbeat"),
+    *("--loglevel", "WARNING"),
 )
 
 
 class Door:
     """
-    One door of three. `parts` are its processes by name; those before the listeners have to be there before them.
+    One door of four. `parts` are its processes by name; those before the listeners have to be there before them.
 
     A process that takes a part calls `enter` first: from then on its settings are those of this door.
     """
@@ -42,12 +44,8 @@ class Door:
 
     def enter(self) -> None:
         """This will make the settings of this process, which has been forked for a part, those of the door."""
-        changed = {"doorbell": "celery"}
-        if self._queue is not None and self.name != "celery":
-            # The worker rings on one queue; who answers hears the other.
-            changed = {"doorbell": "sqs", "sqs_queue_url": self._queue.queue_url(SqsLine.RUNG)}
-            changed |= {"aws_region": REGION, "aws_endpoint_url": self._queue.url}
-        settings.FACTFOLD = dataclasses.replace(settings.FACTFOLD, **changed)
+        # The worker rings on one queue; who answers hears the other.
+        self._speak_on(SqsLine.RUNG)
 
     def line(self) -> Line:
         """This will give the way between worker and listeners."""
@@ -68,13 +66,22 @@ class Door:
         for listening in self._sockets:
             listening.close()
 
+    def _speak_on(self, queue: str) -> None:
+        changed = {"doorbell": "celery"}
+        if self._queue is not None and self.name != "celery":
+            changed = {"doorbell": _DOORBELLS[self.name], "sqs_queue_url": self._queue.queue_url(queue)}
+            changed |= {"aws_region": REGION, "aws_endpoint_url": self._queue.url}
+        settings.FACTFOLD = dataclasses.replace(settings.FACTFOLD, **changed)
+        config.celery.app.conf.update(config.celery.broker_of(settings.FACTFOLD))
+
     def _client(self) -> Any:
         assert self._queue is not None
         return sqs_client(region=REGION, endpoint_url=self._queue.url)
 
     def _parts(self) -> Mapping[str, Callable[[], object]]:
         listeners: dict[DoorName, Callable[[int], Callable[[], object]]] = {
-            "celery": lambda number: _run_celery,
+            "celery": lambda number: partial(_run_celery, CeleryLine.HEARD),
+            "celery-sqs": lambda number: self._run_celery_on_sqs,
             "sqs": lambda number: self._run_poller,
             "lambda": lambda number: partial(self._run_function, number),
         }
@@ -82,10 +89,13 @@ class Door:
         return {**before, **{f"listener {number}": listeners[self.name](number) for number in range(LISTENERS)}}
 
     def _run_poller(self) -> None:
-        assert self._queue is not None
-        heard = self._queue.queue_url(SqsLine.HEARD)
-        settings.FACTFOLD = dataclasses.replace(settings.FACTFOLD, sqs_queue_url=heard)
+        self._speak_on(SqsLine.HEARD)
         call_command("poller")
+
+    def _run_celery_on_sqs(self) -> None:
+        self._speak_on(SqsLine.HEARD)
+        config.celery.app.conf.broker_transport_options["wait_time_seconds"] = _VISIBILITY_SECONDS // 2
+        _run_celery(QUEUE)
 
     def _run_function(self, number: int) -> None:
         os.environ |= environ_of(self._sockets[number])
@@ -103,5 +113,5 @@ class Door:
         )
 
 
-def _run_celery() -> None:
-    config.celery.app.worker_main(list(_CELERY))
+def _run_celery(queue: str) -> None:
+    config.celery.app.worker_main([*_CELERY, "--queues", queue])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,29 +13,35 @@ import psycopg
 from django.conf import settings
 from redis.exceptions import RedisError
 
+import config.asgi
+import config.serve
 from config.catching_up import read_progress
 from config.embedded.postgres import EmbeddedPostgres
 from config.embedded.sqs import EmulatedSqs
 from config.embedded.valkey import EmbeddedValkey
 from config.soak.board import Board
+from config.soak.client import Client, NoAnswer, WrongAnswer
 from config.soak.doors import LISTENERS, Door, DoorName
 from config.soak.faults import Fault
-from config.soak.ledger import LedgerBroken, LedgerCheck, check_ledgers, read_ledger
+from config.soak.ledger import LedgerBroken, LedgerCheck, check_ledgers, check_told, read_ledger
 from config.soak.rebuilder import rebuild
 from config.soak.relay import UNREACHABLE, patient, relay
 from config.soak.roles import Role
 from config.soak.watcher import watch
-from config.soak.writer import APPLICATION_NAME, write
+from config.soak.writer import write
 from config.worker import run_worker
 from projections.verify import Difference, Verified, verify
+from queries.rest.pages import make_pages
 
+API = "api"
 REBUILD = "rebuild"
 MAPPING = "mapping"
 COUNTED = ("bells", "dropped", "doubled", "delayed", "events seen", "looks at Redis", "switches")
 _WATCH_SECONDS = 0.02
 _REST_PATIENCE_SECONDS = 60
 _FROZEN_SECONDS = 0.4
-_WRITERS, _WORKERS = 2, 2
+_HEAD_START_SECONDS = 0.2
+_WRITERS, _SENDERS, _WORKERS = 2, 4, 2
 
 
 class Servers(NamedTuple):
@@ -60,9 +67,19 @@ class Installation:
         self._seed = str(seed)
         self._servers = servers
         self._folder = folder
-        self._writers = [f"writer {number}" for number in range(_WRITERS)]
+        self._senders = {
+            f"writer {writer}": [f"sender {writer}.{number}" for number in range(_SENDERS)]
+            for writer in range(_WRITERS)
+        }
+        self._ledgers = {
+            sender: folder / f"{sender.replace(' ', '-')}.ledger" for many in self._senders.values() for sender in many
+        }
         self._findings = folder / "findings"
-        self._board = Board((*(f"{name} rests" for name in self._writers), "resting", *COUNTED))
+        self._board = Board((*(f"{name} rests" for name in self._ledgers), "resting", *COUNTED))
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self._address = self._listening.getsockname()
+        # As is what the api makes before it answers.
+        make_pages()
         self._door: Door | None = None
         self._roles = self._cast(self._parts())
         self._endings: list[str] = []
@@ -73,11 +90,17 @@ class Installation:
         board = self._board
         urls = {"database_url": settings.FACTFOLD.database_url, "redis_url": settings.FACTFOLD.redis_url}
         parts: dict[str, Callable[[], object]] = {
-            name: partial(
-                write, name, board=board, database_url=urls["database_url"], file=self._ledger(name), seed=self._seed
+            writer: partial(
+                write,
+                {sender: self._ledgers[sender] for sender in senders},
+                board=board,
+                address=self._address,
+                findings=self._findings,
+                seed=self._seed,
             )
-            for name in self._writers
+            for writer, senders in self._senders.items()
         }
+        parts[API] = partial(_serve, self._listening)
         parts[REBUILD] = partial(rebuild, board=board, database_url=urls["database_url"], findings=self._findings)
         parts["watcher"] = partial(watch, board=board, findings=self._findings, **urls)
         return parts
@@ -99,9 +122,6 @@ class Installation:
     def _cast(self, parts: Mapping[str, Callable[[], object]]) -> dict[str, Role]:
         return {name: Role(name, play, folder=self._folder) for name, play in parts.items()}
 
-    def _ledger(self, writer: str) -> Path:
-        return self._folder / f"{writer.replace(' ', '-')}.ledger"
-
     def start(self) -> None:
         """This will start every process; a rebuild is begun by a fault."""
         for name, role in self._roles.items():
@@ -112,6 +132,7 @@ class Installation:
         """This will end every process."""
         for role in self._roles.values():
             role.kill()
+        self._listening.close()
         if self._door is not None:
             self._door.close()
 
@@ -160,7 +181,13 @@ class Installation:
         """
         self._board["resting"] = 1
         deadline = time.monotonic() + _REST_PATIENCE_SECONDS
-        while not self._is_at_rest():
+        self._wait_until(lambda: all(self._board[f"{sender} rests"] for sender in self._ledgers), deadline)
+        # What writers had sent before they were killed may still be under way: it ends with the process.
+        self._restart(API)
+        self._wait_until(self._is_at_rest, deadline)
+
+    def _wait_until(self, holds: Callable[[], bool], deadline: float) -> None:
+        while not holds():
             if time.monotonic() > deadline:
                 raise NotAtRest(f"still at work after {_REST_PATIENCE_SECONDS} s: {self._progress()}")
             self._keep_running()
@@ -175,13 +202,18 @@ class Installation:
         if self._endings:
             raise EndedByItself("\n".join(self._endings))
         if self._findings.exists():
-            raise LedgerBroken(f"the watcher saw: {self._findings.read_text(encoding='utf-8')}")
+            raise LedgerBroken(f"seen while at work: {self._findings.read_text(encoding='utf-8')}")
         with (
             psycopg.connect(settings.FACTFOLD.database_url, autocommit=True) as connection,
             patient(settings.FACTFOLD.redis_url) as redis,
         ):
             verified = verify(connection, redis)
-            ledgers = check_ledgers(connection, [read_ledger(self._ledger(writer)) for writer in self._writers])
+            sent = [read_ledger(file) for file in self._ledgers.values()]
+            ledgers = check_ledgers(connection, sent)
+            try:
+                check_told(connection, Client(self._address).came_to, sent)
+            except (NoAnswer, WrongAnswer) as answer:
+                raise LedgerBroken(f"the api at rest: {answer}") from answer
             # Every command was found sound, so every event can be folded.
             parked = connection.execute("select stream, error from projections.parked order by position").fetchone()
             placed = [row[0] for row in connection.execute("select event_id from events.log order by position")]
@@ -207,15 +239,12 @@ class Installation:
                 )
             case "flushall":
                 self._flush()
-            case "kill queue" if self._is_at_sqs():
+            case "kill queue":
                 self._kill_server(self._servers.queue)
                 self._at_the_door().make_queues()
-            case "kill queue":
-                # Celery's messages lie in Valkey.
-                self._kill_server(self._servers.valkey)
             case "purge queue":
                 self._purge()
-            case "kill mapping" if MAPPING in self._roles:
+            case "kill mapping":
                 # AWS gives up the processes of a function together with what feeds them.
                 fed = [MAPPING, *(f"listener {number}" for number in range(LISTENERS))]
                 for name in fed:
@@ -227,20 +256,25 @@ class Installation:
                 if self._roles[REBUILD].has_ended():
                     self._roles[REBUILD].start()
             case "kill rebuild":
+                if self._roles[REBUILD].has_ended():
+                    self._roles[REBUILD].start()
+                    time.sleep(_HEAD_START_SECONDS)
                 self._roles[REBUILD].kill()
             case _:
-                target = "listener" if target == MAPPING else target
                 named = sorted(name for name in self._roles if name.partition(" ")[0] == target)
                 target = named[fault.which % len(named)]
                 if action == "kill":
-                    self._roles[target].kill()
-                    self._thaw.pop(target, None)
-                    self._roles[target].start()
+                    self._restart(target)
                 else:
                     self._roles[target].signal(signal.SIGSTOP)
                     self._thaw[target] = time.monotonic() + _FROZEN_SECONDS
                 return f"{action} {target}"
         return fault.kind
+
+    def _restart(self, name: str) -> None:
+        self._roles[name].kill()
+        self._thaw.pop(name, None)
+        self._roles[name].start()
 
     def _kill_server(self, server: EmbeddedPostgres | EmbeddedValkey | EmulatedSqs | None) -> None:
         if server is not None and server.process is not None:
@@ -281,9 +315,6 @@ class Installation:
             raise RuntimeError("move_to() comes first")
         return self._door
 
-    def _is_at_sqs(self) -> bool:
-        return self._at_the_door().name != "celery"
-
     def _keep_running(self) -> None:
         now = time.monotonic()
         for name, at in list(self._thaw.items()):
@@ -300,23 +331,30 @@ class Installation:
     def _is_at_rest(self) -> bool:
         if self._thaw or not self._roles[REBUILD].has_ended():
             return False
-        if not all(self._board[f"{name} rests"] for name in self._writers):
-            return False
         try:
             with psycopg.connect(settings.FACTFOLD.database_url, autocommit=True, connect_timeout=5) as connection:
-                # The session of a writer that was killed may still be at its last command.
-                busy = connection.execute(
-                    "select count(*) from pg_stat_activity where application_name = %s and state <> 'idle'",
-                    [APPLICATION_NAME],
+                # A session of an api that was killed may still be at its last commands.
+                left = connection.execute(
+                    "select count(*) from pg_stat_activity where application_name like %s and application_name <> %s",
+                    [_application_name("%"), _application_name(self._roles[API].pid)],
                 ).fetchone()
             progress = read_progress(settings.FACTFOLD.database_url, settings.FACTFOLD.redis_url)
             unheard = self._at_the_door().line().unheard()
         except (psycopg.OperationalError, *UNREACHABLE):
             return False
-        return busy == (0,) and progress.done and not unheard
+        return left == (0,) and progress.done and not unheard
 
     def _progress(self) -> object:
         try:
             return read_progress(settings.FACTFOLD.database_url, settings.FACTFOLD.redis_url)
         except (psycopg.OperationalError, RedisError) as error:
             return error
+
+
+def _application_name(process: int | str | None) -> str:
+    return f"soak api {process}"
+
+
+def _serve(listening: socket.socket) -> None:
+    os.environ["PGAPPNAME"] = _application_name(os.getpid())
+    config.serve.main([str(listening.fileno())])

@@ -1,6 +1,7 @@
 """What a writer knows of its own commands, kept where kill -9 does not reach, and compared with the log."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,33 @@ from commands.messages import Command
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line: a command about to be sent under a key, or what became of it."""
+    """One line: a command about to be sent under a key, for the first time or again, or what one sending came to."""
 
     key: str
     type: str | None = None
     command: str | None = None
+    again: bool = False
     accepted: Accepted | None = None
     refused: str | None = None
 
 
 class Sent(msgspec.Struct, kw_only=True):
-    """A command, and what its sender was told; neither accepted nor refused where nothing was heard."""
+    """A command, how often it was sent, and what was heard of it."""
 
     command: Command
-    accepted: Accepted | None = None
-    refused: str | None = None
+    sendings: int = 1
+    answers: list[Accepted] = msgspec.field(default_factory=list)
+    refusals: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether each sending was refused: then there is no effect."""
+        return len(self.refusals) == self.sendings
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether it may have had its effect, or not."""
+        return not self.answers and not self.is_refused
 
 
 class LedgerBroken(Exception):
@@ -41,9 +54,13 @@ class Ledger:
     def __init__(self, file: Path) -> None:
         self._file = file.open("ab", buffering=0)
 
-    def intend(self, key: str, command: Command) -> None:
+    def send(self, key: str, command: Command) -> None:
         """This will note a command before it is sent for the first time."""
         self._note(Entry(key=key, type=type(command).__name__, command=msgspec.json.encode(command).decode()))
+
+    def send_again(self, key: str) -> None:
+        """This will note that it is about to be sent once more."""
+        self._note(Entry(key=key, again=True))
 
     def accept(self, key: str, accepted: Accepted) -> None:
         """This will note the answer to a command."""
@@ -64,16 +81,24 @@ def read_ledger(file: Path) -> dict[str, Sent]:
         entry = msgspec.json.decode(line, type=Entry)
         if entry.command is not None and entry.type is not None:
             sent[entry.key] = Sent(command=msgspec.json.decode(entry.command, type=COMMANDS[entry.type].type))
-        else:
-            sent[entry.key].accepted = entry.accepted
-            sent[entry.key].refused = entry.refused
+        elif entry.again:
+            sent[entry.key].sendings += 1
+        elif entry.accepted is not None:
+            sent[entry.key].answers.append(entry.accepted)
+        elif entry.refused is not None:
+            sent[entry.key].refusals.append(entry.refused)
     return sent
 
 
 class LedgerCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """What was compared and found right; `unheard` commands have no answer, and took effect once or not at all."""
+    """
+    What was compared and found right; `unheard` commands have no answer, and took effect once or not at all.
+
+    `shared` commands were carried out in a transaction with others.
+    """
 
     accepted: int
+    shared: int
     refused: int
     unheard: int
     unheard_with_effect: int
@@ -90,10 +115,8 @@ def check_ledgers(connection: psycopg.Connection, ledgers: Iterable[Mapping[str,
     """
     sent = {key: command for ledger in ledgers for key, command in ledger.items()}
     with connection.transaction():
-        answers = {
-            key: msgspec.json.decode(response, type=Accepted)
-            for key, response in connection.execute("select key, response::text from events.idempotency")
-        }
+        rows = connection.execute("select key, response::text, xmin::text from events.idempotency").fetchall()
+        answers = {key: msgspec.json.decode(response, type=Accepted) for key, response, _ in rows}
         with connection.cursor(row_factory=dict_row) as cursor:
             cursor.execute(
                 """
@@ -107,23 +130,47 @@ def check_ledgers(connection: psycopg.Connection, ledgers: Iterable[Mapping[str,
         _check(key, command, answers.get(key), events)
     _check_owners(answers, sent, events)
     return LedgerCheck(
-        accepted=sum(command.accepted is not None for command in sent.values()),
-        refused=sum(command.refused is not None for command in sent.values()),
-        unheard=sum(_is_unheard(command) for command in sent.values()),
-        unheard_with_effect=sum(_is_unheard(command) and key in answers for key, command in sent.items()),
+        accepted=sum(bool(command.answers) for command in sent.values()),
+        shared=sum(count for count in Counter(transaction for *_, transaction in rows).values() if count > 1),
+        refused=sum(command.is_refused for command in sent.values()),
+        unheard=sum(command.is_unheard for command in sent.values()),
+        unheard_with_effect=sum(command.is_unheard and key in answers for key, command in sent.items()),
         events=len(events),
     )
 
 
-def _is_unheard(command: Sent) -> bool:
-    return command.accepted is None and command.refused is None
+def check_told(
+    connection: psycopg.Connection,
+    ask: Callable[[str], tuple[Accepted, int | None] | None],
+    ledgers: Iterable[Mapping[str, Sent]],
+) -> None:
+    """
+    This will ask of each command that was not heard of, at rest, what it came to, and compare that with the log.
+
+    Raises:
+        LedgerBroken: an effect is not told as it stands in the log, or one is told that is not there.
+    """
+    rows = connection.execute("select event_id, position from events.log").fetchall()
+    positions: dict[int, int] = dict(rows)
+    kept = {
+        key: msgspec.json.decode(response, type=Accepted)
+        for key, response in connection.execute("select key, response::text from events.idempotency")
+    }
+    for key in (key for ledger in ledgers for key, sent in ledger.items() if sent.is_unheard):
+        told, answer = ask(key), kept.get(key)
+        if answer is None and told is None:
+            continue
+        token = answer.position_token if answer else None
+        if told != (answer, token and positions[int(token.removeprefix("event-"))]):
+            raise LedgerBroken(f"of {key}, of which nobody had heard, is told {told}, but {answer} is kept")
 
 
 def _check(key: str, sent: Sent, answer: Accepted | None, events: Mapping[int, dict[str, Any]]) -> None:
-    if sent.accepted is not None and sent.accepted != answer:
-        raise LedgerBroken(f"{key} was answered {sent.accepted}, but {answer} is kept")
-    if sent.refused is not None and answer is not None:
-        raise LedgerBroken(f"{key} was refused ({sent.refused}), but {answer} is kept")
+    for told in sent.answers:
+        if told != answer:
+            raise LedgerBroken(f"{key} was answered {told}, but {answer} is kept")
+    if sent.is_refused and answer is not None:
+        raise LedgerBroken(f"{key} was refused ({sent.refusals[-1]}), but {answer} is kept")
     if answer is None:
         return
     for event_id in answer.event_ids:

@@ -31,6 +31,11 @@ class Role:
         self._process = _FORK.Process(target=_begin, args=(self._play, self._log, os.getpid()), daemon=False)
         self._process.start()
 
+    @property
+    def pid(self) -> int | None:
+        """The number of its process, where it has one."""
+        return None if self._process is None else self._process.pid
+
     def has_ended(self) -> bool:
         """Whether its process is gone, however it ended."""
         return self._process is None or not self._process.is_alive()

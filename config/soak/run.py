@@ -10,7 +10,7 @@ import msgspec
 from django.core.management import call_command
 
 from config.soak.doors import DoorName
-from config.soak.faults import draw_faults
+from config.soak.faults import Deck
 from config.soak.installation import EndedByItself, Installation, NotAtRest, Servers
 from config.soak.ledger import LedgerBroken
 from projections.verify import Difference
@@ -38,6 +38,7 @@ class Totals(msgspec.Struct, kw_only=True):
     doubled: int = 0
     delayed: int = 0
     accepted: int = 0
+    shared: int = 0
     refused: int = 0
     unheard: int = 0
     unheard_with_effect: int = 0
@@ -69,6 +70,7 @@ def play(
     plan: Plan,
     *,
     doors: Iterator[DoorName],
+    deck: Deck,
     rounds: int,
     until: float,
     totals: dict[DoorName, Totals],
@@ -88,9 +90,9 @@ def play(
         for _ in range(rounds):
             door = next(doors)
             number = 1 + sum(total.rounds for total in totals.values())
-            random = Random(f"{plan.seed} round {number}")  # noqa: S311 (a schedule, not a secret)
             installation.move_to(door)
-            happened = installation.work(plan.seconds, draw_faults(random, seconds=plan.seconds, count=plan.faults))
+            faults = deck.deal(plan.faults, door=door, seconds=plan.seconds)
+            happened = installation.work(plan.seconds, faults)
             installation.come_to_rest()
             verified, checked = installation.check()
             kills = sum(fault.startswith("kill") for fault in happened)
@@ -102,9 +104,10 @@ def play(
             round_ |= {"rounds": 1, "kills": kills, "other_faults": len(happened) - kills}
             totals[door] = summed([totals.get(door, Totals()), Totals(**round_, events_checked=verified.events)])
             say(
-                f"round {number} at {door}: {', '.join(happened)}; {checked.accepted} accepted, {checked.refused} "
-                f"refused, {checked.unheard} unheard ({checked.unheard_with_effect} with effect); {verified.events} "
-                f"events, {verified.values} values, {verified.fragments} fragments: 0 differences"
+                f"round {number} at {door}: {', '.join(happened)}; {checked.accepted} accepted ({checked.shared} "
+                f"in shared transactions), {checked.refused} refused, {checked.unheard} unheard "
+                f"({checked.unheard_with_effect} with effect); {verified.events} events, {verified.values} values, "
+                f"{verified.fragments} fragments: 0 differences"
             )
             if time.monotonic() > until:
                 break

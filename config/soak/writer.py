@@ -1,13 +1,18 @@
-"""A writer of a soak run: random commands about a few companies, each under a key, sent again when nothing is heard."""
+"""
+A writer of a soak run: senders of random commands about a few companies.
 
+Each command has a key and is sent again when nothing is heard; some are sent by two at once.
+"""
+
+import os
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
-
-import psycopg
+from typing import NamedTuple
 
 from commands.companies.change_tickers import ChangeTickers
 from commands.companies.merge_company import MergeCompany
@@ -15,86 +20,121 @@ from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.register_company import RegisterCompany
 from commands.companies.rename_company import RenameCompany
-from commands.dispatch import dispatch
-from commands.errors import CommandError
 from commands.filings.events import ConceptFacts
 from commands.filings.report_filing import ReportFiling
 from commands.filings.withdraw_filing import WithdrawFiling
 from commands.messages import Command
 from config.soak.board import Board
+from config.soak.client import Client, NoAnswer, Refused, WrongAnswer
 from config.soak.ledger import Ledger, read_ledger
-
-APPLICATION_NAME = "soak writer"
 
 _CIKS = range(101, 113)
 _FILINGS_OF_ONE = 12
-_PAUSE_SECONDS = 0.01
-_RECONNECT_SECONDS = 0.1
+_PAUSE_SECONDS = 0.1
+_COMES_AGAIN_SECONDS = 0.1
 _ATTEMPTS = 200
 _GIVES_UP = 0.02
 _ANSWER_IS_LOST = 0.04
 _SENDS_AGAIN = 0.7
+_SENDS_ANOTHERS = 0.05
 
 
-def write(name: str, *, board: Board, database_url: str, file: Path, seed: str) -> None:
-    """This will send commands while the board says so; what the writer before this one left open is sent again."""
-    ledger = Ledger(file)
-    known = read_ledger(file)
-    random = Random(f"{seed} {name} {len(known)}")  # noqa: S311 (a schedule, not a secret)
-    unheard = [(key, sent.command) for key, sent in known.items() if sent.accepted is None and sent.refused is None]
-    number = len(known)
-    session = _Session(database_url)
-    while True:
-        board[f"{name} rests"] = board["resting"]
-        if board["resting"]:
-            time.sleep(_PAUSE_SECONDS)
-            continue
-        if unheard and random.random() < _SENDS_AGAIN:
-            key, command = unheard.pop()
-        else:
-            number += 1
-            key, command = f"{name}-{number}", any_command(random, number)
-            ledger.intend(key, command)
-            unheard.clear()
-        _send(session, ledger, key, command, random)
-        time.sleep(_PAUSE_SECONDS * random.random())
+class _Sent(NamedTuple):
+    """What one of the senders has under way."""
+
+    key: str
+    command: Command
+    ledger: Ledger
 
 
-def _send(session: "_Session", ledger: Ledger, key: str, command: Command, random: Random) -> None:
-    for _ in range(_ATTEMPTS):
+def write(senders: Mapping[str, Path], *, board: Board, address: tuple[str, int], findings: Path, seed: str) -> None:
+    """This will have the senders, each with its ledger, send at the same time while the board says so."""
+    under_way: dict[str, _Sent] = {}
+
+    def play(name: str, file: Path) -> None:
         try:
-            with session.connection() as connection:
-                accepted = dispatch(connection, command, idempotency_key=key, now=datetime.now(UTC))
-        except CommandError as refusal:
-            ledger.refuse(key, refusal.code)
-            return
-        except psycopg.OperationalError:
-            if random.random() < _GIVES_UP:
+            _Sender(name, file, address=address, findings=findings, seed=seed, under_way=under_way).work(board)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+
+    threads = [threading.Thread(target=play, args=sender) for sender in senders.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+class _Sender:
+    def __init__(
+        self,
+        name: str,
+        file: Path,
+        *,
+        address: tuple[str, int],
+        findings: Path,
+        seed: str,
+        under_way: dict[str, _Sent],
+    ) -> None:
+        known = read_ledger(file)
+        self._name = name
+        self._ledger = Ledger(file)
+        self._number = len(known)
+        self._random = Random(f"{seed} {name} {len(known)}")  # noqa: S311 (a schedule, not a secret)
+        self._unheard = [_Sent(key, sent.command, self._ledger) for key, sent in known.items() if sent.is_unheard]
+        self._client = Client(address)
+        self._findings = findings
+        self._under_way = under_way
+
+    def work(self, board: Board) -> None:
+        """This will send commands for ever; what the one before left open is sent again."""
+        while True:
+            resting = board["resting"]
+            board[f"{self._name} rests"] = resting
+            if not resting:
+                self._send(self._next(board))
+            time.sleep(_PAUSE_SECONDS * self._random.random())
+
+    def _next(self, board: Board) -> _Sent:
+        anothers: Sequence[_Sent] = [sent for name, sent in self._under_way.copy().items() if name != self._name]
+        if anothers and self._random.random() < _SENDS_ANOTHERS:
+            sent = self._random.choice(anothers)
+            sent.ledger.send_again(sent.key)
+            return sent
+        if self._unheard and self._random.random() < _SENDS_AGAIN:
+            sent = self._unheard.pop()
+            sent.ledger.send_again(sent.key)
+            return sent
+        self._unheard.clear()
+        self._number += 1
+        key = f"{self._name}-{self._number}".replace(" ", "-")
+        sent = _Sent(key, any_command(self._random, self._number), self._ledger)
+        sent.ledger.send(key, sent.command)
+        self._under_way[self._name] = sent
+        return sent
+
+    def _send(self, sent: _Sent) -> None:
+        for _ in range(_ATTEMPTS):
+            try:
+                accepted = self._client.send(sent.command, key=sent.key)
+            except Refused as refusal:
+                sent.ledger.refuse(sent.key, str(refusal))
                 return
-            time.sleep(_RECONNECT_SECONDS)
-        else:
-            if random.random() >= _ANSWER_IS_LOST:
-                ledger.accept(key, accepted)
+            except NoAnswer:
+                if self._random.random() < _GIVES_UP:
+                    return
+                time.sleep(_COMES_AGAIN_SECONDS)
+            except WrongAnswer as answer:
+                with self._findings.open("a", encoding="utf-8") as file:
+                    file.write(f"{answer}\n")
                 return
-            if random.random() < _SENDS_AGAIN:
-                continue
-            return
-
-
-class _Session:
-    """One connection, made anew after it was lost."""
-
-    def __init__(self, database_url: str) -> None:
-        self._database_url = database_url
-        self._connection: psycopg.Connection | None = None
-
-    @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection]:
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                self._database_url, autocommit=True, application_name=APPLICATION_NAME, connect_timeout=5
-            )
-        yield self._connection
+            else:
+                if self._random.random() >= _ANSWER_IS_LOST:
+                    sent.ledger.accept(sent.key, accepted)
+                    return
+                if self._random.random() >= _SENDS_AGAIN:
+                    return
+            sent.ledger.send_again(sent.key)
 
 
 def any_command(random: Random, number: int) -> Command:

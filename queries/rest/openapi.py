@@ -1,6 +1,7 @@
 """The OpenAPI document: what drf-spectacular reads from the views, with what holds for every operation added."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal
 
 from drf_spectacular.generators import SchemaGenerator
@@ -186,8 +187,9 @@ _STREAM_HEADERS = ("Cache-Control", "X-Request-Id")
 _SUCCESS_HEADERS = ("ETag", "Cache-Control", "X-Factfold-Position", "X-Factfold-Source", "X-Request-Id", "Link")
 
 
+@cache
 def build_document(version: Version) -> Document:
-    """This will write the document for every operation Django's URLs declare, in one version of OpenAPI."""
+    """This will write the document for every operation Django's URLs declare, in one version of OpenAPI, once."""
     # drf-spectacular's own settings and generator carry no annotations.
     options: Any = spectacular_settings
     generator: Any = SchemaGenerator

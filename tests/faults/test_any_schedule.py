@@ -77,7 +77,7 @@ class Pipeline(RuleBasedStateMachine):
     def send_again(self, choice: int, cut: int) -> None:
         key = list(self.sent)[choice % len(self.sent)]
         before = self.sent[key]
-        if before.refused is None:
+        if not before.is_refused:
             self._attempt(key, before, cut=cut)
 
     @rule(limit=st.sampled_from([1, 3, 2000]), cut=cuts)
@@ -164,10 +164,11 @@ class Pipeline(RuleBasedStateMachine):
 
     def _heard(self, sent: Sent, outcome: Accepted | CommandError) -> None:
         if isinstance(outcome, CommandError):
-            sent.refused = outcome.code
+            # A session that was cut is gone, so that what was sent on it before has no effect either.
+            sent.refusals = [outcome.code] * sent.sendings
             return
-        assert sent.accepted in (None, outcome)
-        sent.accepted = outcome
+        assert all(answer == outcome for answer in sent.answers)
+        sent.answers = [outcome]
 
     def _cut_at(self, cut: int) -> "_Cut":
         return _Cut(self.database_url, killer=self.connection, at=cut)

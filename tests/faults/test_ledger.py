@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from redis import Redis
 
-from commands.dispatch import dispatch
+from commands.dispatch import Accepted, dispatch
 from commands.event_log.append import NewEvent, append_events, lock_streams
 from commands.event_log.sequence import sequence_pending
 from commands.messages import Command
-from config.soak.ledger import Ledger, LedgerBroken, LedgerCheck, check_ledgers, read_ledger
+from config.soak.ledger import Ledger, LedgerBroken, LedgerCheck, check_ledgers, check_told, read_ledger
 from config.soak.watcher import FiguresReader, LogReader
 from projections.sweeper import drain
 from tests.factories import register_company, report_filing
@@ -29,7 +30,7 @@ def ledger(file: Path) -> Ledger:
 
 
 def send(connection: psycopg.Connection, ledger: Ledger, key: str, command: Command, *, heard: bool = True) -> None:
-    ledger.intend(key, command)
+    ledger.send(key, command)
     accepted = dispatch(connection, command, idempotency_key=key, now=NOW)
     sequence_pending(connection)
     if heard:
@@ -42,12 +43,12 @@ class TestLedger:
         send(connection, ledger, "first", register_company(cik=101))
         send(connection, ledger, "second", report_filing(cik=101))
         send(connection, ledger, "unheard", report_filing(cik=101), heard=False)
-        ledger.intend("never sent", report_filing(cik=101))
+        ledger.send("never sent", report_filing(cik=101))
 
     def test_agrees_with_a_log_that_holds_everything_once(self, connection: psycopg.Connection, file: Path) -> None:
         found = check_ledgers(connection, [read_ledger(file)])
 
-        assert found == LedgerCheck(accepted=2, refused=0, unheard=2, unheard_with_effect=1, events=3)
+        assert found == LedgerCheck(accepted=2, shared=0, refused=0, unheard=2, unheard_with_effect=1, events=3)
 
     @pytest.mark.parametrize(
         ("damage", "finding"),
@@ -89,6 +90,44 @@ class TestLedger:
 
         with pytest.raises(LedgerBroken, match="was refused"):
             check_ledgers(connection, [read_ledger(file)])
+
+    def test_takes_a_command_that_two_sent_at_once_for_what_either_was_told(
+        self, connection: psycopg.Connection, ledger: Ledger, file: Path
+    ) -> None:
+        ledger.send_again("second")
+        ledger.refuse("second", "unknown_company")
+        ledger.send_again("unheard")
+        ledger.refuse("unheard", "unknown_company")
+
+        found = check_ledgers(connection, [read_ledger(file)])
+
+        assert (found.accepted, found.refused, found.unheard_with_effect) == (2, 0, 1)
+
+    def test_names_a_command_that_was_answered_in_two_ways(
+        self, connection: psycopg.Connection, ledger: Ledger, file: Path
+    ) -> None:
+        first = read_ledger(file)["second"].answers[0]
+        ledger.send_again("second")
+        ledger.accept("second", msgspec.structs.replace(first, version=first.version + 1))
+
+        with pytest.raises(LedgerBroken, match="second was answered"):
+            check_ledgers(connection, [read_ledger(file)])
+
+    def test_asks_what_became_of_what_nobody_heard_of(self, connection: psycopg.Connection, file: Path) -> None:
+        unheard = read_ledger(file)["unheard"].command
+        kept = dispatch(connection, unheard, idempotency_key="unheard", now=NOW)
+        told = {"unheard": (kept, 3)}
+
+        check_told(connection, told.get, [read_ledger(file)])
+
+        lies: list[dict[str, tuple[Accepted, int | None]]] = [
+            {},
+            {"unheard": (kept, 2)},
+            {**told, "never sent": (kept, 3)},
+        ]
+        for lie in lies:
+            with pytest.raises(LedgerBroken, match="of which nobody had heard"):
+                check_told(connection, lie.get, [read_ledger(file)])
 
 
 class TestWatcher:

@@ -4,18 +4,22 @@ import re
 
 import pytest
 
+from config.soak.faults import KINDS
 from tests.fixtures.running_installation import manage
 
 
 @pytest.mark.slow
 class TestSoak:
     @pytest.mark.parametrize("seed", [4])
-    def test_comes_right_by_itself_after_kills_lost_messages_and_an_emptied_redis(self, seed: int) -> None:
-        outcome = manage("soak", "--seed", str(seed), "--rounds", "3", "--seconds", "1", "--faults", "5")
+    def test_comes_right_by_itself_at_every_door_whatever_is_killed_lost_or_emptied(self, seed: int) -> None:
+        outcome = manage("soak", "--seed", str(seed), "--rounds", "4", "--seconds", "1", "--faults", "5")
 
         assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-        assert len(re.findall(r"^round \d at .*: 0 differences$", outcome.stdout, re.MULTILINE)) == 3
+        rounds = re.findall(r"^round \d at ([a-z-]+): (.*?); .*: 0 differences$", outcome.stdout, re.MULTILINE)
+        assert sorted(door for door, _ in rounds) == ["celery", "celery-sqs", "lambda", "sqs"]
+        assert {re.sub(r" \d+$", "", fault) for _, faults in rounds for fault in faults.split(", ")} == set(KINDS)
         summary = outcome.stdout.splitlines()[-1]
         counted = {name: int(number.replace(",", "")) for number, name in re.findall(r"([\d,]+) ([a-z ]+)", summary)}
-        assert min(counted[name] for name in ("kills", "other faults", "accepted", "events checked")) > 0
+        needed = ("kills", "other faults", "dropped", "accepted", "shared", "events checked")
+        assert min(counted[name] for name in needed) > 0
         assert counted["differences"] == 0
