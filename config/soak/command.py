@@ -9,7 +9,9 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from config.embedded.postgres import EmbeddedPostgres
@@ -19,6 +21,7 @@ from config.supervisor import Supervised
 
 if TYPE_CHECKING:
     from config.soak.doors import DoorName
+    from config.soak.run import Run
 
 DOORS: Mapping[str, Sequence["DoorName"]] = {
     "celery": ["celery"],
@@ -44,41 +47,40 @@ def command(arguments: Sequence[str]) -> int:
     ports = postgres.port, valkey.port
     queue = None if options.door == "celery" else EmulatedSqs(folder / "queue")
     _point_to(folder, postgres, valkey)
-    # Settings are read once, so whatever reads them is imported only now that the servers have addresses.
-    from config.soak.doors import DoorName
-    from config.soak.faults import Deck
-    from config.soak.installation import Servers
-    from config.soak.run import FAILURES, Plan, Totals, doors_in_turn, play, summed
-
-    plan = Plan(seed=options.seed, seconds=options.seconds, faults=options.faults, doors=DOORS[options.door])
-    doors, deck = doors_in_turn(plan), Deck(options.seed)
-    totals: dict[DoorName, Totals] = {}
+    # Settings are read once, so what reads them is imported only now that the servers have addresses: as they start.
+    Thread(target=import_module, args=["config.soak.run"]).start()
+    run: Run | None = None
     played = 0
     failed: Exception | None = None
     while failed is None and (played == 0 or (time.monotonic() < until and played < options.rounds)):
         here = folder / f"installation-{played + 1}"
         postgres, valkey = _servers(here, password=password, ports=ports)
         with ExitStack() as running:
-            started: list[Supervised] = [postgres, valkey, *([queue] if queue else [])]
+            started: list[Supervised] = [*([queue] if queue else []), postgres, valkey]
             for server in started:
                 running.callback(server.stop)
                 server.start()
+            from config.soak import run as playing
+            from config.soak.installation import Servers
+
+            doors = DOORS[options.door]
+            plan = playing.Plan(seed=options.seed, seconds=options.seconds, faults=options.faults, doors=doors)
+            run = run or playing.Run(plan, say=_say)
             rounds = min(_ROUNDS_OF_AN_INSTALLATION, options.rounds - played)
-            servers = Servers(postgres, valkey, queue)
             try:
-                play(here, servers, plan, doors=doors, deck=deck, rounds=rounds, until=until, totals=totals, say=_say)
-            except FAILURES as failure:
+                run.play(here, Servers(postgres, valkey, queue), rounds=rounds, until=until)
+            except playing.FAILURES as failure:
                 failed = failure
-        played = summed(list(totals.values())).rounds
+        played = run.rounds
         if failed is None and not options.keep:
             shutil.rmtree(here)
-    if failed is not None:
+    if failed is not None or run is None:
         print(f"FAILED in round {played + 1} of seed {options.seed}: {failed}", file=sys.stderr)
         print(f"Everything is kept in {folder}.", file=sys.stderr)
         return 1
-    for door, total in totals.items() if len(totals) > 1 else ():
+    for door, total in run.totals.items() if len(run.totals) > 1 else ():
         _say(f"at {door}: {_figures(total)}, 0 differences")
-    _say(f"OK  {_figures(summed(list(totals.values())))}, 0 differences, {time.monotonic() - began:.0f} s")
+    _say(f"OK  {_figures(playing.summed(list(run.totals.values())))}, 0 differences, {time.monotonic() - began:.0f} s")
     if not options.keep:
         shutil.rmtree(folder, ignore_errors=True)
     return 0

@@ -1,7 +1,7 @@
 """The rounds of a soak run: work under fire, come to rest, compare everything with everything."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -64,55 +64,63 @@ def doors_in_turn(plan: Plan) -> Iterator[DoorName]:
         yield from random.sample(plan.doors, len(plan.doors))
 
 
-def play(
-    folder: Path,
-    servers: Servers,
-    plan: Plan,
-    *,
-    doors: Iterator[DoorName],
-    deck: Deck,
-    rounds: int,
-    until: float,
-    totals: dict[DoorName, Totals],
-    say: Callable[[str], None],
-) -> None:
-    """
-    This will play rounds on one fresh installation until there were `rounds`, or the instant `until` is reached.
+class Run:
+    """Rounds on one installation after the other, their doors and faults in an order that the seed has drawn."""
 
-    Raises: Difference, EndedByItself, LedgerBroken, NotAtRest.
-    """
-    call_command("migrate", verbosity=0)
-    _forget_django_connections()
-    installation = Installation(folder, servers, seed=plan.seed)
-    installation.start()
-    before = dict.fromkeys(Totals.__struct_fields__, 0)
-    try:
-        for _ in range(rounds):
-            door = next(doors)
-            number = 1 + sum(total.rounds for total in totals.values())
-            installation.move_to(door)
-            faults = deck.deal(plan.faults, door=door, seconds=plan.seconds)
-            happened = installation.work(plan.seconds, faults)
-            installation.come_to_rest()
-            verified, checked = installation.check()
-            kills = sum(fault.startswith("kill") for fault in happened)
-            # What an installation counts, it counts over all of its rounds.
-            now = {_TOTAL_OF.get(name, name.lower().replace(" ", "_")): n for name, n in installation.counted().items()}
-            now |= msgspec.to_builtins(checked)
-            round_ = {name: count - before[name] for name, count in now.items()}
-            before |= now
-            round_ |= {"rounds": 1, "kills": kills, "other_faults": len(happened) - kills}
-            totals[door] = summed([totals.get(door, Totals()), Totals(**round_, events_checked=verified.events)])
-            say(
-                f"round {number} at {door}: {', '.join(happened)}; {checked.accepted} accepted ({checked.shared} "
-                f"in shared transactions), {checked.refused} refused, {checked.unheard} unheard "
-                f"({checked.unheard_with_effect} with effect); {verified.events} events, {verified.values} values, "
-                f"{verified.fragments} fragments: 0 differences"
-            )
-            if time.monotonic() > until:
-                break
-    finally:
-        installation.end()
+    def __init__(self, plan: Plan, *, say: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._doors = doors_in_turn(plan)
+        self._deck = Deck(plan.seed)
+        self._say = say
+        self.totals: dict[DoorName, Totals] = {}
+
+    @property
+    def rounds(self) -> int:
+        """How many were played to their end."""
+        return sum(total.rounds for total in self.totals.values())
+
+    def play(self, folder: Path, servers: Servers, *, rounds: int, until: float) -> None:
+        """
+        This will play rounds on one fresh installation until there were `rounds`, or the instant `until` is reached.
+
+        Raises: Difference, EndedByItself, LedgerBroken, NotAtRest.
+        """
+        call_command("migrate", verbosity=0)
+        _forget_django_connections()
+        installation = Installation(folder, servers, seed=self._plan.seed)
+        installation.start()
+        before = dict.fromkeys(Totals.__struct_fields__, 0)
+        try:
+            for _ in range(rounds):
+                before = self._round(installation, before)
+                if time.monotonic() > until:
+                    break
+        finally:
+            installation.end()
+
+    def _round(self, installation: Installation, before: Mapping[str, int]) -> dict[str, int]:
+        """What an installation has counted before and gives back what it has afterwards: it counts over all rounds."""
+        door = next(self._doors)
+        number = 1 + self.rounds
+        installation.move_to(door)
+        faults = self._deck.deal(self._plan.faults, door=door, seconds=self._plan.seconds)
+        happened = installation.work(self._plan.seconds, faults)
+        installation.come_to_rest()
+        verified, checked = installation.check()
+        kills = sum(fault.startswith("kill") for fault in happened)
+        now = {_TOTAL_OF.get(name, name.lower().replace(" ", "_")): n for name, n in installation.counted().items()}
+        now |= msgspec.to_builtins(checked)
+        round_ = {name: count - before[name] for name, count in now.items()}
+        round_ |= {"rounds": 1, "kills": kills, "other_faults": len(happened) - kills}
+        played = Totals(**round_, events_checked=verified.events)
+        self.totals[door] = summed([self.totals.get(door, Totals()), played])
+        self._say(
+            f"round {number} at {door}: {', '.join(happened)}; {checked.accepted} accepted ({checked.shared} "
+            f"in shared transactions), {checked.refused} refused, {checked.unheard} unheard "
+            f"({checked.unheard_with_effect} with effect); {verified.events} events, {verified.values} values, "
+            f"{verified.fragments} fragments: 0 differences"
+        )
+        return {**before, **now}
 
 
 def _forget_django_connections() -> None:
