@@ -1,4 +1,4 @@
-"""Three doors to the projections: Celery, Lambda, and asking SQS."""
+"""The doors to the projections: Celery on Redis and on SQS, Lambda, and asking SQS."""
 
 import json
 import threading
@@ -10,6 +10,7 @@ import pytest
 from celery.contrib.testing.worker import start_worker
 from redis import Redis
 
+import projections.delivery.tasks  # noqa: F401  # registers the task, as the worker's imports do
 from commands.cloud_events import encode_bell
 from commands.dispatch import dispatch_many
 from commands.doorbells.celery import CeleryDoorbell
@@ -209,7 +210,6 @@ class TestPoller:
 class TestCelery:
     def test_a_worker_folds_what_the_bells_announce(self, waiting: psycopg.Connection) -> None:
         from config.celery import app
-        from projections.delivery import tasks  # noqa: F401  # registers the task, as the worker's imports do
 
         with start_worker(app, pool="solo", perform_ping_check=False):
             publish_pending(waiting, CeleryDoorbell(app))
