@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
 from functools import cache, reduce
@@ -26,7 +26,7 @@ from projections.financials.timeline import (
 from projections.financials.year_to_date import SAME_DAY_REACH, trailing_span
 from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric, load_catalogue
-from queries.metrics.formula import Formula, Operand, OperandMissing, parse_formula
+from queries.metrics.formula import NOTHING, Formula, Operand, parse_formula
 from queries.metrics.periods import year_before
 
 Timelines = dict[str, dict[Span, Timeline]]
@@ -34,15 +34,21 @@ Timelines = dict[str, dict[Span, Timeline]]
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """How one formula metric is worked out."""
+    """
+    How one formula metric is worked out.
+
+    `operands` are those of the formula, then the others of `undefined_if`, which takes those at `guards`. Of the places
+    among them, the formula cannot do without a value at `required`; there need never have been one at `dispensable`.
+    """
 
     metric: Metric
     formula: Formula
     undefined_if: Formula | None
     kinds: tuple[SpanKind, ...]
-    required: tuple[Operand, ...]
     operands: tuple[Operand, ...]
-    dispensable: frozenset[Operand]
+    guards: tuple[int, ...]
+    required: tuple[int, ...]
+    dispensable: frozenset[int]
 
     def looks_back(self) -> set[str]:
         """The metrics whose earlier years it needs."""
@@ -58,15 +64,20 @@ def rules() -> tuple[Rule, ...]:
             formula = parse_formula(metric.formula)
             undefined_if = parse_formula(metric.undefined_if) if metric.undefined_if else None
             guards = undefined_if.needs if undefined_if else ()
+            operands = tuple(dict.fromkeys((*formula.needs, *guards)))
+            own = range(len(formula.needs))
             found.append(
                 Rule(
                     metric,
                     formula,
                     undefined_if,
                     ("instant",) if metric.over == "instant" else ("annual", "quarterly", "ttm"),
-                    required=tuple(operand for operand in formula.needs if not operand.optional),
-                    operands=tuple(dict.fromkeys((*formula.needs, *guards))),
-                    dispensable=frozenset(operand for operand in formula.needs if operand.optional) - {*guards},
+                    operands=operands,
+                    guards=tuple(map(operands.index, guards)),
+                    required=tuple(place for place in own if not operands[place].optional),
+                    dispensable=frozenset(
+                        place for place in own if operands[place].optional and operands[place] not in guards
+                    ),
                 )
             )
     return tuple(found)
@@ -93,18 +104,18 @@ def add_formulas(timelines: Timelines, *, sic: str | None) -> None:
         spans = timelines[rule.metric.key]
         for operand in rule.looks_back():
             of_metric.setdefault(operand, _Calendar(timelines.get(operand, ())))
-        sources = [_Source(operand, timelines.get(operand.metric, {}), of_metric) for operand in rule.operands]
-        if not all(source.spans for source in sources if source.operand in rule.required):
+        if not all(timelines.get(rule.operands[place].metric) for place in rule.required):
             continue
+        lookups = [_lookup(operand, timelines.get(operand.metric, {}), of_metric) for operand in rule.operands]
         for span in every.of_kinds(rule.kinds):
-            operands = _operand_timelines(rule, span, sources)
-            if operands is None:
+            lines = _operand_lines(rule, lookups, span)
+            if lines is None:
                 continue
             stated = spans.get(span, [])
-            since = max(first_known[span], *(operands[operand][0].known_from for operand in rule.required))
-            if covers(stated, since):
+            since = max(first_known[span], *[lines[place][0].known_from for place in rule.required])
+            if stated and covers(stated, since):
                 continue
-            timeline = overlay(stated, _formula_timeline(rule, operands, since=since))
+            timeline = overlay(stated, _formula_timeline(rule, lines, since=since))
             if timeline:
                 spans[span] = timeline
 
@@ -144,42 +155,41 @@ class _Calendar:
         return near
 
 
-class _Source:
-    """Where one operand of a rule takes its timelines from."""
+_Lookup = Callable[[Span], Timeline | None]
+"""Finds what is known of an operand where a rule is worked out for a span."""
 
-    def __init__(self, operand: Operand, spans: Mapping[Span, Timeline], calendars: Mapping[str, _Calendar]) -> None:
-        self.operand = operand
-        self.spans = spans
-        self._calendars = calendars
-        self._instant = _is_instant(operand.metric)
 
-    def timeline(self, span: Span) -> Timeline | None:
-        """What is known of the operand where the rule is worked out for a span."""
-        operand = self.operand
-        if self._instant:
+def _lookup(operand: Operand, spans: Mapping[Span, Timeline], calendars: Mapping[str, _Calendar]) -> _Lookup:
+    instant, trailing = _is_instant(operand.metric), operand.span == "ttm"
+    if not (instant or trailing or operand.years_ago):
+        return spans.get
+
+    def lookup(span: Span) -> Timeline | None:
+        if instant:
             span = Span(span.end, 0)
-        elif operand.span == "ttm":
+        elif trailing:
             span = trailing_span(span.end)
         if not operand.years_ago:
-            return self.spans.get(span)
-        if not self.spans:
+            return spans.get(span)
+        if not spans:
             return None
-        near = self._calendars[operand.metric].counterparts(span, operand.years_ago)
+        near = calendars[operand.metric].counterparts(span, operand.years_ago)
         # At each instant the nearest period that has a value then: one first stated later must not be looked ahead to.
         nothing: Timeline = []
-        return reduce(overlay, (self.spans[counterpart] for counterpart in near), nothing)
+        return reduce(overlay, [spans[counterpart] for counterpart in near], nothing)
+
+    return lookup
 
 
-def _operand_timelines(rule: Rule, span: Span, sources: Iterable[_Source]) -> dict[Operand, Timeline] | None:
-    """The timelines of all operands that have one; None when a required one has none."""
-    found: dict[Operand, Timeline] = {}
-    for source in sources:
-        timeline = source.timeline(span)
-        if timeline:
-            found[source.operand] = timeline
-        elif source.operand not in rule.dispensable:
+def _operand_lines(rule: Rule, lookups: Sequence[_Lookup], span: Span) -> list[Timeline] | None:
+    """The timelines of a rule's operands, empty where there is none; None when one that must have one has none."""
+    lines: list[Timeline] = []
+    for place, lookup in enumerate(lookups):
+        line = lookup(span)
+        if not line and place not in rule.dispensable:
             return None
-    return found
+        lines.append(line or [])
+    return lines
 
 
 @cache
@@ -187,65 +197,78 @@ def _is_instant(key: str) -> bool:
     return load_catalogue().by_key()[key].over == "instant"
 
 
-def _formula_timeline(rule: Rule, operands: dict[Operand, Timeline], *, since: datetime) -> Timeline:
-    if all(len(line) == 1 and line[0].known_to is None for line in operands.values()):
-        versions = {operand: line[0] for operand, line in operands.items()}
-        if all(version.known_from <= since for version in versions.values()):
-            finding = _worked_out(rule, versions)
-            return [] if finding is None else [Version.of(finding, known_from=since, known_to=None)]
-
-    def find(instant: datetime) -> Finding | None:
-        return _worked_out(
-            rule, {operand: version for operand, line in operands.items() if (version := at(line, instant))}
-        )
-
-    later = (instant for instant in boundaries(operands.values()) if instant > since)
-    return trace((since, *later), find)
+def _formula_timeline(rule: Rule, lines: Sequence[Timeline], *, since: datetime) -> Timeline:
+    if (lasting := _lasting(lines, since)) is not None:
+        finding = _worked_out(rule, lasting)
+        return [] if finding is None else [Version.of(finding, known_from=since, known_to=None)]
+    later = (instant for instant in boundaries(lines) if instant > since)
+    return trace((since, *later), lambda instant: _worked_out(rule, [at(line, instant) for line in lines]))
 
 
-def _worked_out(rule: Rule, versions: dict[Operand, Version]) -> Finding | None:
-    unit = _common_unit(rule.metric, versions.values())
+def _lasting(lines: Iterable[Timeline], since: datetime) -> list[Version | None] | None:
+    """The versions that hold at an instant and ever after; None when anything changes."""
+    versions: list[Version | None] = []
+    for line in lines:
+        if not line:
+            versions.append(None)
+            continue
+        version = line[0]
+        if len(line) > 1 or version.known_to is not None or version.known_from > since:
+            return None
+        versions.append(version)
+    return versions
+
+
+def _worked_out(rule: Rule, versions: Sequence[Version | None]) -> Finding | None:
+    """What the rule gives with these versions of its operands."""
+    known: list[Version] = []
+    values: list[Decimal] = []
+    for version, operand in zip(versions, rule.operands, strict=True):
+        if version is not None:
+            known.append(version)
+            values.append(version.value)
+        elif operand.optional:
+            values.append(NOTHING)
+        else:
+            return None
+    unit, in_dollars = _unit_of(rule.metric.unit, tuple([version.unit for version in known]))
     if unit is None:
         return None
-    values = {operand: version.value for operand, version in versions.items()}
     try:
-        if rule.undefined_if is not None and rule.undefined_if.compute(values.get):
+        if rule.undefined_if is not None and rule.undefined_if.evaluate([values[place] for place in rule.guards]):
             return None
         value, parts = _computed(rule, values)
-    except (OperandMissing, DivisionByZero, InvalidOperation, Overflow):
+    except (DivisionByZero, InvalidOperation, Overflow):
         return None
-    newest = max(versions.values(), key=version_age)
-    flags = {flag for version in versions.values() for flag in version.flags}
+    newest = max(known, key=version_age)
+    flags = {flag for version in known for flag in version.flags}
     if rule.metric.kind == "reported":
         flags.add("derived")
-    if parts is not None and not _is_in_dollars(frozenset([version.unit for version in versions.values()])):
-        parts = None
-    return Finding(rounded(value), unit, newest.accession, None, tuple(sorted(flags)) if flags else (), parts=parts)
+    return Finding(
+        rounded(value),
+        unit,
+        newest.accession,
+        None,
+        tuple(sorted(flags)) if flags else (),
+        parts=parts if in_dollars else None,
+    )
 
 
-def _computed(rule: Rule, values: Mapping[Operand, Decimal]) -> tuple[Decimal, Parts | None]:
+def _computed(rule: Rule, values: Sequence[Decimal]) -> tuple[Decimal, Parts | None]:
     formula = rule.formula
     if formula.parts is None or rule.metric.kind != "ratio":
-        return formula.compute(values.get), None
+        return formula.evaluate(values), None
     above, below = formula.parts
-    numerator, denominator = above(values.get), below(values.get)
+    numerator, denominator = above(values), below(values)
     quotient = numerator / denominator
     return quotient - 1 if formula.less_one else quotient, (rounded(numerator), rounded(denominator))
 
 
 @cache
-def _is_in_dollars(units: frozenset[str]) -> bool:
-    return all(not unit[:3].isupper() or unit[:3] == "USD" for unit in units)
-
-
-def _common_unit(metric: Metric, versions: Iterable[Version]) -> str | None:
-    """The metric's unit in the one currency of its operands; None when they are in several."""
-    return _unit_in_currency(metric.unit, frozenset([version.unit for version in versions]))
-
-
-@cache
-def _unit_in_currency(unit: str, units: frozenset[str]) -> str | None:
-    currencies = {each[:3] for each in units if each[:3].isupper()}
+def _unit_of(unit: str, of_operands: tuple[str, ...]) -> tuple[str | None, bool]:
+    """A metric's unit in the one currency of its operands, None when they are in several; whether that is dollars."""
+    currencies = {each[:3] for each in of_operands if each[:3].isupper()}
     if len(currencies) > 1:
-        return None
-    return unit.replace("USD", currencies.pop()) if currencies else unit
+        return None, False
+    currency = next(iter(currencies), "USD")
+    return unit.replace("USD", currency), currency == "USD"

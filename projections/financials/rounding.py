@@ -7,10 +7,13 @@ WORKING_DIGITS = 60
 
 DECIMALS_KEPT = 12
 
+_WHOLE = Decimal(1)
+
 
 def rounded(value: Decimal) -> Decimal:
     """A worked-out value as it is kept: half-even to at most twelve decimals, and never a negative zero."""
-    exponent = value.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -DECIMALS_KEPT:
-        value = round(value, DECIMALS_KEPT)
+    if not value.same_quantum(_WHOLE):
+        exponent = value.as_tuple().exponent
+        if isinstance(exponent, int) and exponent < -DECIMALS_KEPT:
+            value = round(value, DECIMALS_KEPT)
     return value or Decimal(0)

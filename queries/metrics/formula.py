@@ -9,9 +9,10 @@ before; `prior_year(x)` the same period a year before; `years_ago(x, n)` the sam
 
 import ast
 import operator
-from collections.abc import Callable
-from decimal import Decimal
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
 from functools import cache
+from operator import itemgetter
 from typing import Literal
 
 import msgspec
@@ -38,6 +39,10 @@ class Operand(msgspec.Struct, frozen=True):
 Lookup = Callable[[Operand], Decimal | None]
 
 
+NOTHING = Decimal(0)
+"""What an absent optional operand counts as."""
+
+
 class OperandMissing(Exception):
     """An operand has no value; `operand` names it."""
 
@@ -60,14 +65,19 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Decimal, Decimal], bool]] = {
     ast.Gt: operator.gt,
 }
 
-Evaluate = Callable[[Lookup], Decimal]
+Places = dict[Operand, int]
+"""Where each operand of a formula stands among its values."""
+
+Evaluate = Callable[[Sequence[Decimal]], Decimal]
+"""Works out (a part of) a formula from the values of its operands, in the order of `Formula.needs`."""
 
 
 class Formula(msgspec.Struct, frozen=True):
     """
     A parsed formula: its text, the operands it needs, and the way to work it out.
 
-    `parts` are the numerator and the denominator of a formula that is a quotient, or one less 1: `less_one`.
+    `parts` are the numerator and the denominator of a formula that is a quotient, or one less 1: `less_one`. They take
+    the same values as the whole.
     """
 
     text: str
@@ -88,7 +98,16 @@ class Formula(msgspec.Struct, frozen=True):
             OperandMissing: a required operand has no value.
             decimal.DivisionByZero, decimal.InvalidOperation: the arithmetic has no result.
         """
-        return self.evaluate(lookup)
+        return self.evaluate([_value(operand, lookup) for operand in self.needs])
+
+
+def _value(operand: Operand, lookup: Lookup) -> Decimal:
+    value = lookup(operand)
+    if value is None:
+        if not operand.optional:
+            raise OperandMissing(operand)
+        return NOTHING
+    return value
 
 
 @cache
@@ -103,13 +122,13 @@ def parse_formula(text: str) -> Formula:
         tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         raise FormulaInvalid(f"cannot read formula {text!r}: {error.msg}") from error
-    needs: list[Operand] = []
-    evaluate = _compile(tree, needs, text)
+    places: Places = {}
+    evaluate = _compile(tree, places, text)
     quotient, less_one = _quotient(tree)
     parts = None
     if quotient is not None:
-        parts = _compile(quotient.left, [], text), _compile(quotient.right, [], text)
-    return Formula(text, tuple(dict.fromkeys(needs)), evaluate, parts, less_one)
+        parts = _compile(quotient.left, places, text), _compile(quotient.right, places, text)
+    return Formula(text, tuple(places), evaluate, parts, less_one)
 
 
 def _quotient(tree: ast.expr) -> tuple[ast.BinOp | None, bool]:
@@ -121,60 +140,73 @@ def _quotient(tree: ast.expr) -> tuple[ast.BinOp | None, bool]:
     return None, False
 
 
-def _compile(node: ast.expr, needs: list[Operand], text: str) -> Evaluate:
+def _compile(node: ast.expr, places: Places, text: str) -> Evaluate:
     match node:
         case ast.Constant(value=int() | float() as number):
             constant = Decimal(str(number))
-            return lambda lookup: constant
+            return lambda values: constant
         case ast.Name(id=key):
-            return _value(Operand(key), needs)
+            return _operand(Operand(key), places)
+        case ast.BinOp(base, ast.Pow(), ast.BinOp(ast.Constant(1), ast.Div(), ast.Constant(int() as degree))):
+            radicand = _compile(base, places, text)
+            return lambda values: _root(radicand(values), degree)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             apply = _BINARY[type(op)]
-            a, b = _compile(left, needs, text), _compile(right, needs, text)
-            return lambda lookup: apply(a(lookup), b(lookup))
+            a, b = _compile(left, places, text), _compile(right, places, text)
+            return lambda values: apply(a(values), b(values))
         case ast.UnaryOp(op=ast.USub(), operand=inner):
-            c = _compile(inner, needs, text)
-            return lambda lookup: -c(lookup)
+            c = _compile(inner, places, text)
+            return lambda values: -c(values)
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
             holds = _COMPARE[type(op)]
-            a, b = _compile(left, needs, text), _compile(right, needs, text)
-            return lambda lookup: Decimal(int(holds(a(lookup), b(lookup))))
+            a, b = _compile(left, places, text), _compile(right, places, text)
+            return lambda values: Decimal(int(holds(a(values), b(values))))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
-            return _compile_call(name, args, needs, text)
+            return _compile_call(name, args, places, text)
     raise FormulaInvalid(f"formula {text!r} uses something outside the language: {ast.dump(node)}")
 
 
-def _compile_call(name: str, args: list[ast.expr], needs: list[Operand], text: str) -> Evaluate:
+def _compile_call(name: str, args: list[ast.expr], places: Places, text: str) -> Evaluate:
     match name, args:
         case "or_zero", [ast.Name(id=key)]:
-            return _value(Operand(key, optional=True), needs)
+            return _operand(Operand(key, optional=True), places)
         case "ttm", [ast.Name(id=key)]:
-            return _value(Operand(key, span="ttm"), needs)
+            return _operand(Operand(key, span="ttm"), places)
         case "prior_year", [ast.Name(id=key)]:
-            return _value(Operand(key, years_ago=1), needs)
+            return _operand(Operand(key, years_ago=1), places)
         case "years_ago", [ast.Name(id=key), ast.Constant(value=int() as years)]:
-            return _value(Operand(key, years_ago=years), needs)
+            return _operand(Operand(key, years_ago=years), places)
         case "average", [ast.Name(id=key)]:
-            now, before = _value(Operand(key), needs), _value(Operand(key, years_ago=1), needs)
-            return lambda lookup: (now(lookup) + before(lookup)) / 2
+            now, before = _operand(Operand(key), places), _operand(Operand(key, years_ago=1), places)
+            return lambda values: (now(values) + before(values)) / 2
         case "abs", [inner]:
-            a = _compile(inner, needs, text)
-            return lambda lookup: abs(a(lookup))
+            a = _compile(inner, places, text)
+            return lambda values: abs(a(values))
         case "clamp", [inner, low, high]:
-            value, floor, ceiling = (_compile(arg, needs, text) for arg in (inner, low, high))
-            return lambda lookup: min(max(value(lookup), floor(lookup)), ceiling(lookup))
+            value, floor, ceiling = (_compile(arg, places, text) for arg in (inner, low, high))
+            return lambda values: min(max(value(values), floor(values)), ceiling(values))
     raise FormulaInvalid(f"formula {text!r}: no function {name} with these arguments")
 
 
-def _value(operand: Operand, needs: list[Operand]) -> Evaluate:
-    needs.append(operand)
+_TWENTY_DECIMALS = Decimal("0e-20")
 
-    def evaluate(lookup: Lookup) -> Decimal:
-        value = lookup(operand)
-        if value is None:
-            if operand.optional:
-                return Decimal(0)
-            raise OperandMissing(operand)
-        return value
 
-    return evaluate
+def _root(value: Decimal, degree: int) -> Decimal:
+    """
+    The root of a number, by Newton's method: a tenth of what a power with a fraction takes.
+
+    Each step doubles the digits that are right, from the fifteen of a float. Like any irrational number it is given
+    with as many decimals as there is room for, also where it is a whole one.
+    """
+    if value < 0:
+        raise InvalidOperation
+    if not value:
+        return NOTHING
+    found = Decimal(float(value) ** (1 / degree))
+    for _ in range(3):
+        found -= (found**degree - value) / (degree * found ** (degree - 1))
+    return found + _TWENTY_DECIMALS
+
+
+def _operand(operand: Operand, places: Places) -> Evaluate:
+    return itemgetter(places.setdefault(operand, len(places)))
