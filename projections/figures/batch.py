@@ -208,7 +208,10 @@ def _(body: filing_events.FilingReported, batch: Batch, event: RecordedEvent) ->
         fact_count=sum(len(values) for _, _, values in body.facts),
         position=event.position,
     )
-    batch.touched_ends[body.cik].update(relevant_ends(body.facts))
+    if body.cik in batch.companies_with_filings:
+        batch.touched_ends[body.cik].update(relevant_ends(body.facts))
+    else:
+        batch.everything_touched.add(body.cik)
     if any(concept in SHARE_CONCEPTS for concept, _, _ in body.facts):
         batch.share_counts_touched.add(body.cik)
     company = batch.companies[body.cik]

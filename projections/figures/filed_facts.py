@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from commands.filings.events import ConceptFacts, FilingReported
 from projections.figures.rows import FilingRow
@@ -12,16 +13,20 @@ from projections.financials.forms import ANNUAL_REPORTS, trust_tier
 from queries.metrics.periods import duration_days, is_plausible, is_reporting_length, period_type
 
 
-@lru_cache(maxsize=65_536)
-def days_between(start: str | None, end: str) -> int:
-    """The length of a span given as ISO dates; 0 for an instant."""
-    return duration_days(None if start is None else day(start), day(end))
+class FiledSpan(NamedTuple):
+    """The days a fact is about, 0 of them for an instant, and whether a period can really end then."""
+
+    start: date | None
+    end: date
+    days: int
+    plausible: bool
 
 
 @lru_cache(maxsize=65_536)
-def day(text: str) -> date:
-    """A date from its ISO text."""
-    return date.fromisoformat(text)
+def filed_span(start: str | None, end: str) -> FiledSpan:
+    """This will read the span of a fact given as ISO dates: a filing has few of them, in many facts."""
+    first, last = None if start is None else date.fromisoformat(start), date.fromisoformat(end)
+    return FiledSpan(first, last, duration_days(first, last), is_plausible(last))
 
 
 def period_ends(filing: FilingReported) -> tuple[date | None, date | None]:
@@ -30,29 +35,23 @@ def period_ends(filing: FilingReported) -> tuple[date | None, date | None]:
 
     Ends after the filing day are plans, not reports, and left out.
     """
-    filed_on = filing.filed_on.isoformat()
     stated = {(start, end) for _, _, values in filing.facts for start, end, _ in values if start is not None}
-    spans = [(end, days_between(start, end)) for start, end in stated if end <= filed_on and is_plausible(day(end))]
-    any_ends = [end for end, days in spans if is_reporting_length(days)]
-    year_ends = [end for end, days in spans if period_type(days) == "annual"]
-    is_annual = filing.form in ANNUAL_REPORTS
-    return (
-        day(max(any_ends)) if any_ends else None,
-        day(max(year_ends)) if year_ends and is_annual else None,
-    )
+    spans = [span for span in (filed_span(*each) for each in stated) if span.end <= filing.filed_on and span.plausible]
+    ends = [span.end for span in spans if is_reporting_length(span.days)]
+    year_ends = [span.end for span in spans if period_type(span.days) == "annual"]
+    return max(ends, default=None), max(year_ends, default=None) if filing.form in ANNUAL_REPORTS else None
 
 
 def relevant_ends(facts: Iterable[ConceptFacts]) -> set[date]:
     """The ends of the spans for which these facts can feed a metric."""
     concepts = metrics_of_concept()
-    ends = {
-        end
+    return {
+        span.end
         for concept, unit, values in facts
         if concept in concepts
-        for start, end, _ in values
-        if is_relevant(concept, unit, days_between(start, end))
+        for span in [filed_span(start, end) for start, end, _ in values]
+        if span.plausible and is_relevant(concept, unit, span.days)
     }
-    return {last for last in map(day, ends) if is_plausible(last)}
 
 
 def copies_of(filing: FilingRow, facts: Iterable[ConceptFacts]) -> Iterator[Copy]:
@@ -61,26 +60,28 @@ def copies_of(filing: FilingRow, facts: Iterable[ConceptFacts]) -> Iterator[Copy
     if tier is None:
         return
     concepts = metrics_of_concept()
-    known_at = filing.known_at
+    known_at, withdrawn_at, accession = filing.known_at, filing.withdrawn_at, filing.accession
     amendment = filing.form.endswith("/A")
+    cycles: dict[date, int] = {}
     for concept, unit, values in facts:
         if concept not in concepts:
             continue
-        for start, end, value in values:
-            days = days_between(start, end)
-            last = day(end)
-            if is_relevant(concept, unit, days) and is_plausible(last):
+        for first, last, value in values:
+            start, end, days, plausible = filed_span(first, last)
+            if plausible and is_relevant(concept, unit, days):
+                if end not in cycles:
+                    cycles[end] = reporting_cycle(end, filing.period_end)
                 yield Copy(
                     concept,
                     unit,
-                    None if start is None else day(start),
-                    last,
+                    start,
+                    end,
                     days,
                     Decimal(value),
                     known_at,
-                    filing.withdrawn_at,
-                    filing.accession,
+                    withdrawn_at,
+                    accession,
                     tier,
-                    reporting_cycle(last, filing.period_end),
+                    cycles[end],
                     amendment,
                 )

@@ -1,6 +1,7 @@
 """The projection `figures`: companies, filings, every copy of every fact, and the value of every metric."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import psycopg
 
@@ -10,7 +11,7 @@ from commands.sql import load_statements
 from projections.copying import NULL, copy_lines, escape
 from projections.figures.batch import Batch, key_columns, read_batch
 from projections.figures.changes import write_changes
-from projections.figures.filed_facts import days_between
+from projections.figures.filed_facts import filed_span
 from projections.figures.rows import FilingKey
 from projections.figures.values import mark_dirty, write_splits, write_values
 from projections.financials.classification import BEGINNING, sector_of
@@ -127,7 +128,12 @@ def _fact_lines(facts: Mapping[FilingKey, Iterable[ConceptFacts]]) -> Iterator[s
         for concept, unit, values in concepts:
             name = f"{cik}\t{escape(concept)}\t{escape(unit)}"
             for start, end, value in values:
-                yield f"{name}\t{start or NULL}\t{end}\t{days_between(start, end)}\t{accession}\t{value}"
+                yield f"{name}\t{_span_columns(start, end)}\t{accession}\t{value}"
+
+
+@lru_cache(maxsize=65_536)
+def _span_columns(start: str | None, end: str) -> str:
+    return f"{start or NULL}\t{end}\t{filed_span(start, end).days}"
 
 
 def _mark_reclassified(connection: psycopg.Connection, batch: Batch) -> None:

@@ -55,7 +55,8 @@ def write_values(connection: psycopg.Connection, batch: Batch) -> None:
             dirty.extend((cik, cell) for cell in changed_cells(before.values(), after.values))
         else:
             after = resolve(_copies_of_batch(batch, cik), sic=company.sic, wanted=lambda end: True)
-            dirty.append((cik, None))
+            if after.values:
+                dirty.append((cik, None))
         rows.extend((cik, row) for row in _replace_values(connection, cik, before, after))
         checks.extend((cik, check) for check in after.checks)
     copy_lines(connection, _SQL["copy_values"], (_value_line(cik, row) for cik, row in rows))
@@ -91,13 +92,14 @@ def _replace_values(
     connection: psycopg.Connection, cik: int, before: dict[ValueKey, MetricVersion], after: Resolved
 ) -> list[MetricVersion]:
     """Delete the rows that hold no more and return those to be written."""
+    if not before:
+        return after.values
     fresh = [row for row in after.values if before.get(_key(row)) != row]
-    if before:
-        kept = {_key(row) for row in after.values} - {_key(row) for row in fresh}
-        stale = sorted(before.keys() - kept)
-        names = ("metric", "period_end", "duration_days", "period_type", "revision")
-        columns = {name: [key[index] for key in stale] for index, name in enumerate(names)}
-        connection.execute(_SQL["delete_values"], {"cik": cik, **columns})
+    kept = {_key(row) for row in after.values} - {_key(row) for row in fresh}
+    stale = sorted(before.keys() - kept)
+    names = ("metric", "period_end", "duration_days", "period_type", "revision")
+    columns = {name: [key[index] for key in stale] for index, name in enumerate(names)}
+    connection.execute(_SQL["delete_values"], {"cik": cik, **columns})
     return fresh
 
 
@@ -190,25 +192,27 @@ def _value_line(cik: int, row: MetricVersion) -> str:
     concept = escape(row.concept) if row.concept else NULL
     sources = escape(msgspec.json.encode(row.sources).decode()) if row.sources else NULL
     return (
-        f"{cik}\t{row.metric}\t{row.period_type}\t{row.period or NULL}\t{row.period_start or NULL}\t{row.period_end}"
-        f"\t{row.duration_days}\t{row.calendar_offset}\t{row.revision}\t{_instant(row.known_from)}"
-        f"\t{_instant(row.known_to) if row.known_to else NULL}\t{row.value:f}\t{escape(row.unit)}\t{row.accession}"
+        f"{cik}\t{row.metric}\t{row.period_type}\t{row.period or NULL}"
+        f"\t{_iso(row.period_start) if row.period_start else NULL}\t{_iso(row.period_end)}"
+        f"\t{row.duration_days}\t{row.calendar_offset}\t{row.revision}\t{_iso(row.known_from)}"
+        f"\t{_iso(row.known_to) if row.known_to else NULL}\t{row.value!s}\t{escape(row.unit)}\t{row.accession}"
         f"\t{concept}\t{sources}\t{{{','.join(row.flags)}}}"
-        f"\t{NULL if row.numerator is None else format(row.numerator, 'f')}"
-        f"\t{NULL if row.denominator is None else format(row.denominator, 'f')}"
+        f"\t{NULL if row.numerator is None else str(row.numerator)}"
+        f"\t{NULL if row.denominator is None else str(row.denominator)}"
     )
 
 
 def _check_line(cik: int, check: BrokenCheck) -> str:
     return (
         f"{cik}\t{check.accession}\t{check.check_name}\t{check.period_start or NULL}\t{check.period_end}"
-        f"\t{check.duration_days}\t{check.stated:f}\t{check.expected:f}"
+        f"\t{check.duration_days}\t{check.stated!s}\t{check.expected!s}"
     )
 
 
 @lru_cache(maxsize=65_536)
-def _instant(instant: datetime) -> str:
-    return instant.isoformat()
+def _iso(day_or_instant: date) -> str:
+    """The text of one of the few days and instants that stand in many rows."""
+    return day_or_instant.isoformat()
 
 
 def changed_cells(before: Iterable[MetricVersion], after: Iterable[MetricVersion]) -> set[Cell]:

@@ -9,8 +9,9 @@ from functools import cache
 import msgspec
 
 from projections.financials.copies import Copy, Span, metrics_fed
-from projections.financials.reported import BrokenChecks, select
+from projections.financials.reported import BrokenChecks
 from projections.financials.rounding import rounded
+from projections.financials.selection import select
 from queries.metrics.catalogue import Metric, load_catalogue
 from queries.metrics.formula import Formula, Operand, OperandMissing, parse_formula
 

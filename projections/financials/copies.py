@@ -90,6 +90,7 @@ def metrics_fed(concept: str, unit: str, days: int) -> tuple[Metric, ...]:
     )
 
 
+@cache
 def is_relevant(concept: str, unit: str, days: int) -> bool:
     """Whether a fact can feed any metric."""
     return bool(metrics_fed(concept, unit, days))
@@ -187,7 +188,7 @@ def without_slips(copies: list[Copy]) -> tuple[list[Copy], dict[tuple[str, str],
 
 def by_vintage(copies: list[Copy]) -> dict[Vintage, list[Copy]]:
     """
-    Copies of one span, first known first, parted by vintage.
+    Copies of one span, first known first, parted by vintage, the newest vintage first.
 
     An amendment that repeats what the original of its cycle says, or only mends its scale or sign, is no vintage of
     its own.
@@ -200,4 +201,4 @@ def by_vintage(copies: list[Copy]) -> dict[Vintage, list[Copy]]:
         original = originals.get((copy.concept, copy.unit, copy.cycle)) if copy.amendment else None
         amended = original is not None and original.value != copy.value and not is_slip(original.value, copy.value)
         parted[copy.cycle, amended].append(copy)
-    return parted
+    return dict(sorted(parted.items(), reverse=True)) if len(parted) > 1 else parted

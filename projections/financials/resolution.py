@@ -87,7 +87,8 @@ def _from_facts(copies: Iterable[Copy], broken: Iterable[BrokenCheck], sic: str 
                 metrics[metric.key] = metric
             candidates[metric.key][span].append(copy)
     histories = {
-        key: {span: SpanHistory(found) for span, found in of_span.items()} for key, of_span in candidates.items()
+        key: {span: SpanHistory(metrics[key], found) for span, found in of_span.items()}
+        for key, of_span in candidates.items()
     }
     checks = broken_by_span(broken)
     timelines: Timelines = defaultdict(dict)

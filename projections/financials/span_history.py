@@ -3,37 +3,60 @@
 from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import datetime
-
-import msgspec
+from functools import cached_property
 
 from projections.financials.copies import Copy, Vintage, by_vintage, known_at_instant, most_trusted, without_slips
+from projections.financials.selection import Measure, ranked, select
+from queries.metrics.catalogue import Metric
 
-SlipFlags = dict[tuple[str, str], tuple[str, ...]]
-"""By concept and unit, what is to be said of its slips."""
 
+class Standing:
+    """The copies of the most trusted forms that count at an instant, first known first; slips are not sound."""
 
-class Standing(msgspec.Struct, frozen=True, gc=False):
-    """
-    The copies that count at an instant, first known first.
+    def __init__(self, metric: Metric, trusted: list[Copy]) -> None:
+        self._metric = metric
+        self._trusted = trusted
 
-    `trusted` are those of the most trusted forms and `sound` those of them that are no slips, in
-    `newest` by vintage, concept and unit. `slip_flags` tells of the slips.
-    """
+    @cached_property
+    def stated(self) -> tuple[Copy, tuple[str, ...]]:
+        """The copy that counts, and what is to be said about it."""
+        return select(self._metric, self._trusted)
 
-    trusted: list[Copy]
-    sound: list[Copy]
-    by_vintage: dict[Vintage, list[Copy]]
-    newest: dict[Vintage, dict[tuple[str, str], Copy]]
-    slip_flags: SlipFlags
+    @property
+    def sound(self) -> list[Copy]:
+        """The copies that are no slips."""
+        return self._told_from_slips[0]
 
-    @staticmethod
-    def of(known: list[Copy]) -> "Standing":
-        """What stands of the copies known at one instant, given first known first."""
-        trusted = most_trusted(known)
-        sound, slip_flags = without_slips(trusted)
-        parted = by_vintage(sound)
-        newest = {vintage: {(copy.concept, copy.unit): copy for copy in copies} for vintage, copies in parted.items()}
-        return Standing(trusted, sound, parted, newest, slip_flags)
+    @property
+    def slip_flags(self) -> dict[Measure, tuple[str, ...]]:
+        """What is to be said of the slips."""
+        return self._told_from_slips[1]
+
+    @cached_property
+    def ranked(self) -> list[tuple[Measure, Copy]]:
+        """The newest sound copy of each concept, in the order in which the metric takes them."""
+        return ranked(self._metric, self.sound)
+
+    @cached_property
+    def ranked_by_vintage(self) -> dict[Vintage, list[tuple[Measure, Copy]]]:
+        """The same by vintage, the newest first."""
+        return {vintage: ranked(self._metric, copies) for vintage, copies in self._by_vintage.items()}
+
+    @cached_property
+    def newest(self) -> dict[Vintage, dict[Measure, Copy]]:
+        """The newest sound copy of each vintage, the newest first, in whatever unit."""
+        return {
+            vintage: {(copy.concept, copy.unit): copy for copy in copies}
+            for vintage, copies in self._by_vintage.items()
+        }
+
+    @cached_property
+    def _told_from_slips(self) -> tuple[list[Copy], dict[Measure, tuple[str, ...]]]:
+        return without_slips(self._trusted)
+
+    @cached_property
+    def _by_vintage(self) -> dict[Vintage, list[Copy]]:
+        return by_vintage(self.sound)
 
 
 class SpanHistory:
@@ -44,30 +67,23 @@ class SpanHistory:
     one concept and none was withdrawn.
     """
 
-    __slots__ = ("_standings", "copies", "instants", "undisputed")
+    __slots__ = ("_metric", "_standings", "copies", "instants", "undisputed")
 
-    def __init__(self, copies: list[Copy]) -> None:
+    def __init__(self, metric: Metric, copies: list[Copy]) -> None:
+        self._metric = metric
         self.copies = copies
-        first = copies[0]
-        instants = {first.known_from}
-        undisputed = first.known_to is None
-        if not undisputed:
-            instants.add(first.known_to)  # type: ignore[arg-type]  # not None
-        for copy in copies[1:]:
-            instants.add(copy.known_from)
-            if copy.known_to is not None:
-                instants.add(copy.known_to)
-                undisputed = False
-            elif undisputed:
-                undisputed = (
-                    copy.value == first.value
-                    and copy.concept == first.concept
-                    and copy.unit == first.unit
-                    and copy.tier == first.tier
-                )
-        self.instants = sorted(instants)
-        self.undisputed = undisputed
         self._standings: dict[int, Standing | None] = {}
+        first = copies[0]
+        known = {copy.known_from for copy in copies}
+        withdrawn = {copy.known_to for copy in copies if copy.known_to is not None}
+        self.instants = sorted(known | withdrawn)
+        self.undisputed = not withdrawn and all(
+            copy.value == first.value
+            and copy.concept == first.concept
+            and copy.unit == first.unit
+            and copy.tier == first.tier
+            for copy in copies
+        )
 
     @property
     def first_known(self) -> datetime:
@@ -81,7 +97,7 @@ class SpanHistory:
             return self._standings[place]
         except KeyError:
             known = known_at_instant(self.copies, instant) if place else []
-            standing = self._standings[place] = Standing.of(known) if known else None
+            standing = self._standings[place] = Standing(self._metric, most_trusted(known)) if known else None
             return standing
 
 

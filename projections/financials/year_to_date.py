@@ -7,10 +7,11 @@ from datetime import date, datetime, timedelta
 from functools import cache, partial
 from typing import NamedTuple
 
-from projections.financials.copies import Copy, Span, age
-from projections.financials.reported import BrokenChecks, in_one_unit, preferred_concepts, reported_at
+from projections.financials.copies import Copy, Span
+from projections.financials.reported import BrokenChecks, reported_at
 from projections.financials.rounding import rounded
-from projections.financials.span_history import SlipFlags, SpanHistory, Standing, instants_of
+from projections.financials.selection import Measure
+from projections.financials.span_history import SpanHistory, Standing, instants_of
 from projections.financials.timeline import (
     Finding,
     Source,
@@ -159,19 +160,22 @@ def _difference_at(metric: Metric, candidates: Iterable[_Difference], instant: d
 
 
 def _difference(metric: Metric, longer: Standing, shorter: Standing) -> Finding | None:
-    newest_vintage = max(longer.by_vintage)
-    for vintage in sorted(longer.by_vintage.keys() & shorter.by_vintage.keys(), reverse=True):
-        of_vintage = in_one_unit(metric, longer.by_vintage[vintage])
-        unit = of_vintage[0].unit
-        for concept in preferred_concepts(metric, of_vintage):
-            key = concept, unit
-            subtrahend = shorter.newest[vintage].get(key)
+    for vintage, minuends in longer.ranked_by_vintage.items():
+        subtrahends = shorter.newest.get(vintage)
+        if subtrahends is None:
+            continue
+        for measure, minuend in minuends:
+            subtrahend = subtrahends.get(measure)
             if subtrahend is not None:
-                flags = {"from_year_to_date", *longer.slip_flags.get(key, ()), *shorter.slip_flags.get(key, ())}
-                if vintage != newest_vintage:
+                flags = _flags_of_slips(measure, longer, shorter)
+                if vintage != next(iter(longer.newest)):
                     flags.add("older_vintage")
-                return _added(metric, ((1, longer.newest[vintage][key]), (-1, subtrahend)), flags)
+                return _added(metric, ((1, minuend), (-1, subtrahend)), flags)
     return None
+
+
+def _flags_of_slips(measure: Measure, *standings: Standing) -> set[str]:
+    return {"from_year_to_date", *(flag for each in standings for flag in each.slip_flags.get(measure, ()))}
 
 
 def trailing_timelines(
@@ -281,7 +285,9 @@ def _from_quarters(chains: Sequence[_Chain]) -> Timeline:
             return sums[0][1] if sums else None
         return min(sums, key=lambda each: _preference(each[0], instant))[1]
 
-    return trace({instant for chain in chains for quarter in chain for instant in quarter.instants}, find)
+    earliest = min((max(quarter.instants[0] for quarter in chain) for chain in chains), default=None)
+    instants = {instant for chain in chains for quarter in chain for instant in quarter.instants}
+    return trace((instant for instant in instants if earliest and instant >= earliest), find)
 
 
 def _preference(chain: _Chain, instant: datetime) -> list[tuple[int, float]]:
@@ -300,19 +306,24 @@ def _year_to_date_sum(metric: Metric, way: _Sum, instant: datetime) -> Finding |
     current, year, prior = way.current.at(instant), way.year.at(instant), way.prior.at(instant)
     if not (current and year and prior):
         return None
-    currents = in_one_unit(metric, current.sound)
-    for concept in preferred_concepts(metric, currents):
-        to_date = max((copy for copy in currents if copy.concept == concept), key=age)
-        key = concept, to_date.unit
-        comparative = next(
-            (c for c in prior.sound if c.accession == to_date.accession and (c.concept, c.unit) == key), None
-        )
-        for vintage in sorted(year.newest.keys() & prior.newest.keys(), reverse=True):
-            whole, before = year.newest[vintage].get(key), prior.newest[vintage].get(key)
+    for measure, to_date in current.ranked:
+        comparative = _stated_in(prior.sound, to_date.accession, measure)
+        for vintage, wholes in year.newest.items():
+            befores = prior.newest.get(vintage)
+            if befores is None:
+                continue
+            whole, before = wholes.get(measure), befores.get(measure)
             if whole and before and (comparative is None or comparative.value == before.value):
-                said: list[SlipFlags] = [current.slip_flags, year.slip_flags, prior.slip_flags]
-                flags = {"from_year_to_date", *(flag for of_span in said for flag in of_span.get(key, ()))}
+                flags = _flags_of_slips(measure, current, year, prior)
                 return _added(metric, ((1, whole), (1, to_date), (-1, before)), flags)
+    return None
+
+
+def _stated_in(copies: Iterable[Copy], accession: str, measure: Measure) -> Copy | None:
+    """The copy of one filing, concept and unit."""
+    for copy in copies:
+        if copy.accession == accession and (copy.concept, copy.unit) == measure:
+            return copy
     return None
 
 
