@@ -28,8 +28,8 @@ class Batch(msgspec.Struct):
     """
     The companies and filings a batch speaks of as they stand after it, and what is to be written or looked at again.
 
-    `touched_ends` holds, by company, the ends of periods whose figures may change; `everything_touched` the companies
-    of which any figure may.
+    `facts` are those of newly reported filings, by company and accession. `touched_ends` holds, by company, the ends of
+    periods whose figures may change; `everything_touched` the companies of which any figure may.
     """
 
     companies: dict[int, CompanyRow]
@@ -38,7 +38,9 @@ class Batch(msgspec.Struct):
     filings: dict[FilingKey, FilingRow]
     filings_before: set[FilingKey]
     acceptances: dict[FilingKey, datetime]
-    facts: dict[FilingKey, tuple[filing_events.ConceptFacts, ...]] = msgspec.field(default_factory=dict)
+    facts: dict[int, dict[str, tuple[filing_events.ConceptFacts, ...]]] = msgspec.field(
+        default_factory=lambda: defaultdict(dict)
+    )
     touched_companies: set[int] = msgspec.field(default_factory=set)
     renamed: set[int] = msgspec.field(default_factory=set)
     reclassified: set[int] = msgspec.field(default_factory=set)
@@ -194,7 +196,7 @@ def _(body: filing_events.FilingReported, batch: Batch, event: RecordedEvent) ->
     if key in batch.filings_before:
         _reread(batch, key)
     batch.touched_filings.add(key)
-    batch.facts[key] = body.facts
+    batch.facts[body.cik][body.accession] = body.facts
     period_end, year_end = period_ends(body)
     batch.filings[key] = FilingRow(
         cik=body.cik,

@@ -12,7 +12,7 @@ from projections.copying import NULL, copy_lines, escape
 from projections.figures.batch import Batch, key_columns, read_batch
 from projections.figures.changes import write_changes
 from projections.figures.filed_facts import filed_span
-from projections.figures.rows import FilingKey
+from projections.figures.rows import FilingRow
 from projections.figures.values import mark_dirty, write_splits, write_values
 from projections.financials.classification import BEGINNING, sector_of
 from projections.financials.copies import relevant_concepts
@@ -104,12 +104,22 @@ def _write_filings(connection: psycopg.Connection, batch: Batch) -> None:
         connection.execute(
             _SQL["upsert_acceptances"], {**key_columns(batch.new_acceptances), "accepted_at": accepted_at}
         )
-    rows = [batch.filings[key] for key in sorted(batch.touched_filings)]
-    if rows:
+    new = sorted(batch.touched_filings - batch.filings_before)
+    if new:
+        copy_lines(connection, _SQL["copy_filings"], (_filing_line(batch.filings[key]) for key in new))
+        connection.execute(_SQL["count_filings"], {"filings": len(new)})
+    if known := sorted(batch.touched_filings & batch.filings_before):
+        rows = [batch.filings[key] for key in known]
         columns = {name: [getattr(row, name) for row in rows] for name in _FILING_COLUMNS}
-        connection.execute(_SQL["upsert_filings"], columns)
-    if new := len(batch.touched_filings - batch.filings_before):
-        connection.execute(_SQL["count_filings"], {"filings": new})
+        connection.execute(_SQL["update_filings"], columns)
+
+
+def _filing_line(row: FilingRow) -> str:
+    return (
+        f"{row.cik}\t{row.accession}\t{escape(row.form)}\t{row.filed_on}\t{row.accepted_at or NULL}\t{row.known_at}"
+        f"\t{row.withdrawn_at or NULL}\t{row.period_end or NULL}\t{row.year_end or NULL}\t{row.source}"
+        f"\t{row.fact_count}\t{row.position}"
+    )
 
 
 def _write_facts(connection: psycopg.Connection, batch: Batch) -> None:
@@ -117,18 +127,21 @@ def _write_facts(connection: psycopg.Connection, batch: Batch) -> None:
         parameters = {**key_columns(batch.filings_to_reread), "concepts": relevant_concepts()}
         for cik, end in connection.execute(_SQL["relevant_ends_of_filings"], parameters):
             batch.touched_ends[cik].add(end)
-    replaced = batch.facts.keys() & batch.filings_before
+    replaced = {
+        (cik, accession) for cik, filings in batch.facts.items() for accession in filings
+    } & batch.filings_before
     if replaced:
         connection.execute(_SQL["delete_facts_of_filings"], key_columns(replaced))
     copy_lines(connection, _SQL["copy_facts"], _fact_lines(batch.facts))
 
 
-def _fact_lines(facts: Mapping[FilingKey, Iterable[ConceptFacts]]) -> Iterator[str]:
-    for (cik, accession), concepts in sorted(facts.items()):
-        for concept, unit, values in concepts:
-            name = f"{cik}\t{escape(concept)}\t{escape(unit)}"
-            for start, end, value in values:
-                yield f"{name}\t{_span_columns(start, end)}\t{accession}\t{value}"
+def _fact_lines(facts: Mapping[int, Mapping[str, Iterable[ConceptFacts]]]) -> Iterator[str]:
+    for cik, filings in sorted(facts.items()):
+        for accession, concepts in sorted(filings.items()):
+            for concept, unit, values in concepts:
+                name = f"{cik}\t{escape(concept)}\t{escape(unit)}"
+                for start, end, value in values:
+                    yield f"{name}\t{_span_columns(start, end)}\t{accession}\t{value}"
 
 
 @lru_cache(maxsize=65_536)

@@ -52,19 +52,22 @@ on conflict (cik, predecessor_cik) do update set effective_on = excluded.effecti
 -- name: count_filings
 insert into filing_count values (%(filings)s)
 
--- name: upsert_filings
-insert into filing
-    (cik, accession, form, filed_on, accepted_at, known_at, withdrawn_at, period_end, year_end, source, fact_count,
-        position)
-select * from unnest(
+-- name: copy_filings
+copy filing (cik, accession, form, filed_on, accepted_at, known_at, withdrawn_at, period_end, year_end, source,
+    fact_count, position) from stdin
+
+-- name: update_filings
+update filing set
+    form = row.form, filed_on = row.filed_on, accepted_at = row.accepted_at, known_at = row.known_at,
+    withdrawn_at = row.withdrawn_at, period_end = row.period_end, year_end = row.year_end, source = row.source,
+    fact_count = row.fact_count, position = row.position
+from unnest(
     %(cik)s::bigint[], %(accession)s::text[], %(form)s::text[], %(filed_on)s::date[], %(accepted_at)s::timestamptz[],
     %(known_at)s::timestamptz[], %(withdrawn_at)s::timestamptz[], %(period_end)s::date[], %(year_end)s::date[],
     %(source)s::text[], %(fact_count)s::integer[], %(position)s::bigint[]
-) as row (cik, accession) order by cik, accession
-on conflict (cik, accession) do update set
-    form = excluded.form, filed_on = excluded.filed_on, accepted_at = excluded.accepted_at,
-    known_at = excluded.known_at, withdrawn_at = excluded.withdrawn_at, period_end = excluded.period_end,
-    year_end = excluded.year_end, source = excluded.source, fact_count = excluded.fact_count, position = excluded.position
+) as row (cik, accession, form, filed_on, accepted_at, known_at, withdrawn_at, period_end, year_end, source, fact_count,
+    position)
+where filing.cik = row.cik and filing.accession = row.accession
 
 -- name: upsert_acceptances
 insert into acceptance (cik, accession, accepted_at)

@@ -165,10 +165,9 @@ def _copies_in(
 
 
 def _copies_of_batch(batch: Batch, cik: int, *, concepts: Collection[str] | None = None) -> Iterator[Copy]:
-    for key, facts in batch.facts.items():
-        if key[0] == cik:
-            wanted = facts if concepts is None else [each for each in facts if each[0] in concepts]
-            yield from copies_of(batch.filings[key], wanted)
+    for accession, facts in batch.facts[cik].items():
+        wanted = facts if concepts is None else [each for each in facts if each[0] in concepts]
+        yield from copies_of(batch.filings[cik, accession], wanted)
 
 
 def _values_in(connection: psycopg.Connection, cik: int, windows: Sequence[Window]) -> dict[ValueKey, MetricVersion]:

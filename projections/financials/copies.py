@@ -1,10 +1,11 @@
 """Copies of facts, and which of them can feed a metric."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
+from operator import attrgetter
 
 import msgspec
 
@@ -112,9 +113,8 @@ def _unit_fits(wanted: str, unit: str) -> bool:
     return len(currency) == 3 and currency.isalpha() and currency.isupper() and rest == wanted.removeprefix("USD")
 
 
-def age(copy: Copy) -> tuple[datetime, str]:
-    """The order of copies from first to last known."""
-    return copy.known_from, copy.accession
+age: Callable[[Copy], tuple[datetime, str]] = attrgetter("known_from", "accession")
+"""The order of copies from first to last known."""
 
 
 def known_at_instant(copies: Iterable[Copy], instant: datetime) -> list[Copy]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
+from operator import attrgetter
 
 import msgspec
 
@@ -106,9 +107,8 @@ def _is_repeated(found: Finding, held: Finding) -> bool:
     return (found.value, found.unit, found.parts) == (held.value, held.unit, held.parts)
 
 
-def version_age(version: Version) -> tuple[datetime, str]:
-    """The order of versions from first to last known."""
-    return version.known_from, version.accession
+version_age: Callable[[Version], tuple[datetime, str]] = attrgetter("known_from", "accession")
+"""The order of versions from first to last known."""
 
 
 def at(timeline: Timeline, instant: datetime) -> Version | None:

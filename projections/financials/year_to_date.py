@@ -204,6 +204,7 @@ def trailing_timelines(
     return timelines
 
 
+@cache
 def trailing_span(end: date) -> Span:
     """The twelve months that end on a day."""
     return Span(end, (end - year_before(end, 1)).days, trailing=True)
