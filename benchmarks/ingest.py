@@ -29,12 +29,13 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from redis import Redis
 
 from commands.filings.report_filing import ReportFiling
 from commands.sources.companyfacts import read_companyfacts
 from commands.sources.reading import Proposal
 from commands.sources.sample import read_sample
-from config.catching_up import read_progress
+from config.catching_up import progress_over
 from config.embedded.postgres import EmbeddedPostgres
 from config.embedded.valkey import EmbeddedValkey
 from config.supervisor import ChildProcess
@@ -189,11 +190,15 @@ def ingest_seconds(
     }
     manage = [sys.executable, str(ROOT / "manage.py")]
     subprocess.run([*manage, "migrate", "--verbosity", "0"], check=True, cwd=ROOT, env=environ)
-    with running_processes(folder, environ):
+    with (
+        running_processes(folder, environ),
+        psycopg.connect(database_url, autocommit=True) as watching,
+        Redis.from_url(valkey.url()) as redis,
+    ):
         begun = time.perf_counter()
         ingest = [*manage, "ingest", "companyfacts", *map(str, files)]
         subprocess.run(ingest, check=True, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL)
-        while not read_progress(database_url, valkey.url()).done:
+        while not progress_over(watching, redis).done:
             if time.perf_counter() - begun > _PATIENCE_SECONDS:
                 raise FiguresWrong(f"the figures are not complete after {_PATIENCE_SECONDS} s")
             time.sleep(0.05)

@@ -24,26 +24,30 @@ class Progress(NamedTuple):
 
 def read_progress(database_url: str, redis_url: str) -> Progress:
     """This will compare the log with the tables, and the tables with Redis."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        figures = live_version(connection, "figures")
-        query = sql.SQL(
-            """
-            select (select coalesce(max(position), 0) from events.log) + (select count(*) from events.pending),
-                   (select sum(shard_seq) from projections.checkpoint where name = %(name)s and version = %(version)s),
-                   position, seq
-            from {}.freshness
-            """
-        )
-        row = connection.execute(query.format(sql.Identifier(figures.schema)), figures.key).fetchone()
+    with psycopg.connect(database_url, autocommit=True) as connection, Redis.from_url(redis_url) as redis:
+        return progress_over(connection, redis)
+
+
+def progress_over(connection: psycopg.Connection, redis: Redis) -> Progress:
+    """This will do the same over connections that are kept, for who asks many times a second."""
+    figures = live_version(connection, "figures")
+    query = sql.SQL(
+        """
+        select (select coalesce(max(position), 0) from events.log) + (select count(*) from events.pending),
+               (select sum(shard_seq) from projections.checkpoint where name = %(name)s and version = %(version)s),
+               position, seq
+        from {}.freshness
+        """
+    )
+    row = connection.execute(query.format(sql.Identifier(figures.schema)), figures.key).fetchone()
     committed, folded, readable, refreshes = row or (0, 0, 0, 0)
-    done = committed == readable and (refreshes == 0 or _redis_follows(redis_url, refreshes))
+    done = committed == readable and (refreshes == 0 or _redis_follows(redis, refreshes))
     return Progress(committed, int(folded or 0), done)
 
 
-def _redis_follows(redis_url: str, refreshes: int) -> bool:
+def _redis_follows(redis: Redis, refreshes: int) -> bool:
     try:
-        with Redis.from_url(redis_url) as redis:
-            epoch = redis.get(EPOCH_KEY)
-            return epoch is not None and int(redis.get(seq_key(int(epoch))) or 0) >= refreshes
+        epoch = redis.get(EPOCH_KEY)
+        return epoch is not None and int(redis.get(seq_key(int(epoch))) or 0) >= refreshes
     except RedisError:
         return False
