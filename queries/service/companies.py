@@ -10,6 +10,7 @@ import msgspec
 
 from queries.connections import ReadSources, Snapshot
 from queries.errors import QueryError
+from queries.metrics.groupings import EVERYBODY, GroupBy
 from queries.read_models.company import COMPANY, CompanyRow, FormerNameRow, LinkRow
 from queries.service.arguments import Cursor, Query, argument
 from queries.service.cursor import read_cursor, write_cursor
@@ -91,6 +92,18 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     def display(self) -> str:
         """The ticker, or the name where there is none."""
         return self.tickers[0] if self.tickers else self.name
+
+    def group(self, group_by: GroupBy) -> str | None:
+        """The group of a kind it is in today; None where it is in none."""
+        keys: dict[GroupBy, str | None] = {
+            "all": EVERYBODY,
+            "sector": self.sector,
+            "major_group": self.major_group,
+            "industry": self.industry,
+            "country": self.country,
+            "size_class": self.size_class,
+        }
+        return keys[group_by]
 
     @property
     def sics(self) -> tuple[str | None, ...]:

@@ -9,7 +9,6 @@ import msgspec
 from queries.connections import Snapshot
 from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric, load_catalogue
-from queries.metrics.groupings import GroupBy
 from queries.service.absence import CALENDAR_METRICS
 from queries.service.asked_period import AskedPeriod, read_period
 from queries.service.calendar_period import calendar_period
@@ -35,11 +34,6 @@ class OwnValue(msgspec.Struct, frozen=True, kw_only=True):
 class _Latest(msgspec.Struct, frozen=True, kw_only=True):
     metric: str
     period: str
-
-
-class _GroupOf(msgspec.Struct, frozen=True, kw_only=True):
-    group_by: GroupBy
-    group_key: str | None
 
 
 def read_period_or_latest(text: str) -> AskedPeriod | None:
@@ -119,9 +113,3 @@ async def own_values(
         },
     )
     return {each.metric: each for each in found}
-
-
-async def group_of(snapshot: Snapshot, company: Company, group_bys: Iterable[GroupBy]) -> dict[GroupBy, str | None]:
-    """The group of each kind a company is in today."""
-    found = await snapshot.fetch(_GroupOf, _SQL["groups"], {"cik": company.cik, "group_bys": list(group_bys)})
-    return {each.group_by: each.group_key for each in found}

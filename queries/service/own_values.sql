@@ -23,10 +23,3 @@ from unnest(%(metrics)s::text[], %(periods)s::text[], %(units)s::text[]) as aske
 cross join lateral (
     select * from frame_known(asked.metric, asked.period, asked.unit, %(as_of)s) where cik = %(cik)s
 ) as held;
-
--- name: groups
--- The group of each kind a company is in (primary key of company).
-select grouping.group_by, group_key(company, grouping.group_by) as group_key
-from company
-cross join unnest(%(group_bys)s::text[]) as grouping (group_by)
-where company.cik = %(cik)s;

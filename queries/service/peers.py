@@ -15,7 +15,7 @@ from queries.service.companies import CompanyQuery, as_known_at, find_company
 from queries.service.frame_query import COMPARED_PERIODS
 from queries.service.group_figures import ratio
 from queries.service.metrics import find_metrics
-from queries.service.own_values import LATEST, group_of, own_values, periods_meant, read_period_or_latest
+from queries.service.own_values import LATEST, own_values, periods_meant, read_period_or_latest
 from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
 
@@ -66,7 +66,7 @@ async def find_peers(sources: ReadSources, query: PeersQuery) -> Result:
         (company,) = await as_known_at(snapshot, [await find_company(snapshot, query.company)], query.as_of)
         periods, warnings = await periods_meant(snapshot, company, [metric], period=query.period, as_of=query.as_of)
         own = (await own_values(snapshot, company, [metric], periods=periods, as_of=query.as_of)).get(metric.key)
-        group = (await group_of(snapshot, company, [query.by]))[query.by]
+        group = company.group(query.by)
         peers: list[_Peer] = []
         if group is None:
             warnings.append(f"{company.display} is in no {query.by}")

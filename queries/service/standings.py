@@ -19,7 +19,7 @@ from queries.service.explanations import explain_absence
 from queries.service.frame_query import COMPARED_PERIODS
 from queries.service.group_figures import GroupFigures, Place, from_median, percentile, zscore
 from queries.service.metrics import find_metrics
-from queries.service.own_values import LATEST, OwnValue, group_of, own_values, periods_meant, read_period_or_latest
+from queries.service.own_values import LATEST, OwnValue, own_values, periods_meant, read_period_or_latest
 from queries.service.rank_sets import Cell, Stood, places_in_sets
 from queries.service.result import Result, meta_of
 from queries.service.series_query import Metrics
@@ -77,7 +77,6 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
         (company,) = await as_known_at(snapshot, [await find_company(snapshot, query.company)], query.as_of)
         labels, warnings = await periods_meant(snapshot, company, metrics, period=query.period, as_of=query.as_of)
         own = await own_values(snapshot, company, metrics, periods=labels, as_of=query.as_of)
-        groups = await group_of(snapshot, company, group_bys)
         asked = {
             (metric.key, group_by): Stood(
                 cell=Cell(metric=metric.key, period=labels[metric.key], unit=metric.unit, group_by=group_by),
@@ -87,7 +86,7 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
             for metric in metrics
             if metric.key in own
             for group_by in group_bys
-            if (group := groups[group_by]) is not None
+            if (group := company.group(group_by)) is not None
         }
         places: dict[Stood, Place] = {}
         if query.as_of is None:
@@ -109,7 +108,7 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
                         period=label,
                         own=own.get(metric.key),
                         group_by=group_by,
-                        group=groups[group_by],
+                        group=company.group(group_by),
                         place=places[stood] if stood else None,
                         reason=reason,
                     )
