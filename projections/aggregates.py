@@ -16,7 +16,6 @@ from psycopg import IsolationLevel
 from commands.sql import load_statements
 from projections.projection import Version, live_version
 from queries.metrics.catalogue import load_catalogue
-from queries.metrics.groupings import GROUPINGS
 from queries.read_models.aggregate_fragment import MEMBERS_SHOWN
 
 _SQL = load_statements("projections", "aggregates.sql")
@@ -135,7 +134,6 @@ def _rewrite(connection: psycopg.Connection, seq: int) -> int:
         "step_cost": STEP_COST,
         "shown": MEMBERS_SHOWN,
         "seq": seq,
-        "groupings": list(GROUPINGS),
     }
 
     def run(*statements: str) -> int:

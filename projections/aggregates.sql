@@ -95,7 +95,7 @@ where group_member.group_id = gone.group_id and group_member.cik = gone.cik and 
 insert into group_member (group_id, cik) select group_id, cik from refresh_place where now and not was
 
 -- name: clear_frames
-delete from frame_value where cik in (select cik from refresh_mark)
+delete from frame_value where cik = any(array(select cik from refresh_mark))
 
 -- name: fill_frames
 -- Everything that marked companies stand for.
@@ -105,7 +105,7 @@ select distinct on (held.metric, held.period, held.cik)
     held.known_from, held.flags, held.numerator, held.denominator
 from metric_value as held
 join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric, unit)
-where held.cik in (select cik from refresh_mark) and held.known_to is null and held.period is not null
+where held.cik = any(array(select cik from refresh_mark)) and held.known_to is null and held.period is not null
 order by held.metric, held.period, held.cik, abs(held.calendar_offset), held.known_from desc,
     held.duration_days desc, held.period_end desc
 
@@ -437,7 +437,7 @@ from (
     from refresh_group join refresh_cell as cell using (cell) join company_group as place using (group_id)
     union all
     select metric, grouping, period, null, true
-    from refresh_cell cross join unnest(%(groupings)s::text[]) as grouping
+    from refresh_cell cross join (select distinct group_by from company_group) as kind (grouping)
     where whole
 ) as changed
 group by metric, group_by, period
