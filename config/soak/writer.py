@@ -30,7 +30,7 @@ from config.soak.ledger import Ledger, read_ledger
 
 _CIKS = range(101, 113)
 _FILINGS_OF_ONE = 12
-_PAUSE_SECONDS = 0.1
+_PAUSE_SECONDS = 0.12
 _COMES_AGAIN_SECONDS = 0.1
 _ATTEMPTS = 200
 _GIVES_UP = 0.02

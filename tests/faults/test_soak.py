@@ -12,7 +12,7 @@ from tests.fixtures.running_installation import manage
 class TestSoak:
     @pytest.mark.parametrize("seed", [4])
     def test_comes_right_by_itself_at_every_door_whatever_is_killed_lost_or_emptied(self, seed: int) -> None:
-        outcome = manage("soak", "--seed", str(seed), "--rounds", "4", "--seconds", "1", "--faults", "5")
+        outcome = manage("soak", "--seed", str(seed), "--rounds", "4", "--seconds", "0.8", "--faults", "5")
 
         assert outcome.returncode == 0, outcome.stdout + outcome.stderr
         rounds = re.findall(r"^round \d at ([a-z-]+): (.*?); .*: 0 differences$", outcome.stdout, re.MULTILINE)
