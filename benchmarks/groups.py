@@ -7,8 +7,9 @@ Group aggregates at the size of the SEC: worked out whole, followed after one fi
 
 Values are made up, always the same ones, three fifths of all that could be. Working all groups out takes turns with one
 plain `group by … percentile_cont` pass over the same rows on the same server. Then single companies state their newest
-year anew, some 200 cells each, and the time is told from the word to the tables and to Redis; and readers ask. Groups
-are recomputed here by sorting, and must be the same.
+year anew, some 130 cells each, and the time is told from the word to the tables and to Redis; then thirteen at once, as
+many as file in the busiest minutes of a year. And readers ask. Groups are recomputed here by sorting, and must be the
+same.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -36,9 +37,9 @@ from commands.sql import load_statements
 
 COMPANIES = {"hundredth": 60, "tenth": 600, "full": 6_000}
 LEAST_TO_PLAIN = 0.5
-FOLLOWED_MS, FRAME_MS, STANDING_MS, SCREEN_MS, AS_OF_MS = 1_000, 10, 2, 50, 500
+FOLLOWED_MS, PEAK_MS, FRAME_MS, STANDING_MS, SCREEN_MS, AS_OF_MS = 1_000, 2_000, 10, 2, 50, 500
 _FIRST_CIK = 9_200_001
-_FILINGS = 20
+_FILINGS, _AT_ONCE, _MINUTES = 20, 13, 5
 _SECTORS = ("mining", "manufacturing", "retail-trade", "finance", "services")
 _SQL = load_statements("benchmarks", "groups.sql")
 
@@ -55,10 +56,11 @@ _SCREEN = "&".join(
         "sector=services",
     )
 )
+_STANDING = f"/v1/companies/{_FIRST_CIK}/standing?metrics=revenue&period=CY2025"
 _QUESTIONS: dict[str, tuple[str, int]] = {
     "frame page": ("/v1/frames/revenue/CY2025?limit=100", FRAME_MS),
     "ranking page": ("/v1/rankings?metric=revenue&period=CY2025&limit=100", FRAME_MS),
-    "standing": (f"/v1/companies/{_FIRST_CIK}/standing?metrics=revenue&period=CY2025", STANDING_MS),
+    "standing": (_STANDING, STANDING_MS),
     "screen": (f"/v1/screen?{_SCREEN}&period=CY2025", SCREEN_MS),
 }
 
@@ -92,7 +94,11 @@ def _measure(databases: Databases, companies: int) -> tuple[dict[str, Any], bool
         plain.append(_seconds(lambda: connection.execute(_SQL["plain_pass"]).fetchall()))
         sizes = _check(connection)
         _follow_redis(connection, redis)
-        followed = [_follow_one(connection, redis, _FIRST_CIK + number) for number in range(_FILINGS)]
+        followed = [_follow_filings(connection, redis, [_FIRST_CIK + number]) for number in range(_FILINGS)]
+        peak = [
+            _follow_filings(connection, redis, range(first, first + _AT_ONCE))
+            for first in range(_FIRST_CIK + _FILINGS, _FIRST_CIK + companies - _AT_ONCE, _AT_ONCE)[:_MINUTES]
+        ]
         _check(connection)
         memory: Any = redis.info("memory")
     asked = asyncio.run(_ask_all(url))
@@ -100,6 +106,7 @@ def _measure(databases: Databases, companies: int) -> tuple[dict[str, Any], bool
     targets = {
         "whole": ratio >= LEAST_TO_PLAIN,
         "followed": _p99([sum(each) for each in followed]) <= FOLLOWED_MS,
+        "peak": _p99([sum(each) for each in peak]) <= PEAK_MS,
         **{name: found["p99_ms"] <= _QUESTIONS[name][1] for name, found in asked.items() if name in _QUESTIONS},
         "as_of": asked["as_of cold"]["p99_ms"] <= AS_OF_MS,
     }
@@ -114,10 +121,8 @@ def _measure(databases: Databases, companies: int) -> tuple[dict[str, Any], bool
         "plain_pass_seconds": [round(each, 2) for each in plain],
         "all_groups_seconds": [round(each, 2) for each in whole],
         "ratio_to_plain_pass": round(ratio, 2),
-        "one_filing_ms": {
-            step: {"p50": round(statistics.median(times)), "p99": round(_p99(times))}
-            for step, times in zip(("tables", "redis"), zip(*followed, strict=True), strict=True)
-        },
+        "one_filing_ms": _steps(followed),
+        "thirteen_filings_ms": _steps(peak),
         "asked": asked,
         "met": targets,
     }, all(targets.values())
@@ -163,11 +168,19 @@ def _follow_redis(connection: psycopg.Connection, redis: Redis) -> None:
     connection.execute("set search_path = figures_v1")
 
 
-def _follow_one(connection: psycopg.Connection, redis: Redis, cik: int) -> tuple[float, float]:
-    """Milliseconds to the tables and on to Redis after one company states its newest year anew."""
+def _steps(followed: Sequence[tuple[float, float]]) -> dict[str, dict[str, int]]:
+    return {
+        step: {"p50": round(statistics.median(times)), "p99": round(_p99(times))}
+        for step, times in zip(("tables", "redis"), zip(*followed, strict=True), strict=True)
+    }
+
+
+def _follow_filings(connection: psycopg.Connection, redis: Redis, ciks: Iterable[int]) -> tuple[float, float]:
+    """Milliseconds to the tables and on to Redis after companies state their newest year anew."""
     from projections.aggregates import refresh
 
-    connection.execute(_SQL["file_anew"], {"cik": cik})
+    for cik in ciks:
+        connection.execute(_SQL["file_anew"], {"cik": cik})
     to_tables = _seconds(lambda: refresh(connection, now=datetime.now(UTC)))
     to_redis = _seconds(lambda: _follow_redis(connection, redis))
     return to_tables * 1000, to_redis * 1000
@@ -184,7 +197,12 @@ async def _ask_all(url: str) -> dict[str, dict[str, float]]:
     try:
         transport = httpx.ASGITransport(app=api)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            asked = {name: await _times(partial(client.get, path)) for name, (path, _) in _QUESTIONS.items()}
+            # Asked for the first time, ranks come from the tables, while the sets in Redis are filled beside it.
+            asked = {"standing, first asked": await _times(partial(client.get, _STANDING), times=1, warm=0)}
+            await api.sources.background.settled()
+            for name, (path, _) in _QUESTIONS.items():
+                asked[name] = await _times(partial(client.get, path))
+                await api.sources.background.settled()
             days = iter(range(1, 29))
 
             def another_day() -> Awaitable[httpx.Response]:
