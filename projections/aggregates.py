@@ -147,7 +147,7 @@ def _rewrite(connection: psycopg.Connection, seq: int) -> int:
     if is_bulk:
         run("clear_frames", "fill_frames", "count_filled", "find_all_cells")
     else:
-        run("follow_frames", "find_changed_cells", "find_deltas", "find_groups")
+        run("mark_cells", "count_marks", "follow_frames", "find_changed_cells", "find_deltas", "find_groups")
     connection.execute(_SQL["count_found"])
     run("cut_in_pieces", "delete_cells", "delete_groups")
     groups = run("follow_groups")

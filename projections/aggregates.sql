@@ -32,6 +32,7 @@ select exists (select from dirty_cell)
 insert into dirty_cell (cik) select cik from company
 
 -- name: begin_refresh
+create temporary table refresh_company (cik bigint) on commit drop;
 create temporary table refresh_mark (metric text, period text, cik bigint) on commit drop;
 create temporary table refresh_place (cik bigint, group_id integer, was boolean, now boolean) on commit drop;
 create temporary table refresh_member (
@@ -47,25 +48,31 @@ create temporary table refresh_delta (
     old_value numeric, old_numerator numeric, old_denominator numeric,
     value numeric, numerator numeric, denominator numeric
 ) on commit drop;
-create temporary table refresh_group (slot bigint, cell integer, group_id integer, followed boolean) on commit drop
+create temporary table refresh_group (
+    slot bigint, cell integer, group_id integer, metric text, period text, group_by text, group_key text,
+    followed boolean
+) on commit drop
 
 -- name: sort_in_memory
 set local work_mem = '64MB'
 
 -- name: take_marks
-with marked as (delete from dirty_cell returning metric, period, cik)
-insert into refresh_mark select distinct metric, period, cik from marked
+with marked as (
+    delete from dirty_cell returning metric, period, cik
+), whole as (
+    insert into refresh_company select distinct cik from marked where metric is null
+)
+insert into refresh_mark select distinct metric, period, cik from marked where metric is not null
 
 -- name: is_bulk
 -- Where so many companies are marked whole, to work everything out anew is less than to follow each change.
-select count(*) * %(bulk_share)s >= (select count(*) from company) from refresh_mark where metric is null
+select count(*) * %(bulk_share)s >= (select count(*) from company) from refresh_company
 
 -- name: name_groups
 -- The groups companies marked whole are in, as far as nobody was in them before.
 insert into company_group (group_by, group_key)
 select distinct place.group_by, place.group_key
-from refresh_mark join company using (cik) cross join lateral groups_of(company) as place
-where refresh_mark.metric is null
+from refresh_company join company using (cik) cross join lateral groups_of(company) as place
 order by 1, 2
 on conflict do nothing
 
@@ -74,16 +81,15 @@ on conflict do nothing
 insert into refresh_place (cik, group_id, was, now)
 select cik, group_id, bool_or(was), bool_or(now)
 from (
-    select cik, group_id, true as was, not cik in (select cik from refresh_mark where metric is null) as now
+    select cik, group_id, true as was, cik not in (select cik from refresh_company) as now
     from group_member
-    where cik in (select cik from refresh_mark)
+    where cik in (select cik from refresh_mark union select cik from refresh_company)
     union all
     select company.cik, company_group.group_id, false, true
-    from refresh_mark
+    from refresh_company
     join company using (cik)
     cross join lateral groups_of(company) as place
     join company_group using (group_by, group_key)
-    where refresh_mark.metric is null
 ) as place
 group by cik, group_id
 
@@ -95,7 +101,7 @@ where group_member.group_id = gone.group_id and group_member.cik = gone.cik and 
 insert into group_member (group_id, cik) select group_id, cik from refresh_place where now and not was
 
 -- name: clear_frames
-delete from frame_value where cik = any(array(select cik from refresh_mark))
+delete from frame_value where cik = any(array(select cik from refresh_mark union select cik from refresh_company))
 
 -- name: fill_frames
 -- Everything that marked companies stand for.
@@ -105,7 +111,8 @@ select distinct on (held.metric, held.period, held.cik)
     held.known_from, held.flags, held.numerator, held.denominator
 from metric_value as held
 join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric, unit)
-where held.cik = any(array(select cik from refresh_mark)) and held.known_to is null and held.period is not null
+where held.cik = any(array(select cik from refresh_mark union select cik from refresh_company))
+    and held.known_to is null and held.period is not null
 order by held.metric, held.period, held.cik, abs(held.calendar_offset), held.known_from desc,
     held.duration_days desc, held.period_end desc
 
@@ -113,48 +120,48 @@ order by held.metric, held.period, held.cik, abs(held.calendar_offset), held.kno
 -- The next refresh asks for single rows of what was empty or a good deal smaller until now.
 analyze frame_value (metric, period, cik), group_member, company_group
 
+-- name: mark_cells
+-- Each cell that companies marked whole stand or stood in.
+insert into refresh_mark
+select metric, period, cik
+from refresh_company join metric_value using (cik)
+where known_to is null and period is not null
+union
+select held.metric, held.period, held.cik
+from refresh_company
+cross join unnest(%(metrics)s::text[]) as stated (metric)
+join group_aggregate as everybody on everybody.metric = stated.metric and everybody.group_by = 'all'
+join frame_value as held
+    on held.metric = everybody.metric and held.period = everybody.period and held.cik = refresh_company.cik
+except
+select metric, period, cik from refresh_mark
+
+-- name: count_marks
+-- What the planner assumes of fresh temporary tables fits neither one filing nor a first load.
+analyze refresh_mark
+
 -- name: follow_frames
--- What marked companies stand for, where that has changed or the company has moved, with what it was.
-with asked as materialized (
-    select metric, period, cik from refresh_mark
-    where metric is not null and cik not in (select cik from refresh_mark where metric is null)
-),
-current as materialized (
+-- What companies stand for in marked cells, and what they stood for. Index: metric_value primary key, by company and
+-- metric; frame_value primary key.
+with current as materialized (
     select distinct on (held.metric, held.period, held.cik) held.*
-    from (
-        select found.*
-        from (select distinct cik, metric from asked) as pair
-        cross join lateral (
-            select * from metric_value
-            where metric_value.cik = pair.cik and metric_value.metric = pair.metric and known_to is null
-            offset 0
-        ) as found
-        join asked on asked.metric = found.metric and asked.period = found.period and asked.cik = found.cik
-        union all
-        select metric_value.*
-        from refresh_mark
-        join metric_value on metric_value.cik = refresh_mark.cik
-        where refresh_mark.metric is null and known_to is null and metric_value.period is not null
+    from (select distinct cik, metric from refresh_mark) as pair
+    join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric)
+    cross join lateral (
+        select * from metric_value
+        where metric_value.cik = pair.cik and metric_value.metric = pair.metric and metric_value.unit = stated.unit
+            and known_to is null
+        offset 0
     ) as held
-    join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric, unit)
+    join refresh_mark as marked
+        on marked.metric = held.metric and marked.period = held.period and marked.cik = held.cik
     order by held.metric, held.period, held.cik, abs(held.calendar_offset), held.known_from desc,
         held.duration_days desc, held.period_end desc
-),
-stood as materialized (
-    select held.metric, held.period, held.cik from asked join frame_value as held using (metric, period, cik)
-    union all
-    select held.metric, held.period, held.cik
-    from refresh_mark
-    cross join unnest(%(metrics)s::text[]) as stated (metric)
-    join group_aggregate as everybody on everybody.metric = stated.metric and everybody.group_by = 'all'
-    join frame_value as held
-        on held.metric = everybody.metric and held.period = everybody.period and held.cik = refresh_mark.cik
-    where refresh_mark.metric is null
 ),
 cell as materialized (
     select metric, period, cik, current.value, current.period_start, current.period_end, current.accession,
         current.known_from, current.flags, current.numerator, current.denominator
-    from stood full join current using (metric, period, cik)
+    from refresh_mark left join current using (metric, period, cik)
 ),
 merged as (
     merge into frame_value as held using cell
@@ -164,7 +171,7 @@ merged as (
         value = cell.value, period_start = cell.period_start, period_end = cell.period_end,
         accession = cell.accession, known_from = cell.known_from, flags = cell.flags,
         numerator = cell.numerator, denominator = cell.denominator
-    when not matched then insert values (
+    when not matched and cell.value is not null then insert values (
         cell.metric, cell.period, cell.cik, cell.value, cell.period_start, cell.period_end, cell.accession,
         cell.known_from, cell.flags, cell.numerator, cell.denominator
     )
@@ -211,13 +218,13 @@ select * from (
     where not cell.whole
 ) as delta
 where (old_value, old_numerator, old_denominator) is distinct from (value, numerator, denominator)
-    or cik in (select cik from refresh_mark where metric is null)
+    or cik in (select cik from refresh_company)
 
 -- name: find_groups
 -- A group is followed where that is less than to look at all of its members: a step to a neighbour passes as many members
 -- of the cell as there are for each of the group.
-insert into refresh_group (slot, cell, group_id, followed)
-select changed.slot, cell.cell, place.group_id,
+insert into refresh_group
+select changed.slot, cell.cell, place.group_id, cell.metric, cell.period, place.group_by, place.group_key,
     held.rank_ciks is not null and held.n + changed.more >= %(followed_from)s
         and held.n::bigint * held.n > %(step_cost)s * (changed.changes + 2) * everybody.n
 from (
@@ -233,7 +240,6 @@ left join group_aggregate as everybody
     on everybody.metric = cell.metric and everybody.period = cell.period and everybody.group_by = 'all'
 
 -- name: count_found
--- What the planner assumes of fresh temporary tables fits neither one filing nor a first load.
 analyze refresh_cell, refresh_group, refresh_delta
 
 -- name: cut_in_pieces
@@ -248,10 +254,9 @@ delete from group_aggregate using refresh_cell as gone
 where gone.whole and group_aggregate.metric = gone.metric and group_aggregate.period = gone.period
 
 -- name: delete_groups
-delete from group_aggregate
-using refresh_group join refresh_cell as gone using (cell) join company_group using (group_id)
-where not followed and group_aggregate.metric = gone.metric and group_aggregate.period = gone.period
-    and group_aggregate.group_by = company_group.group_by and group_aggregate.group_key = company_group.group_key
+delete from group_aggregate using refresh_group as gone
+where not gone.followed and group_aggregate.metric = gone.metric and group_aggregate.group_by = gone.group_by
+    and group_aggregate.period = gone.period and group_aggregate.group_key = gone.group_key
 
 -- name: write_groups
 -- Groups from all of their members: all groups of the whole cells of a piece, and the others that are not followed. The
@@ -265,11 +270,10 @@ with placed as (
     union all
     select changed.cell, changed.group_id, member.cik, member.value, member.numerator, member.denominator
     from refresh_group as changed
-    join refresh_cell as cell using (cell)
     join group_member as place using (group_id)
     join frame_value as member
-        on member.metric = cell.metric and member.period = cell.period and member.cik = place.cik
-    where not changed.followed and cell.piece = %(piece)s
+        on member.metric = changed.metric and member.period = changed.period and member.cik = place.cik
+    where not changed.followed and %(piece)s = 0
 ),
 gathered as (
     select cell, group_id, count(*)::integer as n, sum(value) as sum, sum(value * value) as sum_of_squares,
@@ -302,7 +306,7 @@ from gathered join refresh_cell using (cell) join company_group using (group_id)
 -- either end are looked at again where one of them has changed or comes in. Whether a neighbour is in the group is asked of
 -- one after the other, in their order. Index: frame_value_order, group_member.
 with changed as materialized (
-    select delta.slot, place.group_id, held.metric, held.period, held.group_by, held.group_key, held.n as old_n,
+    select delta.slot, followed.group_id, held.metric, held.period, held.group_by, held.group_key, held.n as old_n,
         held.rank_values, held.rank_ciks,
         held.n + (count(delta.value) - count(delta.old_value))::integer as n,
         held.sum + coalesce(sum(delta.value), 0) - coalesce(sum(delta.old_value), 0) as sum,
@@ -326,14 +330,12 @@ with changed as materialized (
             or coalesce((delta.old_value, delta.cik) >= (held.top_values[%(shown)s], held.top_ciks[%(shown)s]), false)
         ) as top_moves
     from refresh_group as followed
-    join refresh_cell as cell using (cell)
     join refresh_delta as delta using (slot)
-    join company_group as place using (group_id)
     join group_aggregate as held
-        on held.metric = cell.metric and held.period = cell.period and held.group_by = place.group_by
-        and held.group_key = place.group_key
+        on held.metric = followed.metric and held.period = followed.period and held.group_by = followed.group_by
+        and held.group_key = followed.group_key
     where followed.followed
-    group by delta.slot, place.group_id, held.metric, held.group_by, held.period, held.group_key
+    group by delta.slot, followed.group_id, held.metric, held.group_by, held.period, held.group_key
 ),
 anchor as materialized (
     select changed.slot, changed.group_id, changed.metric, changed.period, changed.n, held.percent, held.value, held.cik,
@@ -433,8 +435,7 @@ where held.metric = changed.metric and held.period = changed.period and held.gro
 insert into aggregate_change (metric, group_by, period, seq, groups)
 select metric, group_by, period, %(seq)s, case when not bool_or(whole) then array_agg(group_key) end
 from (
-    select cell.metric, place.group_by, cell.period, place.group_key, false as whole
-    from refresh_group join refresh_cell as cell using (cell) join company_group as place using (group_id)
+    select metric, group_by, period, group_key, false as whole from refresh_group
     union all
     select metric, grouping, period, null, true
     from refresh_cell cross join (select distinct group_by from company_group) as kind (grouping)
