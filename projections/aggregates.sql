@@ -240,6 +240,7 @@ left join group_aggregate as everybody
     on everybody.metric = cell.metric and everybody.period = cell.period and everybody.group_by = 'all'
 
 -- name: count_found
+create index on refresh_delta (slot);
 analyze refresh_cell, refresh_group, refresh_delta
 
 -- name: cut_in_pieces

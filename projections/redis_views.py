@@ -84,7 +84,7 @@ class _Labelled(msgspec.Struct):
     group: str
 
 
-_decode_label = msgspec.json.Decoder(_Labelled).decode
+_decode_labels = msgspec.json.Decoder(list[_Labelled]).decode
 
 Fragment = tuple[str, str, str]
 """(metric, group_by, period)."""
@@ -220,14 +220,19 @@ def _changed_fragments(cursor: psycopg.Cursor[DictRow], redis: Redis, *, epoch: 
         keys = [fragment_key(epoch, *_fragment_of(row)) for row in piece]
         held = cast("list[bytes | None]", redis.mget(keys))
         for key, row, before in zip(keys, piece, held, strict=True):
-            groups = {_decode_label(raw).group: bytes(raw) for raw in _decode_rows(before or b"[]")}
-            groups |= {_decode_label(rendered[text]).group: rendered[text] for text in row["stored"]}
+            groups = _groups_of(before or b"[]") | _groups_of(join_rows([rendered[text] for text in row["stored"]]))
             try:
                 parts = [groups[group] for group in row["groups"]]
             except KeyError as lost:
                 raise _FragmentLost(key) from lost
             fragments[key] = join_rows(parts) if parts else b""
     return fragments
+
+
+def _groups_of(fragment: bytes) -> dict[str, msgspec.Raw]:
+    """The rendered rows of a fragment by group."""
+    labels = (labelled.group for labelled in _decode_labels(fragment))
+    return dict(zip(labels, _decode_rows(fragment), strict=True))
 
 
 def _all_fragments(cursor: psycopg.Cursor[DictRow], *, epoch: int) -> Iterator[dict[str, bytes]]:

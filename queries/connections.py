@@ -44,6 +44,9 @@ select seq, position, fresh_at, lag_ms, parked from freshness;
 """
 
 
+_Pool = psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]
+
+
 class ReadSettings(Protocol):
     """What the read side has to know of an installation."""
 
@@ -157,7 +160,7 @@ class ReadSources:
 
     def __init__(self, settings: ReadSettings) -> None:
         self.settings = settings
-        self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
+        self._pool: _Pool | None = None
         self._redis: KeyReader | None = None
         self._client: redis.asyncio.Redis | None = None
         self._redis_rests_until = 0.0
@@ -166,6 +169,7 @@ class ReadSources:
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._watching: asyncio.Task[None] | None = None
         self._seen_position = 0
+        self._giving_back: set[asyncio.Task[None]] = set()
         self.background = Background()
         self.under_way: dict[str, asyncio.Task[Any]] = {}
         """Answers that are being worked out, by the keys they will be kept under."""
@@ -203,6 +207,8 @@ class ReadSources:
             await asyncio.wait(under_way)
         if self._watching is not None:
             self._watching.cancel()
+        if self._giving_back:
+            await asyncio.wait(self._giving_back)
         if self._pool is not None:
             await self._pool.close()
         if self._redis is not None:
@@ -213,6 +219,8 @@ class ReadSources:
         """
         This will hold one repeatable-read view of the live figures for the time of the block.
 
+        Whoever asked does not wait until the view is let go.
+
         Raises:
             QueryError: the database is away, too slow, or has no live figures yet.
         """
@@ -222,13 +230,9 @@ class ReadSources:
         try:
             connection, snapshot = await _taken(pool)
             try:
-                try:
-                    yield snapshot
-                finally:
-                    if not connection.closed:
-                        await connection.execute(b"rollback")
+                yield snapshot
             finally:
-                await pool.putconn(connection)
+                self._give_back(pool, connection)
         except psycopg_pool.PoolTimeout as error:
             raise unavailable("the database has no connection to spare") from error
         except psycopg.errors.QueryCanceled as error:
@@ -236,6 +240,15 @@ class ReadSources:
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             logger.warning("the database cannot be asked: %s", error)
             raise unavailable("the database cannot be reached") from error
+
+    def _give_back(
+        self,
+        pool: _Pool,
+        connection: psycopg.AsyncConnection[Any],
+    ) -> None:
+        task = asyncio.create_task(_rolled_back(pool, connection))
+        self._giving_back.add(task)
+        task.add_done_callback(self._giving_back.discard)
 
     async def remembered(self, *keys: str) -> list[bytes | None] | None:
         """
@@ -320,7 +333,7 @@ class ReadSources:
 
 
 async def _taken(
-    pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]],
+    pool: _Pool,
 ) -> tuple[psycopg.AsyncConnection[Any], Snapshot]:
     """
     Takes a connection with a snapshot on it, from which nothing has been read yet.
@@ -340,6 +353,16 @@ async def _taken(
                 raise
             dead = error
             await pool.check()
+
+
+async def _rolled_back(pool: _Pool, connection: psycopg.AsyncConnection[Any]) -> None:
+    try:
+        if not connection.closed:
+            await connection.execute(b"rollback")
+    except psycopg.Error as error:
+        logger.warning("a connection to the database was lost while it was given back: %s", error)
+    finally:
+        await pool.putconn(connection)
 
 
 class HeldSources(ReadSources):
