@@ -46,17 +46,19 @@ from generate_series(2011, 2025) as year, generate_series(1, 4) as quarter,
 
 -- name: plain_pass
 -- The baseline: one pass over the same rows with the statistics SQL has ready, in double precision.
-select value.metric, value.period, place.group_by, place.group_key, count(*), sum(value.value), avg(value.value),
-    min(value.value), max(value.value),
-    percentile_cont(array[0.1, 0.25, 0.5, 0.75, 0.9]) within group (order by value.value::float8)
-from metric_value as value
-join company on company.cik = value.cik
-cross join lateral (
-    values ('all', 'all'), ('sector', company.sector), ('major_group', company.major_group),
-        ('industry', company.industry), ('country', company.country), ('size_class', company.size_class)
-) as place (group_by, group_key)
-where value.known_to is null
-group by value.metric, value.period, place.group_by, place.group_key
+copy (
+    select value.metric, value.period, place.group_by, place.group_key, count(*), sum(value.value), avg(value.value),
+        min(value.value), max(value.value),
+        percentile_cont(array[0.1, 0.25, 0.5, 0.75, 0.9]) within group (order by value.value::float8)
+    from metric_value as value
+    join company on company.cik = value.cik
+    cross join lateral (
+        values ('all', 'all'), ('sector', company.sector), ('major_group', company.major_group),
+            ('industry', company.industry), ('country', company.country), ('size_class', company.size_class)
+    ) as place (group_by, group_key)
+    where value.known_to is null
+    group by value.metric, value.period, place.group_by, place.group_key
+) to stdout
 
 -- name: file_anew
 -- A company's newest year is stated anew: its values change, and with them every group it is in.
