@@ -1,6 +1,6 @@
 -- name: periods
 -- The latest `last` calendar periods of one form, from `low` to `high`, in which a group has a member.
--- Index: metric_value_frame and metric_value_frame_before, one look at each for a period.
+-- Index: metric_value_cell, two looks for a period.
 with recursive label (period) as (
     select greatest(
         (
@@ -53,7 +53,7 @@ limit %(last)s;
 -- name: groups
 -- The groups of one grouping in some calendar periods, each from all of its members as they were known at `as_of` (null:
 -- now) and classified then or today. The same figures in the same order and rounding as group_aggregate.
--- Index: metric_value_frame and metric_value_frame_before.
+-- Index: metric_value_cell, or frame_value_order.
 with asked as (
     select period, 'CY' || substr(period, 3, 4)::integer - 1 || substr(period, 7) as year_before
     from unnest(%(periods)s::text[]) as asked (period)

@@ -1,5 +1,5 @@
 -- name: page_ascending
--- One page of the companies that have a value, in ascending order: chosen by what metric_value_frame holds, then shown
+-- One page of the companies that have a value, in ascending order: chosen by what frame_value_order holds, then shown
 -- (frame_known by company).
 with page as materialized (
     select * from (

@@ -17,7 +17,7 @@ cross join lateral (
 ) as latest;
 
 -- name: own
--- What a company has in some cells (metric_value_frame by company).
+-- What a company has in some cells (primary key of frame_value).
 select asked.metric, held.period_end, held.value, held.accession, held.known_from, held.flags
 from unnest(%(metrics)s::text[], %(periods)s::text[], %(units)s::text[]) as asked (metric, period, unit)
 cross join lateral (

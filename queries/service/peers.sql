@@ -1,6 +1,6 @@
 -- name: nearest
 -- The companies of a group that are nearest in size, by how many times one is the other: chosen by what
--- metric_value_frame holds, then shown (frame_known by company).
+-- frame_value_order holds, then shown (frame_known by company).
 with nearest as materialized (
     select held.cik, held.value, greatest(held.value, %(own)s::numeric) / least(held.value, %(own)s) as times
     from frame_known(%(metric)s, %(period)s, %(unit)s, %(as_of)s) as held

@@ -1,5 +1,5 @@
 -- name: page
--- One page of a group with what it takes to number each row: chosen by what metric_value_frame holds, then shown
+-- One page of a group with what it takes to number each row: chosen by what frame_value_order holds, then shown
 -- (frame_known by company). `direction` is 1 or -1: one order and its exact reverse.
 with page as materialized (
     select * from (
@@ -24,7 +24,7 @@ cross join lateral (
 order by page.value * %(direction)s, page.cik * %(direction)s;
 
 -- name: of_companies
--- What some companies of a group have in a cell (metric_value_frame by company, primary key of company).
+-- What some companies of a group have in a cell (primary keys of frame_value and company).
 select coalesce(company.tickers[1], company.name) as company, cik, held.period_end, held.value, held.accession,
        held.known_from, held.flags
 from frame(%(metric)s, %(period)s) as held

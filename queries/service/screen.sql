@@ -4,7 +4,7 @@ select count(*) as companies from company;
 
 -- name: latest_year
 -- The latest year up to %(year)s for which companies have the metric, and at least half as many as for the year before;
--- null where there is none in sixty years. It looks back a year at a time (metric_value_frame).
+-- null where there is none in sixty years. It looks back a year at a time (frame_value_order).
 with recursive back (year, companies, before) as (
     select %(year)s::integer,
         (select count(*) from frame_known(%(metric)s, 'CY' || %(year)s || %(ending)s, %(unit)s, %(as_of)s)),
@@ -76,7 +76,7 @@ join company using (cik)
 order by placed.absent, placed.place, placed.cik * %(direction)s;
 
 -- name: shown
--- What the companies of a page have for each figure that is shown (measured; metric_value_frame by company).
+-- What the companies of a page have for each figure that is shown (measured; primary key of frame_value).
 select asked.figure, held.cik, held.value, held.accession
 from unnest(%(figures)s::integer[], %(metrics)s::text[], %(periods)s::text[], %(units)s::text[])
     as asked (figure, metric, period, unit)

@@ -14,7 +14,7 @@ join unnest(%(group_bys)s::text[], %(groups)s::text[]) as grouping (group_by, gr
 group by cell.metric, grouping.group_by;
 
 -- name: units
--- The units in which a company has a metric for a calendar period (metric_value_frame by company).
+-- The units in which a company has a metric for a calendar period (primary key of metric_value by cik and metric).
 select unit
 from metric_value
 where cik = %(cik)s and metric = %(metric)s and period = %(period)s
