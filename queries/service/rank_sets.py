@@ -9,10 +9,10 @@ filled `:filling` and `:new:…`; all go with their epoch E.
 
 # Note [a set is never older than the tables]
 A reader asks the tables first, in the snapshot that gives its answer the position, since which refresh C the cell is as
-it is. Frames are written by refreshes alone, and a refresh names the cells it changed in `aggregate_change` with its own
-number. Where changes of a cell are not recorded, C is the last refresh. A set is filled from one snapshot and labelled
-with C as it is there, so it holds what C left, and it is read only where its label is the reader's C. The rows of a page
-are held against the snapshot all the same; where they differ the tables answer.
+it is. Frames are written by refreshes alone, and a refresh names the cells it changed in `aggregate_change`, with its
+own number. Where changes of a cell are not recorded, C is the last refresh. A set is filled from one snapshot and
+labelled with C as it is there, so it holds what C left, and it is read only where its label is the reader's C. The rows
+of a page are held against the snapshot all the same; where they differ the tables answer.
 The epoch is read before the snapshot a set is filled from, and again when it is shown and when it is read, so that
 tables restored to an earlier state, which begin a new epoch, do not meet sets of their former future;
 docs/guarantees.md names the one case in which an epoch is not begun.

@@ -306,7 +306,7 @@ def write_companies(connection: psycopg.Connection) -> None:
     """Companies of every kind of group, with equal, missing, negative and restated values, some of two own years."""
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("set local search_path = figures_v1")
-        cursor.execute("truncate company, metric_value")
+        cursor.execute("delete from company; delete from metric_value")
         cursor.executemany(
             "insert into company (cik, name, name_as_filed, sic, sector, industry, country, size_class) values "
             "(%(cik)s, 'C' || %(cik)s, '', %(industry)s, %(sector)s, %(industry)s, %(country)s, %(size_class)s)",
