@@ -148,10 +148,11 @@ class TestStream:
 
 class TestSlowReader:
     async def test_is_told_so_last_and_can_go_on_from_there(self, acme: psycopg.Connection, redis: Redis) -> None:
-        async with api(queued_bytes=1_500) as app:
+        async with api(queued_bytes=1_500, keepalive_seconds=0.05) as app:
             async with Listening(app, "kinds=company_tickers_changed") as slow, Listening(app) as quick:
-                await slow.greeted()
                 await quick.greeted()
+                # It is kept alive once it has caught up: what comes from then on is queued for it.
+                await slow.until(lambda slow: slow.blocks)
                 slow.pause()
                 for number in range(6):
                     renamed(acme, redis, f"T{number}")
