@@ -123,16 +123,25 @@ analyze frame_value (metric, period, cik), group_member, company_group
 -- name: mark_cells
 -- Each cell that companies marked whole stand or stood in.
 insert into refresh_mark
-select metric, period, cik
-from refresh_company join metric_value using (cik)
-where known_to is null and period is not null
-union
 select held.metric, held.period, held.cik
 from refresh_company
-cross join unnest(%(metrics)s::text[]) as stated (metric)
-join group_aggregate as everybody on everybody.metric = stated.metric and everybody.group_by = 'all'
-join frame_value as held
-    on held.metric = everybody.metric and held.period = everybody.period and held.cik = refresh_company.cik
+cross join lateral (
+    select metric, period, cik from metric_value
+    where metric_value.cik = refresh_company.cik and known_to is null and period is not null
+    offset 0
+) as held
+union
+select held.metric, held.period, held.cik
+from (select distinct cik from refresh_place join refresh_company using (cik) where was) as counted
+cross join lateral (
+    select frame_value.metric, frame_value.period, frame_value.cik
+    from unnest(%(metrics)s::text[]) as stated (metric)
+    join group_aggregate as everybody on everybody.metric = stated.metric and everybody.group_by = 'all'
+    join frame_value
+        on frame_value.metric = everybody.metric and frame_value.period = everybody.period
+        and frame_value.cik = counted.cik
+    offset 0
+) as held
 except
 select metric, period, cik from refresh_mark
 
