@@ -313,8 +313,7 @@ from gathered join refresh_cell using (cell) join company_group using (group_id)
 -- name: follow_groups
 -- Groups from what they were and what has changed. The member at each percentile is found from the one that was there, by
 -- as many steps to a neighbour as the changes before it and the new size of the group make necessary; the members at
--- either end are looked at again where one of them has changed or comes in. Whether a neighbour is in the group is asked of
--- one after the other, in their order. Index: frame_value_order, group_member.
+-- either end are looked at again where one of them has changed or comes in. Index: frame_value_order, group_member.
 with changed as materialized (
     select delta.slot, followed.group_id, held.metric, held.period, held.group_by, held.group_key, held.n as old_n,
         held.rank_values, held.rank_ciks,
@@ -369,25 +368,17 @@ stepped as (
         select array_agg(value order by value, cik) as ascending, array_agg(cik order by value, cik) as ciks
         from (
             (
-                select member.value, member.cik from frame_value as member
-                where member.metric = anchor.metric and member.period = anchor.period
-                    and (member.value, member.cik) < (anchor.value, anchor.cik)
-                    and (
-                        select true from group_member as place
-                        where place.group_id = anchor.group_id and place.cik = member.cik
-                    )
+                select member.value, member.cik
+                from members_of(anchor.metric, anchor.period, anchor.group_id) as member
+                where (member.value, member.cik) < (anchor.value, anchor.cik)
                 order by member.value desc, member.cik desc
                 limit greatest(reached - wanted, 0)
             )
             union all
             (
-                select member.value, member.cik from frame_value as member
-                where member.metric = anchor.metric and member.period = anchor.period
-                    and (member.value, member.cik) >= (anchor.value, anchor.cik)
-                    and (
-                        select true from group_member as place
-                        where place.group_id = anchor.group_id and place.cik = member.cik
-                    )
+                select member.value, member.cik
+                from members_of(anchor.metric, anchor.period, anchor.group_id) as member
+                where (member.value, member.cik) >= (anchor.value, anchor.cik)
                 order by member.value, member.cik
                 limit greatest(wanted - reached, 0) + 2
             )
@@ -415,12 +406,9 @@ join percentiles using (slot)
 cross join lateral (
     select array_agg(value order by value, cik) as ascending, array_agg(cik order by value, cik) as ciks
     from (
-        select member.value, member.cik from frame_value as member
-        where changed.bottom_moves and member.metric = changed.metric and member.period = changed.period
-            and (
-                select true from group_member as place
-                where place.group_id = changed.group_id and place.cik = member.cik
-            )
+        select member.value, member.cik
+        from members_of(changed.metric, changed.period, changed.group_id) as member
+        where changed.bottom_moves
         order by member.value, member.cik
         limit %(shown)s
     ) as smallest
@@ -428,12 +416,9 @@ cross join lateral (
 cross join lateral (
     select array_agg(value order by value desc, cik desc) as descending, array_agg(cik order by value desc, cik desc) as ciks
     from (
-        select member.value, member.cik from frame_value as member
-        where changed.top_moves and member.metric = changed.metric and member.period = changed.period
-            and (
-                select true from group_member as place
-                where place.group_id = changed.group_id and place.cik = member.cik
-            )
+        select member.value, member.cik
+        from members_of(changed.metric, changed.period, changed.group_id) as member
+        where changed.top_moves
         order by member.value desc, member.cik desc
         limit %(shown)s
     ) as largest

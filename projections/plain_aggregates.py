@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from projections import aggregates
-from projections.figures.rows import CompanyRow, Group
+from projections.figures.rows import Group
 from projections.financials.resolution import MetricVersion
 from projections.financials.statistics import summarise
 from queries.metrics.catalogue import load_catalogue
@@ -60,18 +60,6 @@ def aggregates_of(
         for group in groups[cik]:
             members[group].append((cik, value))
     return {(*cell, *group): _aggregate(cell, group, found) for group, found in members.items()}
-
-
-def aggregate_companies(
-    companies: Iterable[tuple[CompanyRow, Iterable[MetricVersion]]],
-) -> dict[AggregateKey, CountedAggregate]:
-    """Every group aggregate of these companies."""
-    known = list(companies)
-    groups = {company.cik: company.groups() for company, _ in known}
-    found: dict[AggregateKey, CountedAggregate] = {}
-    for cell, frame in frames_of((company.cik, values) for company, values in known).items():
-        found |= aggregates_of(cell, frame, groups)
-    return found
 
 
 def _nearness(value: MetricVersion) -> tuple[int, float, int, int]:

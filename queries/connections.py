@@ -241,11 +241,7 @@ class ReadSources:
             logger.warning("the database cannot be asked: %s", error)
             raise unavailable("the database cannot be reached") from error
 
-    def _give_back(
-        self,
-        pool: _Pool,
-        connection: psycopg.AsyncConnection[Any],
-    ) -> None:
+    def _give_back(self, pool: _Pool, connection: psycopg.AsyncConnection[Any]) -> None:
         task = asyncio.create_task(_rolled_back(pool, connection))
         self._giving_back.add(task)
         task.add_done_callback(self._giving_back.discard)
@@ -332,9 +328,7 @@ class ReadSources:
             self._watching = None
 
 
-async def _taken(
-    pool: _Pool,
-) -> tuple[psycopg.AsyncConnection[Any], Snapshot]:
+async def _taken(pool: _Pool) -> tuple[psycopg.AsyncConnection[Any], Snapshot]:
     """
     Takes a connection with a snapshot on it, from which nothing has been read yet.
 

@@ -34,9 +34,9 @@ language sql immutable parallel safe
 begin atomic
     select place.group_by, place.group_key
     from (
-        values ('all', 'all'), ('sector', (of).sector), ('major_group', (of).major_group), ('industry', (of).industry),
-            ('country', (of).country), ('size_class', (of).size_class)
-    ) as place (group_by, group_key)
+        select kind.group_by, group_key("of", kind.group_by) as group_key
+        from unnest(array['all', 'sector', 'major_group', 'industry', 'country', 'size_class']) as kind (group_by)
+    ) as place
     where place.group_key is not null;
 end;
 
@@ -384,6 +384,18 @@ begin atomic
         held.numerator, held.denominator
     from frame_value as held
     where held.metric = asked_metric and held.period = asked_period;
+end;
+
+-- The members of a group in one cell. Whether a company is one is asked of each that is passed, so that a reader who wants
+-- a few in their order takes them from frame_value_order.
+create function members_of (asked_metric text, asked_period text, asked_group integer)
+returns table (value numeric, cik bigint)
+language sql stable parallel safe
+begin atomic
+    select held.value, held.cik
+    from frame_value as held
+    where held.metric = asked_metric and held.period = asked_period
+        and (select true from group_member as place where place.group_id = asked_group and place.cik = held.cik);
 end;
 
 -- The same as it stood at an instant. Index: metric_value_cell.

@@ -13,7 +13,7 @@ from projections import aggregates
 from projections.figures.rows import CompanyRow
 from projections.financials.classification import sector_of
 from projections.financials.resolution import MetricVersion
-from projections.plain_aggregates import CountedAggregate, aggregate_companies
+from projections.plain_aggregates import AggregateKey, CountedAggregate, aggregates_of, frames_of
 from queries.metrics.catalogue import load_catalogue
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -135,10 +135,10 @@ def test_are_followed_where_that_is_less_than_to_sort(connection: psycopg.Connec
 
 
 def assert_as_sorted(connection: psycopg.Connection, crowd: Crowd) -> None:
-    expected = aggregate_companies(
-        (company, [value for (cik, _), value in crowd.values.items() if cik == company.cik])
-        for company in crowd.companies.values()
-    )
+    groups = {cik: company.groups() for cik, company in crowd.companies.items()}
+    expected: dict[AggregateKey, CountedAggregate] = {}
+    for cell, frame in frames_of((cik, [value]) for (cik, _), value in crowd.values.items()).items():
+        expected |= aggregates_of(cell, frame, groups)
     with connection.transaction(), connection.cursor(row_factory=class_row(CountedAggregate)) as cursor:
         connection.execute("set local search_path = figures_v1")
         rows = cursor.execute(f"select {', '.join(CountedAggregate.__struct_fields__)} from group_aggregate").fetchall()
