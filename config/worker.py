@@ -25,7 +25,7 @@ from config.env import Settings
 from config.ready import announce_ready
 from config.worker_metrics import Lookout, listening
 from projections.memory import expect_many_plain_objects
-from projections.sweeper import sweep
+from projections.sweeper import Pace, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -160,5 +160,5 @@ def loops(settings: Settings) -> Sequence[Loop]:
         # A few milliseconds of events are placed at once: under load each commit serves many.
         Loop("sequencer", sequence_pending, idle=Pauses(2, 8), busy=Pauses(10, 10), then=publisher),
         publisher,
-        Loop("sweeper", partial(sweep, redis=redis), idle=Pauses(500, 1000), busy=Pauses(200, 200)),
+        Loop("sweeper", partial(sweep, redis=redis, pace=Pace()), idle=Pauses(500, 1000), busy=Pauses(200, 200)),
     ]

@@ -21,6 +21,12 @@ _SQL = load_statements("projections", "sweeper.sql")
 
 Clock = Callable[[], datetime]
 
+MANY_WAITING = 50
+"""So many events are no trickle but a load under way: files are read, or many senders post at once."""
+
+PATIENCE_SECONDS = 10.0
+"""How long the figures of a load under way wait for a refresh, which looks at all companies again each time."""
+
 
 def utc_now() -> datetime:
     """The clock of a running process."""
@@ -33,13 +39,54 @@ def lagging_shards(connection: psycopg.Connection, *, projection: str = "figures
     return dict(rows.fetchall())
 
 
-def sweep(connection: psycopg.Connection, redis: Redis, *, clock: Clock = utc_now) -> int:
-    """This will fold whatever waits in any shard, bring the aggregates and Redis up to date, and count the events."""
+def _waiting(connection: psycopg.Connection) -> int:
+    return sum(lagging_shards(connection).values())
+
+
+class Pace:
+    """
+    When a sweeper refreshes: at once, but under a load only every so often, and for half of the time at most.
+
+    `elapsed` counts seconds from any instant on.
+    """
+
+    def __init__(self, elapsed: Callable[[], float] = time.monotonic) -> None:
+        self.elapsed = elapsed
+        self._not_before: float | None = None
+
+    def allows(self, *, waiting: int) -> bool:
+        """This will say whether to refresh now, when so many events wait to be folded."""
+        if waiting < MANY_WAITING:
+            self._not_before = None
+            return True
+        now = self.elapsed()
+        if self._not_before is None:
+            self._not_before = now + PATIENCE_SECONDS
+        return now >= self._not_before
+
+    def refreshed(self, *, begun: float) -> None:
+        """This will have the next refresh of the same load wait again, and no less than this one took."""
+        if self._not_before is not None:
+            now = self.elapsed()
+            self._not_before = now + max(PATIENCE_SECONDS, now - begun)
+
+
+def sweep(connection: psycopg.Connection, redis: Redis, *, pace: Pace | None = None, clock: Clock = utc_now) -> int:
+    """
+    This will fold whatever waits in any shard, bring the aggregates and Redis up to date, and count the events.
+
+    With a `pace` aggregates and Redis are left for a later sweep while it says so.
+    """
     events = 0
     for name in PROJECTIONS:
         for shard in lagging_shards(connection, projection=name):
             events += catch_up(connection, projection=name, shard=shard).events
-    refresh_figures(connection, redis, clock=clock)
+    if pace is None:
+        refresh_figures(connection, redis, clock=clock)
+    elif pace.allows(waiting=_waiting(connection)):
+        begun = pace.elapsed()
+        refresh_figures(connection, redis, clock=clock)
+        pace.refreshed(begun=begun)
     return events
 
 
@@ -49,6 +96,7 @@ def refresh_figures(connection: psycopg.Connection, redis: Redis, *, clock: Cloc
 
     Whoever finds another worker refreshing leaves: that worker looks again after it has let go, as in
     Note [no lost wake-up]. It does so also where there was nothing to refresh: others were turned away all the same.
+    Only under a load it leaves: who folds the last of it comes here again.
     """
     origins: list[Origin] = []
     while True:
@@ -63,7 +111,7 @@ def refresh_figures(connection: psycopg.Connection, redis: Redis, *, clock: Cloc
                 record_span("redis follow", origins, begun_ns=begun_ns, attributes={"factfold.fragments": fragments})
         except RedisError:
             return
-        if not is_stale(connection) or is_being_refreshed(connection):
+        if not is_stale(connection) or is_being_refreshed(connection) or _waiting(connection) >= MANY_WAITING:
             return
 
 
