@@ -18,8 +18,10 @@ given or know the version of the stream, check it and refuse another. All are fo
 figures count only when it has skipped nothing and swapped nothing. Rounds alternate, so that a busy machine is busy for
 all. Writers, reader and sequencer are processes of their own.
 
-`empty` is what the machine gives: transactions that hold nothing but what makes PostgreSQL flush them. `functions`
-is the package's other mode, in which PostgreSQL functions append without the table lock, run for what its reader skips:
+`empty` is what the machine gives: transactions that hold nothing but what makes PostgreSQL flush them. `rows` is what
+sharing can give at most: one session inserts as many rows as there are writers in each transaction, into a table with
+one index, and each is flushed; nobody is answered, nothing is checked or decided. `functions` is the package's other
+mode, in which PostgreSQL functions append without the table lock, run for what its reader skips:
 notification ids are drawn before commit there, and a reader that has seen a larger one never looks back.
 
     .venv/bin/python -m benchmarks.append quick|full
@@ -200,6 +202,19 @@ def commit_nothing(url: str) -> None:
     print(json.dumps({"written": written}), flush=True)
 
 
+def insert_rows(url: str, writers: int) -> None:
+    """One session that inserts a row for each writer in each transaction."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create table rows (id bigint generated always as identity primary key, data text)")
+        data = [EVENT.decode()] * writers
+        written = 0
+        until = time.perf_counter() + float(start())
+        while time.perf_counter() < until:
+            connection.execute("insert into rows (data) select unnest(%b::text[])", [data], prepare=True)
+            written += writers
+    print(json.dumps({"written": written}), flush=True)
+
+
 def sequence(url: str) -> None:
     """The sequencer, as a worker runs it."""
     with psycopg.connect(url, autocommit=True) as connection:
@@ -263,6 +278,7 @@ def sides() -> dict[str, Side]:
         "application": Side(program=theirs, writer="application", helpers=["reader"]),
         "functions": Side(program=functions, writer="recorder", helpers=["reader"]),
         "empty": Side(program=ours, writer="empty", helpers=[]),
+        "rows": Side(program=ours, writer="rows", helpers=[], threads=True),
     }
 
 
@@ -317,7 +333,7 @@ def compare(*, rounds: int, seconds: float) -> int:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("size", choices=["quick", "full", "append", "commands", "empty", "sequencer", "reader"])
+    parser.add_argument("size", choices=["quick", "full", "append", "commands", "empty", "rows", "sequencer", "reader"])
     parser.add_argument("url", nargs="?", default="")
     parser.add_argument("number", nargs="?", type=int, default=0)
     asked = parser.parse_args()
@@ -328,6 +344,8 @@ def main() -> int:
             command(asked.url, asked.number)
         case "empty":
             commit_nothing(asked.url)
+        case "rows":
+            insert_rows(asked.url, asked.number)
         case "sequencer":
             sequence(asked.url)
         case "reader":

@@ -1,7 +1,3 @@
--- name: wait_briefly
--- Until the transaction ends: nobody may hold up those who share it.
-set local lock_timeout = '50ms'
-
 -- name: last_event_ids
 -- Index: event (stream, version), stream by stream: `offset 0` keeps the planner from reading the table.
 select head.stream, event.id

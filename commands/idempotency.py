@@ -1,6 +1,6 @@
 """Doing a thing once, however often it is asked for."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -41,28 +41,23 @@ def once(connection: psycopg.Connection, *, key: str, request_hash: bytes, statu
         return response
 
 
-def ask_claims(connection: psycopg.Connection, request_hashes: Mapping[str, bytes]) -> Callable[[], set[str]]:
+def store_answers(connection: psycopg.Connection, *, status: int, answers: Mapping[str, tuple[bytes, str]]) -> None:
     """
-    This will claim keys within the surrounding transaction.
+    This will store request hash and JSON answer under keys nobody has used.
 
-    Call what it returns to have those that nobody had used before.
+    Raises:
+        psycopg.errors.UniqueViolation: somebody has used one in the meantime.
     """
-    if not request_hashes:
-        return set
-    wanted = {"keys": list(request_hashes), "request_hashes": list(request_hashes.values())}
-    rows = connection.execute(_SQL["claim_keys"], wanted)
-    return lambda: {key for (key,) in rows}
-
-
-def settle_keys(
-    connection: psycopg.Connection, *, status: int, responses: Mapping[str, str], freed: Collection[str]
-) -> None:
-    """This will store the JSON answered under each claimed key, and give back the keys of what was not done."""
-    if responses:
-        answered = {"status": status, "keys": list(responses), "responses": list(responses.values())}
-        connection.execute(_SQL["store_responses"], answered)
-    if freed:
-        connection.execute(_SQL["free_keys"], {"keys": list(freed)})
+    if answers:
+        connection.execute(
+            _SQL["store_answers"],
+            {
+                "status": status,
+                "keys": list(answers),
+                "request_hashes": [request_hash for request_hash, _ in answers.values()],
+                "responses": [response for _, response in answers.values()],
+            },
+        )
 
 
 def stored_response(connection: psycopg.Connection, *, key: str) -> StoredResponse | None:

@@ -63,22 +63,24 @@ def ask_locks(
     *,
     opening: Collection[str] = (),
     shards: int = 8,
-    waits: bool = True,
 ) -> Callable[[], dict[str, StreamHead]]:
     """
     This will ask for what `lock_streams` does; call what it returns to have the heads.
 
-    In a pipeline what is asked after this is answered as it stands once the locks are held. Who does not wait gets the
-    streams without those that somebody else has locked.
+    In a pipeline what is asked after this is answered as it stands once the locks are held.
     """
-    if opening:
-        fresh = sorted(set(opening))
+    open_streams(connection, opening, shards=shards)
+    rows = connection.execute(_SQL["lock_streams"], {"streams": sorted({*streams, *opening})})
+    return lambda: {stream: StreamHead(stream=stream, version=version, shard=shard) for stream, version, shard in rows}
+
+
+def open_streams(connection: psycopg.Connection, streams: Collection[str], *, shards: int) -> None:
+    """This will create those of the streams that do not exist."""
+    if streams:
+        fresh = sorted(set(streams))
         connection.execute(
             _SQL["open_streams"], {"streams": fresh, "shards": [shard_of(stream, shards=shards) for stream in fresh]}
         )
-    lock = _SQL["lock_streams" if waits else "lock_free_streams"]
-    rows = connection.execute(lock, {"streams": sorted({*streams, *opening})})
-    return lambda: {stream: StreamHead(stream=stream, version=version, shard=shard) for stream, version, shard in rows}
 
 
 def check_version(stream: str, *, expected: int, actual: int) -> None:

@@ -13,14 +13,6 @@ where stream = any (%(streams)b::text[])
 order by stream
 for update
 
--- name: lock_free_streams
--- As `lock_streams`, but leaves out what another transaction holds.
-select stream, version, shard
-from events.stream
-where stream = any (%(streams)b::text[])
-order by stream
-for update skip locked
-
 -- name: insert_events
 -- The sort stands below the identity default, so ids are drawn in the order of `ordinal`. Index: stream (stream), which
 -- the planner takes for `= any`, but not for the join alone while it knows no statistics of a new database.

@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from redis import Redis
 
+from commands.catalog import COMMANDS
 from commands.companies.register_company import RegisterCompany
-from commands.dispatch import Accepted, Request, dispatch, dispatch_together
+from commands.dispatch import Accepted, dispatch
 from commands.doorbells.memory import MemoryDoorbell
 from commands.errors import CommandError
 from commands.event_log.sequence import sequence_pending
 from commands.publishing import publish_pending
+from commands.together import dispatch_together
+from commands.working_set import Request
 from config.soak.ledger import Sent, check_ledgers
 from config.soak.writer import any_command
 from projections.aggregates import refresh
@@ -60,7 +63,8 @@ class Pipeline(RuleBasedStateMachine):
         """What comes at the same time shares a transaction; what cannot is sent alone, as its sender would."""
         keys = [f"key-{len(self.sent) + place}" for place in range(count)]
         for key in keys:
-            self.sent[key] = Sent(command=any_command(randomness, len(self.sent) + 99))
+            command = any_command(randomness, len(self.sent) + 99)
+            self.sent[key] = Sent(command=COMMANDS[type(command).__name__].checked(command))
         if again:
             keys.append(keys[0])
         requests = [Request(command=self.sent[key].command, idempotency_key=key) for key in keys]
@@ -169,6 +173,8 @@ class Pipeline(RuleBasedStateMachine):
             return
         assert all(answer == outcome for answer in sent.answers)
         sent.answers = [outcome]
+        # A refusal leaves the key free, so that who sent the same a moment later may have met another state.
+        sent.refusals = []
 
     def _cut_at(self, cut: int) -> "_Cut":
         return _Cut(self.database_url, killer=self.connection, at=cut)

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from commands.companies.rename_company import RenameCompany
-from commands.dispatch import Accepted, Request, dispatch, dispatch_together, request_hash
+from commands.dispatch import Accepted, dispatch, request_hash
 from commands.errors import FilingAlreadyWithdrawn, IdempotencyKeyReused, UnknownCompany, VersionConflict
 from commands.event_log.append import lock_streams
 from commands.event_log.read import read_log
@@ -17,6 +17,8 @@ from commands.filings.events import ConceptFacts
 from commands.group_commit import MOST_BYTES, JointDispatch, joint_dispatch
 from commands.idempotency import once
 from commands.messages import Command
+from commands.together import dispatch_together
+from commands.working_set import Request
 from tests.fixtures.filings import NOW, RegisterCompanyFactory, ReportFilingFactory, WithdrawFilingFactory
 
 type Connect = Callable[[], psycopg.Connection]
@@ -107,8 +109,60 @@ class TestDispatchTogether:
         rows = connection.execute("select version from events.stream order by stream").fetchall()
         assert rows == [(2,), (1,), (2,), (1,)]
 
-    def test_a_company_nobody_knows_is_left_to_its_sender(self, connection: psycopg.Connection) -> None:
-        assert together(connection, ReportFilingFactory.build(cik=404), ReportFilingFactory.build(cik=1)) == [None, 2]
+    def test_what_was_written_to_while_it_was_decided_is_left_to_its_sender_with_all_that_rests_on_it(
+        self, connection: psycopg.Connection, connect: Connect
+    ) -> None:
+        other = connect()
+        requests = [
+            Request(command=RenameCompany(cik=1, name="One"), idempotency_key="a"),
+            Request(command=RenameCompany(cik=2, name="Two"), idempotency_key="b"),
+            Request(command=RenameCompany(cik=1, name="Uno"), idempotency_key="c", expected_version=1),
+        ]
+
+        def write_to_the_first() -> None:
+            dispatch(other, RenameCompany(cik=1, name="First"), now=NOW)
+
+        answers = dispatch_together(connection, lambda: requests, now=NOW, before_writing=write_to_the_first)
+
+        assert [isinstance(answer, Accepted) for answer in answers] == [False, True, False]
+        assert [answer is None for answer in answers] == [True, False, True]
+        names = connection.execute("select name from events.company_state where cik in (1, 2) order by cik").fetchall()
+        assert names == [("First",), ("Two",)]
+        assert connection.execute("select key from events.idempotency").fetchall() == [("b",)]
+
+    def test_nothing_is_locked_while_it_is_decided(self, connection: psycopg.Connection, connect: Connect) -> None:
+        other = connect()
+
+        def lock_and_let_go() -> None:
+            with other.transaction():
+                other.execute("set local lock_timeout = '1s'")
+                lock_streams(other, ["company-1"])
+
+        request = Request(command=ReportFilingFactory.build(cik=1))
+        (answer,) = dispatch_together(connection, lambda: [request], now=NOW, before_writing=lock_and_let_go)
+
+        assert isinstance(answer, Accepted)
+
+    def test_of_two_that_open_a_stream_at_once_one_is_left_to_its_sender(
+        self, connection: psycopg.Connection, connect: Connect
+    ) -> None:
+        other, command = connect(), RegisterCompanyFactory.build(cik=5)
+
+        def open_it() -> None:
+            dispatch(other, command, now=NOW)
+
+        requests = [Request(command=command), Request(command=ReportFilingFactory.build(cik=1))]
+        answers = dispatch_together(connection, lambda: requests, now=NOW, before_writing=open_it)
+
+        assert [answer is None for answer in answers] == [True, False]
+        rows = connection.execute("select version from events.event where stream = 'company-5'").fetchall()
+        assert rows == [(1,)]
+
+    def test_a_company_nobody_knows_is_refused_and_the_others_are_served(self, connection: psycopg.Connection) -> None:
+        assert together(connection, ReportFilingFactory.build(cik=404), ReportFilingFactory.build(cik=1)) == [
+            UnknownCompany,
+            2,
+        ]
 
     def test_what_breaks_the_transaction_leaves_all_to_their_senders(self, connection: psycopg.Connection) -> None:
         poison = Request(command=ReportFilingFactory.build(cik=2), meta="no JSON")

@@ -9,7 +9,7 @@ from commands.sql import load_statements
 
 BY_KEY = (
     ("commands.event_log", "append.sql", "lock_streams"),
-    ("commands.event_log", "append.sql", "lock_free_streams"),
+    ("commands.event_log", "append.sql", "lock_streams"),
     ("commands.event_log", "append.sql", "insert_events"),
     ("commands.event_log", "append.sql", "append_at_version"),
     ("commands.companies", "state.sql", "load_companies"),
@@ -19,8 +19,8 @@ BY_KEY = (
     ("commands", "dispatch.sql", "last_event_ids"),
     ("commands", "idempotency.sql", "read_key"),
     ("commands", "idempotency.sql", "store_response"),
-    ("commands", "idempotency.sql", "store_responses"),
-    ("commands", "idempotency.sql", "free_keys"),
+    ("commands", "together.sql", "what_is_known"),
+    ("commands", "together.sql", "write_decided"),
 )
 
 
