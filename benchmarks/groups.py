@@ -7,27 +7,32 @@ Group aggregates at the size of the SEC: worked out whole, followed after one fi
 
 Values are made up, always the same ones, three fifths of all that could be. Working all groups out takes turns with one
 plain `group by … percentile_cont` pass over the same rows on the same server. Then single companies state their newest
-year anew, some 130 cells each, and the time is told from the word to the tables and to Redis; then thirteen at once, as
-many as file in the busiest minutes of a year. And readers ask. Groups are recomputed here by sorting, and must be the
-same.
+year anew, some 130 cells each, and the time is told from the word to the tables and to Redis; then, in real time,
+thirteen within a minute at moments drawn by lot, as many as file in the busiest minutes of a year; and thirteen at
+once. And readers ask, on the event loop the api runs on, about another company each time where one has to be named.
+Groups are recomputed here by sorting, and must be the same.
 """
 
 import argparse
-import asyncio
 import dataclasses
 import json
+import os
+import random
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+import uvloop
 from redis import Redis
 
 from benchmarks.databases import Databases, running_databases
@@ -41,7 +46,8 @@ COMPANIES = {"hundredth": 60, "tenth": 600, "full": 6_000}
 LEAST_TO_PLAIN = 0.5
 FOLLOWED_MS, PEAK_MS, FRAME_MS, STANDING_MS, SCREEN_MS, AS_OF_MS = 1_000, 2_000, 10, 2, 50, 500
 _FIRST_CIK = 9_200_001
-_FILINGS, _AT_ONCE, _MINUTES = 20, 13, 5
+_FILINGS, _AT_ONCE, _MINUTES, _MOMENTS = 200, 13, 2, 5
+_MAKERS = 2
 _SECTORS = ("mining", "manufacturing", "retail-trade", "finance", "services")
 _SQL = load_statements("benchmarks", "groups.sql")
 
@@ -58,11 +64,10 @@ _SCREEN = "&".join(
         "sector=services",
     )
 )
-_STANDING = f"/v1/companies/{_FIRST_CIK}/standing?metrics=revenue&period=CY2025"
 _QUESTIONS: dict[str, tuple[str, int]] = {
     "frame page": ("/v1/frames/revenue/CY2025?limit=100", FRAME_MS),
     "ranking page": ("/v1/rankings?metric=revenue&period=CY2025&limit=100", FRAME_MS),
-    "standing": (_STANDING, STANDING_MS),
+    "standing": ("/v1/companies/{cik}/standing?metrics=revenue&period=CY2025", STANDING_MS),
     "screen": (f"/v1/screen?{_SCREEN}&period=CY2025", SCREEN_MS),
 }
 
@@ -91,24 +96,32 @@ def _measure(databases: Databases, companies: int) -> tuple[dict[str, Any], bool
     ):
         connection.execute("set search_path = figures_v1")
         made = _seconds(lambda: _make(connection, companies))
+        _tell("values made")
         plain = [_seconds(lambda: _pass_plainly(connection))]
-        whole = [_seconds(lambda: _work_out_everything(connection))]
+        _tell("plain pass")
+        whole = [_seconds(lambda: _work_out_everything(connection, url))]
+        _tell("all groups")
         plain.append(_seconds(lambda: _pass_plainly(connection)))
+        _tell("plain pass")
+        connection.execute("vacuum analyze group_aggregate, frame_value")
         sizes = _check(connection)
-        _follow_redis(connection, redis)
-        followed = [_follow_filings(connection, redis, [_FIRST_CIK + number]) for number in range(_FILINGS)]
-        peak = [
-            _follow_filings(connection, redis, range(first, first + _AT_ONCE))
-            for first in range(_FIRST_CIK + _FILINGS, _FIRST_CIK + companies - _AT_ONCE, _AT_ONCE)[:_MINUTES]
-        ]
+        _follow_filings(connection, redis, [_FIRST_CIK])
+        _tell("all groups in Redis")
+        filers = cycle(range(_FIRST_CIK, _FIRST_CIK + companies))
+        followed = [_follow_filings(connection, redis, [next(filers)]) for _ in range(_FILINGS)]
+        _tell("filings one by one")
+        lags = [lag for seed in range(_MINUTES) for lag in _play_minute(connection, redis, filers, seed=seed)]
+        _tell("busiest minutes")
+        at_once = [_follow_filings(connection, redis, islice(filers, _AT_ONCE)) for _ in range(_MOMENTS)]
+        _tell("filings at once")
         _check(connection)
         memory: Any = redis.info("memory")
-    asked = asyncio.run(_ask_all(url))
+    asked = uvloop.run(_ask_all(url))
     ratio = statistics.mean(plain) / whole[0]
     targets = {
         "whole": ratio >= LEAST_TO_PLAIN,
         "followed": _p99([sum(each) for each in followed]) <= FOLLOWED_MS,
-        "peak": _p99([sum(each) for each in peak]) <= PEAK_MS,
+        "busiest_minute": max(lags) <= PEAK_MS,
         **{name: found["p99_ms"] <= _QUESTIONS[name][1] for name, found in asked.items() if name in _QUESTIONS},
         "as_of": asked["as_of cold"]["p99_ms"] <= AS_OF_MS,
     }
@@ -117,6 +130,7 @@ def _measure(databases: Databases, companies: int) -> tuple[dict[str, Any], bool
         "rows": {name: sizes[name] for name in ("value_rows", "group_rows")},
         "bytes_a_company": {
             "values": sizes["values"] // companies,
+            "frames": sizes["frames"] // companies,
             "aggregates": sizes["aggregates"] // companies,
             "redis": memory["used_memory"] // companies,
         },
@@ -124,7 +138,8 @@ def _measure(databases: Databases, companies: int) -> tuple[dict[str, Any], bool
         "all_groups_seconds": [round(each, 2) for each in whole],
         "ratio_to_plain_pass": round(ratio, 2),
         "one_filing_ms": _steps(followed),
-        "thirteen_filings_ms": _steps(peak),
+        "thirteen_in_a_minute_ms": {"p50": round(statistics.median(lags)), "max": round(max(lags))},
+        "thirteen_at_once_ms": _steps(at_once),
         "asked": asked,
         "met": targets,
     }, all(targets.values())
@@ -137,16 +152,21 @@ def _make(connection: psycopg.Connection, companies: int) -> None:
     connection.execute(_SQL["periods"])
     connection.execute(_SQL["companies"], {"companies": companies})
     connection.execute(_SQL["classifications"])
-    connection.execute(
-        _SQL["values"],
-        {
-            "companies": companies,
-            "key": [metric.key for metric in metrics],
-            "over": [metric.over for metric in metrics],
-            "unit": [metric.unit for metric in metrics],
-            "is_ratio": [metric.kind == "ratio" for metric in metrics],
-        },
-    )
+    stated = {
+        "key": [metric.key for metric in metrics],
+        "over": [metric.over for metric in metrics],
+        "unit": [metric.unit for metric in metrics],
+        "is_ratio": [metric.kind == "ratio" for metric in metrics],
+    }
+
+    def make_part(part: int) -> None:
+        first, last = (companies * number // _MAKERS for number in (part, part + 1))
+        with psycopg.connect(connection.info.dsn, password=connection.info.password, autocommit=True) as maker:
+            maker.execute("set search_path = figures_v1")
+            maker.execute(_SQL["values"], {**stated, "first": first + 1, "last": last})
+
+    with ThreadPoolExecutor() as makers:
+        list(makers.map(make_part, range(_MAKERS)))
     connection.execute("vacuum analyze metric_value")
     connection.execute("vacuum analyze company")
     connection.execute("vacuum analyze company_classification")
@@ -159,15 +179,15 @@ def _pass_plainly(connection: psycopg.Connection) -> None:
             pass
 
 
-def _work_out_everything(connection: psycopg.Connection) -> None:
-    from projections.aggregates import mark_everything, refresh
+def _work_out_everything(connection: psycopg.Connection, url: str) -> None:
+    """As a rebuild does, in a process for each processor."""
+    from projections.group_building import GroupTask, begin_groups, build_groups
     from projections.projection import live_version
 
-    mark_everything(connection, version=live_version(connection, "figures"))
-    if refresh(connection, now=datetime.now(UTC)) is None:
-        raise FiguresWrong("nothing was worked out")
-    connection.execute("set search_path = figures_v1")
-    connection.execute("vacuum analyze group_aggregate")
+    version = live_version(connection, "figures")
+    begin_groups(connection, version)
+    task = GroupTask(database_url=url, version=version)
+    build_groups(task, processes=os.cpu_count() or 1, told=lambda: None)
 
 
 def _follow_redis(connection: psycopg.Connection, redis: Redis) -> None:
@@ -195,6 +215,23 @@ def _follow_filings(connection: psycopg.Connection, redis: Redis, ciks: Iterable
     return to_tables * 1000, to_redis * 1000
 
 
+def _play_minute(connection: psycopg.Connection, redis: Redis, filers: Iterator[int], *, seed: int) -> Iterator[float]:
+    """How many milliseconds after the moment a company was to file all of it can be read, for one minute's filings."""
+    lot = random.Random(seed)
+    moments = sorted(lot.uniform(0, 60) for _ in range(_AT_ONCE))
+    begun = time.perf_counter()
+
+    def passed() -> float:
+        return time.perf_counter() - begun
+
+    while moments:
+        time.sleep(max(0, moments[0] - passed()))
+        due = [moment for moment in moments if moment <= passed()]
+        moments = moments[len(due) :]
+        _follow_filings(connection, redis, islice(filers, len(due)))
+        yield from ((passed() - moment) * 1000 for moment in due)
+
+
 async def _ask_all(url: str) -> dict[str, dict[str, float]]:
     from django.conf import settings
 
@@ -204,11 +241,16 @@ async def _ask_all(url: str) -> dict[str, dict[str, float]]:
     api = create_app(dataclasses.replace(settings.FACTFOLD, database_url=url), problem_for)
     await api.startup()
     try:
+        ciks = cycle(_companies_asked_about(url))
+
+        def asking(address: str) -> Callable[[], Awaitable[bytes]]:
+            return lambda: _ask(api, address.format(cik=next(ciks)))
+
         # Asked for the first time, ranks come from the tables, while the sets in Redis are filled beside it.
-        asked = {"standing, first asked": await _times(partial(_ask, api, _STANDING), times=1, warm=0)}
+        asked = {"standing, first asked": await _times(asking(_QUESTIONS["standing"][0]), times=1, warm=0)}
         await api.sources.background.settled()
         for name, (address, _) in _QUESTIONS.items():
-            asked[name] = await _times(partial(_ask, api, address))
+            asked[name] = await _times(asking(address))
             await api.sources.background.settled()
         days = iter(range(1, 29))
 
@@ -230,6 +272,12 @@ async def _ask_all(url: str) -> dict[str, dict[str, float]]:
         return asked
     finally:
         await api.shutdown()
+
+
+def _companies_asked_about(url: str) -> list[int]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("set search_path = figures_v1")
+        return [cik for (cik,) in connection.execute(_SQL["companies_asked_about"])]
 
 
 async def _ask(api: "ReadApi", address: str) -> bytes:
@@ -296,6 +344,10 @@ def _percentile(ascending: Sequence[Decimal], percent: int) -> Decimal:
         return ascending[rank]
     low, high = ascending[rank], ascending[rank + 1]
     return low + (high - low) * rest / 100
+
+
+def _tell(done: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {done}", file=sys.stderr, flush=True)
 
 
 def _seconds(work: Callable[[], object]) -> float:

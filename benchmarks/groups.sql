@@ -24,7 +24,7 @@ select 9200000 + n, metric.key, period.period_type, period.label, null, period.l
     case when metric.unit = 'USD' then base * 1000 else base / 1000000.0 end, metric.unit,
     lpad((9200000 + n)::text, 10, '0') || '-00-000001', null,
     case when metric.is_ratio then base end, case when metric.is_ratio then 1000000 end
-from generate_series(1, %(companies)s) as n
+from generate_series(%(first)s::integer, %(last)s) as n
 cross join unnest(%(key)s::text[], %(over)s::text[], %(unit)s::text[], %(is_ratio)s::boolean[])
     as metric (key, over, unit, is_ratio)
 join period on period.over = metric.over
@@ -34,7 +34,7 @@ cross join lateral (
 where base %% 5 < 3
 
 -- name: periods
-create temporary table period as
+create unlogged table period as
 select 'duration' as over, 'annual' as period_type, 'CY' || year as label, make_date(year, 12, 31) as last_day, 365 as days
 from generate_series(2011, 2025) as year
 union all
@@ -69,6 +69,9 @@ with changed as (
 )
 insert into dirty_cell (metric, period, cik) select metric, period, cik from changed
 
+-- name: companies_asked_about
+select cik from frame_value where metric = 'revenue' and period = 'CY2025' order by cik limit 100
+
 -- name: members
 select member.value from frame(%(metric)s, %(period)s) as member join company using (cik)
 where company.sector = %(sector)s order by 1
@@ -78,5 +81,6 @@ select n, sum, median, p90 from group_aggregate
 where metric = %(metric)s and period = %(period)s and group_by = 'sector' and group_key = %(sector)s
 
 -- name: sizes
-select pg_total_relation_size('metric_value') as values, pg_total_relation_size('group_aggregate') as aggregates,
+select pg_total_relation_size('metric_value') as values, pg_total_relation_size('frame_value') as frames,
+    pg_total_relation_size('group_aggregate') as aggregates,
     (select count(*) from metric_value) as value_rows, (select count(*) from group_aggregate) as group_rows

@@ -5,8 +5,9 @@ Large groups are followed from change to change, the others are worked out from 
 of all companies is dirty, everything is worked out anew.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from psycopg import IsolationLevel
 
 from commands.sql import load_statements
 from projections.projection import Version, live_version
-from queries.metrics.catalogue import load_catalogue
+from queries.metrics.catalogue import Metric, load_catalogue
 from queries.read_models.aggregate_fragment import MEMBERS_SHOWN
 
 _SQL = load_statements("projections", "aggregates.sql")
@@ -123,9 +124,55 @@ def _one(
     return row
 
 
+def place_everybody(connection: psycopg.Connection) -> None:
+    """This will put every company of a version that is being built, entered before, into its groups."""
+    _run(connection, {}, "begin_refresh", "take_everybody", "name_groups", "find_places", "join_groups")
+
+
+def work_out_metric(connection: psycopg.Connection, metric: Metric) -> None:
+    """
+    This will work out what companies stand for by one metric, and its groups, in a version that is being built.
+
+    The version is entered, its companies are in their groups, and nothing of the metric is there.
+    """
+    parameters = _parameters([metric], seq=1)
+    _run(connection, parameters, "begin_refresh", "sort_in_memory", "take_everybody", "fill_frames", "find_all_cells")
+    _write_found(connection, parameters)
+    _run(connection, parameters, "record_changes")
+
+
+def count_filled(connection: psycopg.Connection) -> None:
+    """This will tell the planner how much there is now of what was empty before."""
+    _run(connection, {}, "count_filled")
+
+
 def _rewrite(connection: psycopg.Connection, seq: int) -> int:
-    metrics = load_catalogue().metrics
-    parameters = {
+    parameters = _parameters(load_catalogue().metrics, seq=seq)
+    run = partial(_run, connection, parameters)
+    run("begin_refresh", "sort_in_memory", "take_marks")
+    (is_bulk,) = _one(connection, _SQL["is_bulk"], parameters)
+    run("name_groups", "find_places", "leave_groups", "join_groups")
+    if is_bulk:
+        run("clear_frames", "fill_frames", "count_filled", "find_all_cells")
+    else:
+        run("mark_cells", "count_marks", "follow_frames", "find_changed_cells", "find_deltas", "find_groups")
+    groups = _write_found(connection, parameters)
+    run("record_changes", "forget_empty_groups")
+    return groups
+
+
+def _write_found(connection: psycopg.Connection, parameters: Mapping[str, Any]) -> int:
+    """Write the groups of the cells that were found, and tell how many."""
+    run = partial(_run, connection)
+    run(parameters, "count_found", "cut_in_pieces", "delete_cells", "delete_groups")
+    groups = run(parameters, "follow_groups")
+    for (piece,) in connection.execute(_SQL["pieces"]).fetchall():
+        groups += run({**parameters, "piece": piece}, "write_groups")
+    return groups
+
+
+def _parameters(metrics: Sequence[Metric], *, seq: int) -> dict[str, Any]:
+    return {
         "metrics": [metric.key for metric in metrics],
         "units": [metric.unit for metric in metrics],
         "bulk_share": BULK_SHARE,
@@ -136,23 +183,6 @@ def _rewrite(connection: psycopg.Connection, seq: int) -> int:
         "seq": seq,
     }
 
-    def run(*statements: str) -> int:
-        return sum(connection.execute(_SQL[statement], parameters).rowcount for statement in statements)
 
-    connection.execute(_SQL["begin_refresh"])
-    connection.execute(_SQL["sort_in_memory"])
-    run("take_marks")
-    (is_bulk,) = _one(connection, _SQL["is_bulk"], parameters)
-    run("name_groups", "find_places", "leave_groups", "join_groups")
-    if is_bulk:
-        run("clear_frames", "fill_frames", "count_filled", "find_all_cells")
-    else:
-        run("mark_cells", "count_marks", "follow_frames", "find_changed_cells", "find_deltas", "find_groups")
-    connection.execute(_SQL["count_found"])
-    run("cut_in_pieces", "delete_cells", "delete_groups")
-    groups = run("follow_groups")
-    for (piece,) in connection.execute(_SQL["pieces"]).fetchall():
-        parameters["piece"] = piece
-        groups += run("write_groups")
-    run("record_changes", "forget_empty_groups")
-    return groups
+def _run(connection: psycopg.Connection, parameters: Mapping[str, Any], *statements: str) -> int:
+    return sum(connection.execute(_SQL[statement], parameters).rowcount for statement in statements)

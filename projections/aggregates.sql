@@ -64,6 +64,9 @@ with marked as (
 )
 insert into refresh_mark select distinct metric, period, cik from marked where metric is not null
 
+-- name: take_everybody
+insert into refresh_company select cik from company
+
 -- name: is_bulk
 -- Where so many companies are marked whole, to work everything out anew is less than to follow each change.
 select count(*) * %(bulk_share)s >= (select count(*) from company) from refresh_company
@@ -104,14 +107,15 @@ insert into group_member (group_id, cik) select group_id, cik from refresh_place
 delete from frame_value where cik = any(array(select cik from refresh_mark union select cik from refresh_company))
 
 -- name: fill_frames
--- Everything that marked companies stand for.
+-- What marked companies stand for by some metrics.
 insert into frame_value
 select distinct on (held.metric, held.period, held.cik)
     held.metric, held.period, held.cik, held.value, held.period_start, held.period_end, held.accession,
     held.known_from, held.flags, held.numerator, held.denominator
 from metric_value as held
 join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric, unit)
-where held.cik = any(array(select cik from refresh_mark union select cik from refresh_company))
+where held.metric = any(%(metrics)s)
+    and held.cik in (select cik from refresh_mark union select cik from refresh_company)
     and held.known_to is null and held.period is not null
 order by held.metric, held.period, held.cik, abs(held.calendar_offset), held.known_from desc,
     held.duration_days desc, held.period_end desc
@@ -193,9 +197,9 @@ insert into refresh_member select * from merged
 insert into refresh_cell (cell, metric, period, unit, whole, piece)
 select row_number() over (order by metric, period), metric, period, stated.unit, true, 0
 from (
-    select metric, period from group_aggregate where group_by = 'all'
+    select metric, period from group_aggregate where group_by = 'all' and metric = any(%(metrics)s)
     union
-    select metric, period from frame_value
+    select metric, period from frame_value where metric = any(%(metrics)s)
 ) as held
 join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric)
 

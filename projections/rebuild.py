@@ -18,14 +18,16 @@ import psycopg
 from psycopg import IsolationLevel, sql
 
 from commands.sql import load_statements
-from projections.aggregates import is_stale, mark_everything, refresh
+from projections.aggregates import is_stale, refresh
 from projections.bi import ViewsInUse, show
 from projections.catalog import PROJECTIONS
 from projections.comparison import TableDifference, columns_of, compare_versions
+from projections.group_building import GroupTask, begin_groups, build_groups, groups_done
 from projections.parking import is_paused, parked_streams
+from projections.processes import APPLICATION_NAME, do_tasks
 from projections.projection import Version, live_version, versions
 from projections.projector import MAX_EVENTS, follow_version
-from projections.shard_building import APPLICATION_NAME, ShardTask, fold_shards
+from projections.shard_building import ShardTask, fold_shard
 
 _SQL = load_statements("projections", "rebuild.sql")
 
@@ -188,9 +190,9 @@ class Rebuild:
     def _fold_streams(self, connection: psycopg.Connection, version: Version) -> None:
         shards = [shard for (shard,) in connection.execute(_SQL["unfinished_shards"], version.key)]
         if shards:
-            pace = _Pace(connection, version, self._tell)
+            pace = _Pace("folding", "events", self._tell, lambda: _row(connection, "progress", version.key))
             tasks = [self._task(version, shard) for shard in shards]
-            fold_shards(tasks, processes=self._processes, told=pace.tell)
+            do_tasks(tasks, fold_shard, processes=self._processes, told=pace.tell)
             pace.tell(last=True)
 
     def _complete_tables(self, connection: psycopg.Connection, version: Version) -> None:
@@ -199,11 +201,18 @@ class Rebuild:
             (refreshes,) = _row(connection, "refreshes")
             if refreshes:
                 return
-            self._tell("indexes and statistics")
-            connection.execute(self._projection.indexes)
-            for table in sorted(columns_of(connection, version)):
-                connection.execute(sql.SQL("analyze {}").format(sql.Identifier(table)))
-        mark_everything(connection, version=version)
+            done, metrics = groups_done(connection, version)
+            if not metrics:
+                self._tell("indexes and statistics")
+                connection.execute(self._projection.indexes)
+                for table in sorted(columns_of(connection, version)):
+                    connection.execute(sql.SQL("analyze {}").format(sql.Identifier(table)))
+                begin_groups(connection, version)
+        if not metrics or done < metrics:
+            pace = _Pace("aggregates", "metrics", self._tell, lambda: groups_done(connection, version))
+            task = GroupTask(database_url=self._database_url, version=version)
+            build_groups(task, processes=self._processes, told=pace.tell)
+            pace.tell(last=True)
 
     def _approach(self, connection: psycopg.Connection, version: Version) -> None:
         """Follow the log until little is left to fold while the live version is held, and work out the groups."""
@@ -217,8 +226,7 @@ class Rebuild:
             before = behind
             self._tell(f"following the log: {behind:,} events behind")
             tasks = [self._task(version, shard, up_to=up_to) for shard, up_to, _ in gaps]
-            fold_shards(tasks, processes=self._processes, told=lambda: None)
-        self._tell("aggregates")
+            do_tasks(tasks, fold_shard, processes=self._processes, told=lambda: None)
         self._refresh(connection, version)
 
     def _compare(self, connection: psycopg.Connection, version: Version) -> list[TableDifference]:
@@ -281,25 +289,26 @@ class Rebuild:
 
 
 class _Pace:
-    """How fast the folding goes, told now and then."""
+    """How fast something goes, told now and then. `progress` says how many are done, of how many."""
 
-    def __init__(self, connection: psycopg.Connection, version: Version, tell: Tell) -> None:
-        self._connection = connection
-        self._version = version
+    def __init__(self, doing: str, counted: str, tell: Tell, progress: Callable[[], tuple[int, int]]) -> None:
+        self._doing = doing
+        self._counted = counted
         self._tell = tell
+        self._progress = progress
         self._began = self._told = time.monotonic()
-        self._at_first, self._total = _row(connection, "progress", version.key)
+        self._at_first, self._total = progress()
 
     def tell(self, *, last: bool = False) -> None:
-        """This will tell how far the folding is, if the last time is long enough ago."""
+        """This will tell how far it is, if the last time is long enough ago."""
         now = time.monotonic()
         if not last and now - self._told < max(_TOLD_EVERY_SECONDS, (now - self._began) / _TOLD_LESS_OFTEN):
             return
         self._told = now
-        folded, _ = _row(self._connection, "progress", self._version.key)
-        rate = float(folded - self._at_first) / max(now - self._began, 1e-9)
-        left = "" if last or not rate else f", about {float(self._total - folded) / rate:,.0f} s left"
-        self._tell(f"folding: {folded:,} of {self._total:,} events, {rate:,.0f} a second{left}")
+        done, _ = self._progress()
+        rate = float(done - self._at_first) / max(now - self._began, 1e-9)
+        left = "" if last or not rate else f", about {float(self._total - done) / rate:,.0f} s left"
+        self._tell(f"{self._doing}: {done:,} of {self._total:,} {self._counted}, {rate:,.1f} a second{left}")
 
 
 def _hand_over_freshness(connection: psycopg.Connection, *, live: Version, heir: Version) -> None:

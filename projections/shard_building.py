@@ -1,5 +1,5 @@
 """
-Folding the log into a version that is being built, in one process or several.
+Folding the log into a version that is being built.
 
 # Note [stream by stream]
 Each shard is folded one stream after the other, up to where the live version stood in it at the start: a stream's
@@ -8,13 +8,7 @@ company met for the first time needs nothing read back. Then the checkpoint is s
 follows the log as any other. What was folded and how far that is commit together: whatever stops it, it goes on there.
 """
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
-from typing import Any
 
 import msgspec
 import psycopg
@@ -23,22 +17,18 @@ from psycopg.rows import class_row
 from commands.messages import RecordedEvent
 from commands.sql import load_statements
 from projections.catalog import PROJECTIONS
-from projections.parking import EventUnfoldable, fold_or_park, fold_strictly
+from projections.parking import fold_or_park, fold_strictly
+from projections.processes import APPLICATION_NAME
 from projections.projection import Version
 from projections.projector import MAX_BYTES, follow_version
 
 _SQL = load_statements("projections", "shard_building.sql")
-
-APPLICATION_NAME = "factfold rebuild"
-"""What the connections of a rebuild are called on the server."""
 
 _BATCH_BYTES = 1024 * 1024
 """As many companies are folded together: little is lost by a kill, and progress is told often."""
 
 _MAX_STREAM_BYTES = 4 * MAX_BYTES
 """A company is folded at once up to this size: what is folded in slices has to be read back between them."""
-
-_TOLD_EVERY_SECONDS = 1.0
 
 
 class ShardTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,52 +46,18 @@ class ShardTask(msgspec.Struct, frozen=True, kw_only=True):
     batch_events: int
 
 
-class ProcessEnded(Exception):
-    """A process that was to fold shards ended before its time; what it printed says why. What it committed stands."""
-
-
 class ShardIncomplete(Exception):
     """The events found stream by stream are not those the log has in the shard: the log is damaged."""
 
 
-def fold_shards(tasks: Sequence[ShardTask], *, processes: int, told: Callable[[], None]) -> None:
+def fold_shard(task: ShardTask, *, told: Callable[[], None] = lambda: None) -> None:
     """
-    This will do the tasks, largest first, in so many processes, and call `told` again and again meanwhile.
+    This will do one task from where it was left. `told` is called after each batch.
 
     Raises:
         EventUnfoldable: the first event found that cannot be folded.
-        ProcessEnded: a process was killed, or failed in another way.
         ShardIncomplete: the log does not hold what it should.
     """
-    count = min(processes, len(tasks))
-    if count <= 1:
-        for task in tasks:
-            fold_shard(task, told=told)
-        return
-    context = multiprocessing.get_context("spawn")
-    started: list[tuple[Any, Connection]] = []
-    try:
-        for number in range(count):
-            receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(tasks[number::count], sender), daemon=True)
-            process.start()
-            sender.close()
-            started.append((process, receiver))
-        running = dict(started)
-        while running:
-            wait([process.sentinel for process in running], timeout=_TOLD_EVERY_SECONDS)
-            told()
-            for process in [process for process in running if process.exitcode is not None]:
-                _end(process, running.pop(process))
-    finally:
-        for process, _ in started:
-            process.terminate()
-        for process, _ in started:
-            process.join()
-
-
-def fold_shard(task: ShardTask, *, told: Callable[[], None] = lambda: None) -> None:
-    """This will do one task from where it was left, in this process. `told` is called after each batch."""
     with psycopg.connect(task.database_url, autocommit=True, application_name=APPLICATION_NAME) as connection:
         # A lost commit is a batch to be folded again.
         connection.execute("set synchronous_commit = off")
@@ -116,44 +72,6 @@ def fold_shard(task: ShardTask, *, told: Callable[[], None] = lambda: None) -> N
                 park=task.park,
                 batch_events=task.batch_events,
             )
-
-
-class _Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """An `EventUnfoldable` on its way from one process to another."""
-
-    event: RecordedEvent
-    error: str
-
-
-def _work(tasks: Sequence[ShardTask], failures: Connection) -> None:
-    # Ctrl-C reaches every process of the terminal; the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    for task in tasks:
-        try:
-            fold_shard(task)
-        except EventUnfoldable as failed:
-            failures.send(_Failure(event=failed.event, error=failed.error))
-            return
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _end(process: Any, failures: Connection) -> None:
-    if failures.poll():
-        try:
-            failure: _Failure = failures.recv()
-        except EOFError:
-            pass
-        else:
-            raise EventUnfoldable(event=failure.event, error=failure.error)
-    if process.exitcode != 0:
-        raise ProcessEnded(f"a process that folded shards ended with {process.exitcode}; run it again to go on")
 
 
 def _fold_streams(connection: psycopg.Connection, task: ShardTask, told: Callable[[], None]) -> None:

@@ -14,6 +14,7 @@ import psycopg_pool
 import redis.asyncio
 import redis.exceptions
 from psycopg.rows import class_row
+from redis.commands.core import AsyncScript
 
 from queries.background import Background
 from queries.errors import QueryError, not_reached, unavailable
@@ -163,6 +164,7 @@ class ReadSources:
         self._pool: _Pool | None = None
         self._redis: KeyReader | None = None
         self._client: redis.asyncio.Redis | None = None
+        self._scripts: dict[bytes, AsyncScript] = {}
         self._redis_rests_until = 0.0
         self.redis_epoch: str | None = None
         self.pool_wait_seconds = POOL_WAIT_SECONDS
@@ -267,7 +269,9 @@ class ReadSources:
         if self._client is None or time.monotonic() < self._redis_rests_until:
             return None
         try:
-            return await self._client.register_script(script)(keys=keys, args=arguments)
+            if script not in self._scripts:
+                self._scripts[script] = self._client.register_script(script)
+            return await self._scripts[script](keys=keys, args=arguments)
         except _REDIS_IS_AWAY as error:
             self._leave_redis_alone(error)
             return None

@@ -9,6 +9,7 @@ import msgspec
 from queries.connections import Snapshot
 from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric, load_catalogue
+from queries.metrics.groupings import GROUPINGS
 from queries.service.absence import CALENDAR_METRICS
 from queries.service.asked_period import AskedPeriod, read_period
 from queries.service.calendar_period import calendar_period
@@ -17,11 +18,18 @@ from queries.service.statements import load_statements
 
 _SQL = load_statements("own_values.sql")
 
+_GROUPINGS = list(GROUPINGS)
+
 LATEST = "latest (default): the latest year, or instant, the company has of each metric."
 
 
 class OwnValue(msgspec.Struct, frozen=True, kw_only=True):
-    """The value that stands for a company in a calendar period."""
+    """
+    The value that stands for a company in a calendar period.
+
+    `unchanged_since` names the refresh since which the values of all companies in the period are as they are, for each
+    of the groupings in their order.
+    """
 
     metric: str
     period_end: date
@@ -29,6 +37,7 @@ class OwnValue(msgspec.Struct, frozen=True, kw_only=True):
     accession: str
     known_from: datetime
     flags: list[str]
+    unchanged_since: list[int]
 
 
 class _Latest(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +118,7 @@ async def own_values(
             "metrics": [metric.key for metric in asked],
             "periods": [periods[metric.key] for metric in asked],
             "units": [metric.unit for metric in asked],
+            "group_bys": _GROUPINGS,
             "as_of": as_of,
         },
     )

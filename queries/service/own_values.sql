@@ -17,8 +17,18 @@ cross join lateral (
 ) as latest;
 
 -- name: own
--- What a company has in some cells (primary key of frame_value).
-select asked.metric, held.period_end, held.value, held.accession, held.known_from, held.flags
+-- What a company has in some cells (primary key of frame_value), and since which refresh each cell is as it is, by
+-- grouping (primary key of aggregate_change). Where changes of a cell are not recorded, it may have changed with any
+-- refresh.
+select asked.metric, held.period_end, held.value, held.accession, held.known_from, held.flags,
+       array(
+           select coalesce(change.seq, freshness.seq)
+           from freshness
+           cross join unnest(%(group_bys)s::text[]) with ordinality as grouping (group_by, place)
+           left join aggregate_change as change
+               on change.metric = asked.metric and change.group_by = grouping.group_by and change.period = asked.period
+           order by grouping.place
+       ) as unchanged_since
 from unnest(%(metrics)s::text[], %(periods)s::text[], %(units)s::text[]) as asked (metric, period, unit)
 cross join lateral (
     select * from frame_known(asked.metric, asked.period, asked.unit, %(as_of)s) where cik = %(cik)s

@@ -66,17 +66,15 @@ class Ranked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stood(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose place is asked for: a company's value in one group of a cell."""
+    """Whose place is asked for: a company's value in one group of a cell, which is as it is since a refresh."""
 
     cell: Cell
+    unchanged_since: int
     group: str
     value: Decimal
 
 
-class _Since(msgspec.Struct, frozen=True, kw_only=True):
-    metric: str
-    period: str
-    group_by: GroupBy
+class _Since(msgspec.Struct, frozen=True):
     seq: int
 
 
@@ -107,7 +105,7 @@ async def ranked_page(
     epoch = await sources.live_epoch()
     if epoch is None:
         return None
-    seq = (await _unchanged_since(snapshot, [cell]))[cell]
+    seq = await _unchanged_since(snapshot, cell)
     key = _key(epoch, snapshot.version, cell)
     found = await sources.run_in_redis(
         _LUA["page"],
@@ -130,13 +128,12 @@ async def places_in_sets(
     epoch = await sources.live_epoch()
     if epoch is None or not asked:
         return {}
-    since = await _unchanged_since(snapshot, [stood.cell for stood in asked])
     keys = [EPOCH_KEY]
     arguments: list[str | int] = [epoch]
     for stood in asked:
         key = _key(epoch, snapshot.version, stood.cell)
         keys += [key, f"{key}:groups"]
-        arguments += [since[stood.cell], stood.group, sortable(stood.value), f"{cik:0{_CIK_DIGITS}d}"]
+        arguments += [stood.unchanged_since, stood.group, sortable(stood.value), f"{cik:0{_CIK_DIGITS}d}"]
     found = await sources.run_in_redis(_LUA["places"], keys, arguments)
     places = found if _answered(sources, found) else [None] * len(asked)
     for stood, place in zip(asked, places, strict=True):
@@ -149,19 +146,9 @@ async def places_in_sets(
     }
 
 
-async def _unchanged_since(snapshot: Snapshot, cells: Sequence[Cell]) -> dict[Cell, int]:
-    spots = sorted({(cell.metric, cell.period) for cell in cells})
-    found = await snapshot.fetch(
-        _Since,
-        _SQL["unchanged_since"],
-        {
-            "metrics": [metric for metric, _ in spots],
-            "periods": [period for _, period in spots],
-            "group_bys": sorted({cell.group_by for cell in cells}),
-        },
-    )
-    since = {(each.metric, each.period, each.group_by): each.seq for each in found}
-    return {cell: since[cell.metric, cell.period, cell.group_by] for cell in cells}
+async def _unchanged_since(snapshot: Snapshot, cell: Cell) -> int:
+    (since,) = await snapshot.fetch(_Since, _SQL["unchanged_since"], msgspec.structs.asdict(cell))
+    return since.seq
 
 
 def _want(sources: ReadSources, cell: Cell) -> None:
@@ -178,7 +165,7 @@ async def fill(sources: ReadSources, cell: Cell) -> None:
         key = _key(epoch, snapshot.version, cell)
         if await sources.run_in_redis(_LUA["begin_filling"], [EPOCH_KEY, f"{key}:filling"], [epoch, PAUSE_MS]) != 1:
             return
-        seq = (await _unchanged_since(snapshot, [cell]))[cell]
+        seq = await _unchanged_since(snapshot, cell)
         figures = await snapshot.fetch(_GroupFigures, _SQL["figures"], msgspec.structs.asdict(cell))
         filled = f"{key}:new:{secrets.token_hex(6)}"
         async for part in snapshot.fetch_in_parts(_Member, _SQL["members"], msgspec.structs.asdict(cell), size=_PART):

@@ -1,12 +1,10 @@
 -- name: unchanged_since
--- The refresh since which each cell is as it is, for each grouping (primary key of aggregate_change). Where changes of a
--- cell are not recorded, it may have changed with any refresh.
-select cell.metric, cell.period, grouping.group_by, coalesce(change.seq, freshness.seq) as seq
+-- The refresh since which a cell is as it is (primary key of aggregate_change). Where changes of it are not recorded, it
+-- may have changed with any refresh.
+select coalesce(change.seq, freshness.seq) as seq
 from freshness
-cross join unnest(%(metrics)s::text[], %(periods)s::text[]) as cell (metric, period)
-cross join unnest(%(group_bys)s::text[]) as grouping (group_by)
 left join aggregate_change as change
-    on change.metric = cell.metric and change.group_by = grouping.group_by and change.period = cell.period;
+    on change.metric = %(metric)s and change.group_by = %(group_by)s and change.period = %(period)s;
 
 -- name: members
 -- Everybody in a cell who is in a group of a kind (frame).

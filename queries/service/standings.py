@@ -80,13 +80,14 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
         asked = {
             (metric.key, group_by): Stood(
                 cell=Cell(metric=metric.key, period=labels[metric.key], unit=metric.unit, group_by=group_by),
+                unchanged_since=unchanged_since,
                 group=group,
                 value=own[metric.key].value,
             )
             for metric in metrics
             if metric.key in own
-            for group_by in group_bys
-            if (group := company.group(group_by)) is not None
+            for group_by, unchanged_since in zip(GROUPINGS, own[metric.key].unchanged_since, strict=True)
+            if group_by in group_bys and (group := company.group(group_by)) is not None
         }
         places: dict[Stood, Place] = {}
         if query.as_of is None:

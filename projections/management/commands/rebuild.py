@@ -12,9 +12,10 @@ from redis import Redis
 
 from projections.catalog import PROJECTIONS
 from projections.parking import EventUnfoldable
+from projections.processes import ProcessEnded
 from projections.projector import MAX_EVENTS
 from projections.rebuild import Rebuild, RebuildRefused, Rebuilt
-from projections.shard_building import ProcessEnded, ShardIncomplete
+from projections.shard_building import ShardIncomplete
 from projections.sweeper import refresh_figures, utc_now
 
 INTERRUPTED = 130

@@ -34,10 +34,11 @@ from commands.sources.sample import read_sample
 from projections.aggregates import mark_everything
 from projections.catalog import PROJECTIONS
 from projections.parking import EventUnfoldable, parked_streams
+from projections.processes import APPLICATION_NAME
 from projections.projection import live_version, versions
 from projections.projector import catch_up
 from projections.rebuild import Rebuild, RebuildRefused, Rebuilt, VersionsDiffer
-from projections.shard_building import APPLICATION_NAME, ShardIncomplete
+from projections.shard_building import ShardIncomplete
 from projections.sweeper import drain, lagging_shards, refresh_figures, utc_now
 from projections.verify import verify
 from tests.factories import duration, instant, register_company, report_filing
@@ -397,6 +398,42 @@ class TestInterruption:
         assert live_number(connection) == 2
         assert tables(connection, 2) == tables(connection, 1)
         verify(connection, redis)
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_also_among_the_groups(
+        self, connection: psycopg.Connection, database_url: str, redis: Redis, workers: int
+    ) -> None:
+        write_history(connection, redis)
+        command = [sys.executable, "manage.py", "rebuild", "figures", f"--workers={workers}", "--batch-events=1"]
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ}, stderr=subprocess.PIPE)
+
+        with psycopg.connect(database_url) as in_the_way:
+            wait_until(lambda: folded(connection) > 5)
+            in_the_way.execute("insert into figures_v2.aggregate_change values ('revenue', 'all', 'CY2023', 1)")
+            wait_until(lambda: waits_for_a_lock(connection))
+            wait_until(lambda: metrics_done(connection)[0] > 0)
+            process.kill()
+            process.communicate()
+            in_the_way.rollback()
+        wait_until(lambda: not at_work(connection))
+        left, metrics = metrics_done(connection)
+        call_command("rebuild", "figures", "--workers=1")
+
+        assert 0 < left < metrics
+        assert live_number(connection) == 2
+        assert tables(connection, 2) == tables(connection, 1)
+        verify(connection, redis)
+
+
+def metrics_done(connection: psycopg.Connection) -> tuple[int, int]:
+    query = "select count(*) filter (where done), count(*) from projections.building_groups"
+    done, metrics = connection.execute(query).fetchone() or (0, 0)
+    return int(done), int(metrics)
+
+
+def waits_for_a_lock(connection: psycopg.Connection) -> bool:
+    query = "select from pg_stat_activity where application_name = %s and wait_event_type = 'Lock'"
+    return connection.execute(query, (APPLICATION_NAME,)).fetchone() is not None
 
 
 def folded(connection: psycopg.Connection) -> int:
