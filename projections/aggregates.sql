@@ -273,21 +273,27 @@ where not gone.followed and group_aggregate.metric = gone.metric and group_aggre
     and group_aggregate.period = gone.period and group_aggregate.group_key = gone.group_key
 
 -- name: write_groups
--- Groups from all of their members: all groups of the whole cells of a piece, and the others that are not followed. The
--- order of members is that of (value, cik).
-with placed as (
+-- Groups from all of their members: all groups of the whole cells of a piece, and the others that are not followed, whose
+-- members are looked up one by one or, where that is less, found among all of a cell. The order of members is that of
+-- (value, cik).
+with sought as materialized (
+    select changed.cell, changed.group_id, place.cik
+    from refresh_group as changed
+    join group_member as place using (group_id)
+    where not changed.followed and %(piece)s = 0
+),
+placed as (
     select cell.cell, place.group_id, member.cik, member.value, member.numerator, member.denominator
     from refresh_cell as cell
     join frame_value as member using (metric, period)
     join group_member as place on place.cik = member.cik
     where cell.whole and cell.piece = %(piece)s
     union all
-    select changed.cell, changed.group_id, member.cik, member.value, member.numerator, member.denominator
-    from refresh_group as changed
-    join group_member as place using (group_id)
+    select sought.cell, sought.group_id, member.cik, member.value, member.numerator, member.denominator
+    from sought
+    join refresh_cell as cell using (cell)
     join frame_value as member
-        on member.metric = changed.metric and member.period = changed.period and member.cik = place.cik
-    where not changed.followed and %(piece)s = 0
+        on member.metric = cell.metric and member.period = cell.period and member.cik = sought.cik
 ),
 gathered as (
     select cell, group_id, count(*)::integer as n, sum(value) as sum, sum(value * value) as sum_of_squares,
