@@ -285,7 +285,11 @@ with sought as materialized (
 placed as (
     select cell.cell, place.group_id, member.cik, member.value, member.numerator, member.denominator
     from refresh_cell as cell
-    join frame_value as member using (metric, period)
+    cross join lateral (
+        select * from frame_value
+        where frame_value.metric = cell.metric and frame_value.period = cell.period
+        offset 0
+    ) as member
     join group_member as place on place.cik = member.cik
     where cell.whole and cell.piece = %(piece)s
     union all
