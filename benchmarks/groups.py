@@ -6,11 +6,11 @@ Group aggregates at the size of the SEC: worked out whole, followed after one fi
     .venv/bin/python -m benchmarks.groups full          6,000 filers: some 35 million values, 40 minutes and 30 GB
 
 Values are made up, always the same ones, three fifths of all that could be. Working all groups out takes turns with one
-plain `group by … percentile_cont` pass over the same rows on the same server, which at full size is made once. Then single companies state their newest
-year anew, some 130 cells each, and the time is told from the word to the tables and to Redis; then, in real time,
-thirteen within a minute at moments drawn by lot, as many as file in the busiest minutes of a year; and thirteen at
-once. And readers ask, on the event loop the api runs on, about another company each time where one has to be named.
-Groups are recomputed here by sorting, and must be the same.
+plain `group by … percentile_cont` pass over the same rows on the same server, which at full size is made once. Then
+single companies state their newest year anew, some 130 cells each, and the time is told from the word to the tables
+and to Redis; then, in real time, thirteen within a minute at moments drawn by lot, as many as file in the busiest
+minutes of a year; and thirteen at once. And readers ask, on the event loop the api runs on, about another company each
+time where one has to be named. Groups are recomputed here by sorting, and must be the same.
 """
 
 import argparse
