@@ -129,16 +129,18 @@ def place_everybody(connection: psycopg.Connection) -> None:
     _run(connection, {}, "begin_refresh", "take_everybody", "name_groups", "find_places", "join_groups")
 
 
-def work_out_metric(connection: psycopg.Connection, metric: Metric) -> None:
+def work_out_metrics(connection: psycopg.Connection, metrics: Sequence[Metric]) -> None:
     """
-    This will work out what companies stand for by one metric, and its groups, in a version that is being built.
+    This will work out what companies stand for by some metrics, and their groups, in a version that is being built.
 
-    The version is entered, its companies are in their groups, and nothing of the metric is there.
+    The version is entered, its companies are in their groups, and nothing of the metrics is there.
     """
-    parameters = _parameters([metric], seq=1)
-    _run(connection, parameters, "begin_refresh", "sort_in_memory", "take_everybody", "fill_frames", "find_all_cells")
-    _write_found(connection, parameters)
-    _run(connection, parameters, "record_changes")
+    parameters = _parameters(metrics, seq=1)
+    run = partial(_run, connection, parameters)
+    run("begin_refresh", "sort_in_memory", "take_everybody", "fill_frames", "find_all_cells")
+    run("count_found", "cut_in_pieces")
+    _write_groups(connection, parameters)
+    run("record_changes")
 
 
 def count_filled(connection: psycopg.Connection) -> None:
@@ -156,19 +158,16 @@ def _rewrite(connection: psycopg.Connection, seq: int) -> int:
         run("clear_frames", "fill_frames", "count_filled", "find_all_cells")
     else:
         run("mark_cells", "count_marks", "follow_frames", "find_changed_cells", "find_deltas", "find_groups")
-    groups = _write_found(connection, parameters)
+    run("count_found", "cut_in_pieces", "delete_cells", "delete_groups")
+    groups = run("follow_groups") + _write_groups(connection, parameters)
     run("record_changes", "forget_empty_groups")
     return groups
 
 
-def _write_found(connection: psycopg.Connection, parameters: Mapping[str, Any]) -> int:
-    """Write the groups of the cells that were found, and tell how many."""
-    run = partial(_run, connection)
-    run(parameters, "count_found", "cut_in_pieces", "delete_cells", "delete_groups")
-    groups = run(parameters, "follow_groups")
-    for (piece,) in connection.execute(_SQL["pieces"]).fetchall():
-        groups += run({**parameters, "piece": piece}, "write_groups")
-    return groups
+def _write_groups(connection: psycopg.Connection, parameters: Mapping[str, Any]) -> int:
+    """Write the groups that are worked out from all of their members, and tell how many."""
+    pieces = connection.execute(_SQL["pieces"]).fetchall()
+    return sum(_run(connection, {**parameters, "piece": piece}, "write_groups") for (piece,) in pieces)
 
 
 def _parameters(metrics: Sequence[Metric], *, seq: int) -> dict[str, Any]:

@@ -10,14 +10,14 @@ select count(*) filter (where done), count(*) from projections.building_groups
 where name = %(name)s and version = %(version)s
 
 -- name: take
--- Others look past it; it is done with the commit.
+-- Others look past them; they are done with the commit.
 update projections.building_groups
 set done = true
-where name = %(name)s and version = %(version)s and metric = (
+where name = %(name)s and version = %(version)s and metric = any(array(
     select metric from projections.building_groups
     where name = %(name)s and version = %(version)s and not done
     order by metric
-    limit 1
+    limit %(at_once)s
     for update skip locked
-)
+))
 returning metric

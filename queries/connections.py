@@ -43,6 +43,8 @@ select set_config('search_path', 'figures_v' || version, true), version
 from projections.projection where name = 'figures' and state = 'live';
 select seq, position, fresh_at, lag_ms, parked from freshness;
 """
+# To plan a look at a few keys anew for each question takes longer than the look.
+_PLANS_ONCE = b"set local plan_cache_mode = force_generic_plan;"
 
 
 _Pool = psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]
@@ -217,11 +219,12 @@ class ReadSources:
             await self._redis.close()
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Snapshot]:
+    async def snapshot(self, *, plans_once: bool = False) -> AsyncIterator[Snapshot]:
         """
         This will hold one repeatable-read view of the live figures for the time of the block.
 
-        Whoever asked does not wait until the view is let go.
+        Whoever asked does not wait until the view is let go. With `plans_once` a connection plans each statement once,
+        whatever it is asked with: for statements that find a few rows by their keys.
 
         Raises:
             QueryError: the database is away, too slow, or has no live figures yet.
@@ -230,7 +233,7 @@ class ReadSources:
         if pool is None:
             raise RuntimeError("open() comes before the first question")
         try:
-            connection, snapshot = await _taken(pool)
+            connection, snapshot = await _taken(pool, _OPEN_SNAPSHOT + _PLANS_ONCE * plans_once)
             try:
                 yield snapshot
             finally:
@@ -332,7 +335,7 @@ class ReadSources:
             self._watching = None
 
 
-async def _taken(pool: _Pool) -> tuple[psycopg.AsyncConnection[Any], Snapshot]:
+async def _taken(pool: _Pool, opening: bytes) -> tuple[psycopg.AsyncConnection[Any], Snapshot]:
     """
     Takes a connection with a snapshot on it, from which nothing has been read yet.
 
@@ -343,7 +346,7 @@ async def _taken(pool: _Pool) -> tuple[psycopg.AsyncConnection[Any], Snapshot]:
     while True:
         connection = await pool.getconn()
         try:
-            return connection, await _open_snapshot(connection)
+            return connection, await _open_snapshot(connection, opening)
         except BaseException as error:
             again = connection.closed and isinstance(error, psycopg.OperationalError) and dead is None
             await pool.putconn(connection)
@@ -371,14 +374,14 @@ class HeldSources(ReadSources):
         self._held = snapshot
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """This will give the snapshot that is held; it stays open after the block."""
+    async def snapshot(self, *, plans_once: bool = False) -> AsyncIterator[Snapshot]:
+        """This will give the snapshot that is held; it stays open after the block, and plans as it did."""
         yield self._held
 
 
-async def _open_snapshot(connection: psycopg.AsyncConnection[Any]) -> Snapshot:
+async def _open_snapshot(connection: psycopg.AsyncConnection[Any], opening: bytes) -> Snapshot:
     try:
-        cursor = await connection.execute(_OPEN_SNAPSHOT, prepare=False)
+        cursor = await connection.execute(opening, prepare=False)
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise _no_figures() from error
     cursor.nextset()

@@ -73,7 +73,7 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
     """
     metrics = find_metrics(query.metrics)
     group_bys = tuple(dict.fromkeys(query.group_by or GROUPINGS))
-    async with sources.snapshot() as snapshot:
+    async with sources.snapshot(plans_once=query.as_of is None) as snapshot:
         (company,) = await as_known_at(snapshot, [await find_company(snapshot, query.company)], query.as_of)
         labels, warnings = await periods_meant(snapshot, company, metrics, period=query.period, as_of=query.as_of)
         own = await own_values(snapshot, company, metrics, periods=labels, as_of=query.as_of)

@@ -409,7 +409,7 @@ class TestInterruption:
 
         with psycopg.connect(database_url) as in_the_way:
             wait_until(lambda: folded(connection) > 5)
-            in_the_way.execute("insert into figures_v2.aggregate_change values ('revenue', 'all', 'CY2023', 1)")
+            in_the_way.execute("insert into figures_v2.aggregate_change values ('total_assets', 'all', 'CY2023Q4I', 1)")
             wait_until(lambda: waits_for_a_lock(connection))
             wait_until(lambda: metrics_done(connection)[0] > 0)
             process.kill()
