@@ -129,13 +129,13 @@ def place_everybody(connection: psycopg.Connection) -> None:
     _run(connection, {}, "begin_refresh", "take_everybody", "name_groups", "find_places", "join_groups")
 
 
-def work_out_metrics(connection: psycopg.Connection, metrics: Sequence[Metric]) -> None:
+def work_out_metric(connection: psycopg.Connection, metric: Metric) -> None:
     """
-    This will work out what companies stand for by some metrics, and their groups, in a version that is being built.
+    This will work out what companies stand for by one metric, and its groups, in a version that is being built.
 
-    The version is entered, its companies are in their groups, and nothing of the metrics is there.
+    The version is entered, its companies are in their groups, and nothing of the metric is there.
     """
-    parameters = _parameters(metrics, seq=1)
+    parameters = _parameters([metric], seq=1)
     run = partial(_run, connection, parameters)
     run("begin_refresh", "sort_in_memory", "take_everybody", "fill_frames", "find_all_cells")
     run("count_found", "cut_in_pieces")

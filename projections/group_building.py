@@ -2,9 +2,9 @@
 Working out all groups of a version that is being built.
 
 # Note [metric by metric]
-Nobody reads the version and nothing is folded into it meanwhile. So what companies stand for by a few metrics, the
-groups of that, and the word that they are done commit together, and the metrics one after the other, in any order and
-by as many processes as there are: whatever stops them, they go on there.
+Nobody reads the version and nothing is folded into it meanwhile. So what companies stand for by one metric, the groups
+of that, and the word that the metric is done commit together, and the metrics one by one, in any order and by as many
+processes as there are: whatever stops them, they go on there.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,12 @@ import msgspec
 import psycopg
 
 from commands.sql import load_statements
-from projections.aggregates import count_filled, place_everybody, work_out_metrics
+from projections.aggregates import count_filled, place_everybody, work_out_metric
 from projections.processes import APPLICATION_NAME, do_tasks
 from projections.projection import Version
 from queries.metrics.catalogue import load_catalogue
 
 _SQL = load_statements("projections", "group_building.sql")
-
-METRICS_AT_ONCE = 8
-"""Values may lie as they came: whoever looks for those of one metric may pass all pages of the table."""
 
 
 class GroupTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,16 +50,16 @@ def build_groups(task: GroupTask, *, processes: int, told: Callable[[], None]) -
     Raises:
         ProcessEnded: a process was killed, or failed.
     """
-    do_tasks([task] * processes, do_group_task, processes=processes, told=told)
+    do_tasks([task] * processes, work_out_metrics, processes=processes, told=told)
     with _connected(task) as connection, connection.transaction():
         task.version.enter(connection)
         count_filled(connection)
 
 
-def do_group_task(task: GroupTask, *, told: Callable[[], None]) -> None:
-    """This will take metrics until none is left."""
+def work_out_metrics(task: GroupTask, *, told: Callable[[], None]) -> None:
+    """This will take metric after metric until none is left."""
     with _connected(task) as connection:
-        # A lost commit is metrics to be worked out again.
+        # A lost commit is a metric to be worked out again.
         connection.execute("set synchronous_commit = off")
         while _work_out_next(connection, task.version):
             told()
@@ -70,12 +67,11 @@ def do_group_task(task: GroupTask, *, told: Callable[[], None]) -> None:
 
 def _work_out_next(connection: psycopg.Connection, version: Version) -> bool:
     with connection.transaction():
-        taken = connection.execute(_SQL["take"], {**version.key, "at_once": METRICS_AT_ONCE}).fetchall()
-        if not taken:
+        taken = connection.execute(_SQL["take"], version.key).fetchone()
+        if taken is None:
             return False
         version.enter(connection)
-        by_key = load_catalogue().by_key()
-        work_out_metrics(connection, [by_key[key] for (key,) in taken])
+        work_out_metric(connection, load_catalogue().by_key()[taken[0]])
         return True
 
 

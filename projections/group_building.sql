@@ -10,14 +10,14 @@ select count(*) filter (where done), count(*) from projections.building_groups
 where name = %(name)s and version = %(version)s
 
 -- name: take
--- Others look past them; they are done with the commit.
+-- Others look past it; it is done with the commit.
 update projections.building_groups
 set done = true
-where name = %(name)s and version = %(version)s and metric = any(array(
+where name = %(name)s and version = %(version)s and metric = (
     select metric from projections.building_groups
     where name = %(name)s and version = %(version)s and not done
     order by metric
-    limit %(at_once)s
+    limit 1
     for update skip locked
-))
+)
 returning metric
