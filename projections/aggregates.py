@@ -66,13 +66,6 @@ def refresh(connection: psycopg.Connection, *, now: datetime, version: Version |
         connection.isolation_level = None
 
 
-def mark_everything(connection: psycopg.Connection, *, version: Version) -> None:
-    """This will have the next refresh of a version work out all of its groups."""
-    with connection.transaction():
-        version.enter(connection)
-        connection.execute(_SQL["mark_everything"])
-
-
 def is_stale(connection: psycopg.Connection, *, version: Version | None = None) -> bool:
     """Whether events were folded in a version (the live one) that its last refresh has not seen."""
     with connection.transaction():
@@ -137,8 +130,8 @@ def work_out_metric(connection: psycopg.Connection, metric: Metric) -> None:
     """
     parameters = _parameters([metric], seq=1)
     run = partial(_run, connection, parameters)
-    run("begin_refresh", "sort_in_memory", "take_everybody", "fill_frames", "find_all_cells")
-    run("count_found", "cut_in_pieces")
+    run("begin_refresh", "sort_in_memory", "take_everybody")
+    run("fill_frames", "find_all_cells", "count_found", "cut_in_pieces")
     _write_groups(connection, parameters)
     run("record_changes")
 

@@ -28,9 +28,6 @@ select count(distinct stream) from projections.parked where name = 'figures' and
 -- name: is_dirty
 select exists (select from dirty_cell)
 
--- name: mark_everything
-insert into dirty_cell (cik) select cik from company
-
 -- name: begin_refresh
 create temporary table refresh_company (cik bigint) on commit drop;
 create temporary table refresh_mark (metric text, period text, cik bigint) on commit drop;

@@ -201,18 +201,17 @@ class Rebuild:
             (refreshes,) = _row(connection, "refreshes")
             if refreshes:
                 return
-            done, metrics = groups_done(connection, version)
+            _, metrics = groups_done(connection, version)
             if not metrics:
                 self._tell("indexes and statistics")
                 connection.execute(self._projection.indexes)
                 for table in sorted(columns_of(connection, version)):
                     connection.execute(sql.SQL("analyze {}").format(sql.Identifier(table)))
                 begin_groups(connection, version)
-        if not metrics or done < metrics:
-            pace = _Pace("aggregates", "metrics", self._tell, lambda: groups_done(connection, version))
-            task = GroupTask(database_url=self._database_url, version=version)
-            build_groups(task, processes=self._processes, told=pace.tell)
-            pace.tell(last=True)
+        pace = _Pace("aggregates", "metrics", self._tell, lambda: groups_done(connection, version))
+        task = GroupTask(database_url=self._database_url, version=version)
+        build_groups(task, processes=self._processes, told=pace.tell)
+        pace.tell(last=True)
 
     def _approach(self, connection: psycopg.Connection, version: Version) -> None:
         """Follow the log until little is left to fold while the live version is held, and work out the groups."""
