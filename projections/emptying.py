@@ -5,14 +5,15 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from projections.catalog import PROJECTIONS
 
 
-def empty_versions_without(schema_editor: BaseDatabaseSchemaEditor, table: str) -> None:
-    """This will empty each version that lacks a table; the workers fold the live one anew from the log."""
+def empty_versions_without(schema_editor: BaseDatabaseSchemaEditor, name: str) -> None:
+    """This will empty each version that lacks a table or function; the workers fold the live one anew from the log."""
     figures = PROJECTIONS["figures"]
     with schema_editor.connection.cursor() as cursor:
         cursor.execute("select version from projections.projection where name = 'figures'")
         for (version,) in cursor.fetchall():
             schema = f"figures_v{version:d}"
-            cursor.execute("select to_regclass(%s) is not null", [f"{schema}.{table}"])
+            place = f"{schema}.{name}"
+            cursor.execute("select to_regclass(%s) is not null or to_regproc(%s) is not null", [place, place])
             if cursor.fetchone()[0]:
                 continue
             cursor.execute(f"drop schema {schema} cascade; create schema {schema}; set local search_path to {schema}")
