@@ -4,6 +4,7 @@ The one ASGI application of the `api` process.
 Reads and MCP are answered before Django: its handler starts a thread for every request.
 """
 
+import gc
 import logging
 import os
 import secrets
@@ -120,6 +121,9 @@ class FrontDoor:
                 logger.exception("the api could not start")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
+            # What is loaded by now stays: the collector need not look at it again while somebody waits.
+            gc.collect()
+            gc.freeze()
             await send({"type": "lifespan.startup.complete"})
             announce_ready()
             await receive()

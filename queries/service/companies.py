@@ -211,16 +211,13 @@ async def find_companies(snapshot: Snapshot, references: Sequence[str]) -> list[
     """
     by_cik = {reference: int(match[1]) for reference in references if (match := _CIK.fullmatch(reference.strip()))}
     names = [reference for reference in references if reference not in by_cik]
-    rows = await snapshot.fetch(
-        _Referenced,
-        _SQL["by_reference"],
-        {
-            "cik_references": list(by_cik),
-            "ciks": list(by_cik.values()),
-            "names": names,
-            "version": snapshot.version,
-        },
-    )
+    version = snapshot.version
+    rows: list[_Referenced] = []
+    if by_cik:
+        asked = {"references": list(by_cik), "ciks": list(by_cik.values()), "version": version}
+        rows += await snapshot.fetch(_Referenced, _SQL["by_cik"], asked)
+    if names:
+        rows += await snapshot.fetch(_Referenced, _SQL["by_name"], {"references": names, "version": version})
     chosen: dict[int, Company] = {}
     for reference in references:
         meant = [row for row in rows if row.reference == reference]

@@ -1,30 +1,37 @@
--- name: by_reference
--- Every company a reference may mean: by CIK (primary key), by ticker (company_tickers), by name (company_name), by a
--- name it had (company_former_name_name); parked: events of its stream wait (parked, by name, version and stream).
+-- name: by_cik
+-- Companies by CIK (primary key); parked: events of its stream wait (parked, by name, version and stream).
+select wanted.reference, 'cik' as by, c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.major_group,
+       c.country, c.size_class, c.latest_fiscal_year_end,
+       (
+           select p.position from projections.parked p
+           where p.name = 'figures' and p.version = %(version)s and p.stream = 'company-' || c.cik
+           limit 1
+       ) is not null as parked
+from unnest(%(references)s::text[], %(ciks)s::bigint[]) as wanted (reference, cik)
+join company c on c.cik = wanted.cik;
+
+-- name: by_name
+-- Every company a name may mean: by ticker (company_tickers), by name (company_name), by a name it had
+-- (company_former_name_name); parked as above.
 select meant.*, (
            select p.position from projections.parked p
            where p.name = 'figures' and p.version = %(version)s and p.stream = 'company-' || meant.cik
            limit 1
        ) is not null as parked
 from (
-    select w.reference, 'cik' as by, c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.major_group,
+    select w.reference, 'ticker' as by, c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.major_group,
            c.country, c.size_class, c.latest_fiscal_year_end
-    from unnest(%(cik_references)s::text[], %(ciks)s::bigint[]) as w (reference, cik)
-    join company c on c.cik = w.cik
-    union all
-    select w.reference, 'ticker', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.major_group,
-           c.country, c.size_class, c.latest_fiscal_year_end
-    from unnest(%(names)s::text[]) as w (reference)
+    from unnest(%(references)s::text[]) as w (reference)
     join company c on c.tickers && array[upper(w.reference), replace(upper(w.reference), '.', '-')]
     union all
     select w.reference, 'name', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.major_group,
            c.country, c.size_class, c.latest_fiscal_year_end
-    from unnest(%(names)s::text[]) as w (reference)
+    from unnest(%(references)s::text[]) as w (reference)
     join company c on lower(c.name) = lower(w.reference)
     union all
     select distinct w.reference, 'former name', c.cik, c.name, c.tickers, c.sic, c.sector, c.industry, c.major_group,
            c.country, c.size_class, c.latest_fiscal_year_end
-    from unnest(%(names)s::text[]) as w (reference)
+    from unnest(%(references)s::text[]) as w (reference)
     join company_former_name f on lower(f.name) = lower(w.reference)
     join company c on c.cik = f.cik
 ) meant

@@ -22,11 +22,16 @@ cross join lateral (
 -- refresh.
 select asked.metric, held.period_end, held.value, held.accession, held.known_from, held.flags,
        array(
-           select coalesce(change.seq, freshness.seq)
+           select coalesce(
+               (
+                   select change.seq from aggregate_change as change
+                   where (change.metric, change.group_by, change.period)
+                       = (asked.metric, grouping.group_by, asked.period)
+               ),
+               freshness.seq
+           )
            from freshness
            cross join unnest(%(group_bys)s::text[]) with ordinality as grouping (group_by, place)
-           left join aggregate_change as change
-               on change.metric = asked.metric and change.group_by = grouping.group_by and change.period = asked.period
            order by grouping.place
        ) as unchanged_since
 from unnest(%(metrics)s::text[], %(periods)s::text[], %(units)s::text[]) as asked (metric, period, unit)

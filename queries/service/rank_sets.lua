@@ -40,29 +40,25 @@ return {
 }
 
 -- name: places
--- Where one member stands in each of several sets: its group's figures, how many are smaller, how many not larger;
--- false for a set that is of another refresh or not whole, or does not hold the member.
--- KEYS: pointer, then set and groups of each.  ARGV: epoch, then seq, group, text of the value and CIK of each.
+-- Where the values of one member stand in each of several sets: its group's figures, how many are smaller, how many not
+-- larger; false for a set that is of another refresh or not whole, or has nobody with the value.
+-- KEYS: pointer, then set and groups of each.  ARGV: epoch, then seq, group and text of the value of each.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 'other epoch'
 end
 local places = {}
 for i = 1, (#KEYS - 1) / 2 do
   local set, groups = KEYS[2 * i], KEYS[2 * i + 1]
-  local seq, group, value, cik = unpack(ARGV, 4 * i - 2, 4 * i + 1)
-  local first = group .. '\0'
-  local figures = redis.call('HGET', groups, group)
-  if figures
-    and redis.call('HGET', groups, '') == seq .. ' ' .. redis.call('ZCARD', set)
-    and redis.call('ZSCORE', set, first .. value .. cik)
-  then
-    places[i] = {
-      figures,
-      redis.call('ZLEXCOUNT', set, '[' .. first, '(' .. first .. value),
-      redis.call('ZLEXCOUNT', set, '[' .. first, '(' .. first .. value .. ':')
-    }
-  else
-    places[i] = false
+  local seq, group, value = ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]
+  local held = redis.call('HMGET', groups, '', group)
+  places[i] = false
+  if held[2] and held[1] == seq .. ' ' .. redis.call('ZCARD', set) then
+    local first = group .. '\0'
+    local below = redis.call('ZLEXCOUNT', set, '[' .. first, '(' .. first .. value)
+    local not_larger = redis.call('ZLEXCOUNT', set, '[' .. first, '(' .. first .. value .. ':')
+    if not_larger > below then
+      places[i] = {held[2], below, not_larger}
+    end
   end
 end
 return places

@@ -121,10 +121,8 @@ async def ranked_page(
     return ranked if order == "asc" else ranked[::-1]
 
 
-async def places_in_sets(
-    sources: ReadSources, snapshot: Snapshot, cik: int, asked: Sequence[Stood]
-) -> dict[Stood, Place]:
-    """This will give the places a company has by those sets that hold what the snapshot does; the others are filled."""
+async def places_in_sets(sources: ReadSources, snapshot: Snapshot, asked: Sequence[Stood]) -> dict[Stood, Place]:
+    """This will give the places values have in those sets that hold what the snapshot does; the others are filled."""
     epoch = await sources.live_epoch()
     if epoch is None or not asked:
         return {}
@@ -133,7 +131,7 @@ async def places_in_sets(
     for stood in asked:
         key = _key(epoch, snapshot.version, stood.cell)
         keys += [key, f"{key}:groups"]
-        arguments += [stood.unchanged_since, stood.group, sortable(stood.value), f"{cik:0{_CIK_DIGITS}d}"]
+        arguments += [stood.unchanged_since, stood.group, sortable(stood.value)]
     found = await sources.run_in_redis(_LUA["places"], keys, arguments)
     places = found if _answered(sources, found) else [None] * len(asked)
     for stood, place in zip(asked, places, strict=True):

@@ -91,7 +91,7 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
         }
         places: dict[Stood, Place] = {}
         if query.as_of is None:
-            places = await places_in_sets(sources, snapshot, company.cik, list(asked.values()))
+            places = await places_in_sets(sources, snapshot, list(asked.values()))
         missed = [stood for stood in asked.values() if stood not in places]
         places |= await _places_in_tables(snapshot, missed, as_of=query.as_of)
         rows: list[StandingRow] = []
