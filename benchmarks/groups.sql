@@ -16,7 +16,8 @@ insert into company_classification (cik, valid_from, sic, country, size_class)
 select cik, '-infinity', sic, country, size_class from company
 
 -- name: values
--- Every metric of every company in every period of its kind, three fifths of them, in the order of the companies.
+-- Every metric of every company in every period of its kind, three fifths of them. They lie as a fold writes them: company
+-- by company, metric by metric, kind by kind.
 insert into metric_value (cik, metric, period_type, period, period_start, period_end, duration_days, calendar_offset,
     revision, known_from, value, unit, accession, concept, numerator, denominator)
 select 9200000 + n, metric.key, period.period_type, period.label, null, period.last_day, period.days, 0, 0,
@@ -27,7 +28,9 @@ select 9200000 + n, metric.key, period.period_type, period.label, null, period.l
 from generate_series(%(first)s::integer, %(last)s) as n
 cross join unnest(%(key)s::text[], %(over)s::text[], %(unit)s::text[], %(is_ratio)s::boolean[])
     as metric (key, over, unit, is_ratio)
-join period on period.over = metric.over
+cross join lateral (
+    select * from period where period.over = metric.over order by period_type, last_day offset 0
+) as period
 cross join lateral (
     select abs(hashtextextended(metric.key || period.label, n)) %% 100000000 as base
 ) as drawn
