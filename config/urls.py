@@ -6,11 +6,11 @@ Commands come here. Reads are answered before Django is asked; their views stand
 
 from django.urls import URLPattern, URLResolver
 
-import commands.rest
+import commands.rest.urls
 import queries.rest.views
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    *commands.rest.urlpatterns,
+    *commands.rest.urls.urlpatterns,
     *queries.rest.views.urlpatterns,
 ]
 

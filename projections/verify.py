@@ -5,9 +5,10 @@ Does a live installation hold what the design promises?
 checkpoint, the aggregates a plain recomputation of that. 3. Redis serves the bytes the aggregate tables give.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Set
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from projections.figures.rows import CompanyRow, Group
 from projections.figures.values import version_of_row
 from projections.financials.classification import BEGINNING, sector_of
 from projections.financials.names import display_name
-from projections.financials.resolution import MetricVersion, Resolved
+from projections.financials.resolution import Resolved
 from projections.plain_aggregates import Cell, CountedAggregate, Frame, aggregates_of, frames_of
 from projections.plain_fold import CompanyFold, fold_events
 from projections.projection import live_version
@@ -35,6 +36,7 @@ _SQL = load_statements("projections", "verify.sql")
 Progress = Callable[[str], None]
 
 _ROWS_AT_ONCE = 5_000
+_CELLS_TOLD = 500
 
 
 class Difference(Exception):
@@ -100,27 +102,21 @@ def _verify_log(connection: psycopg.Connection) -> int:
 def _verify_tables(connection: psycopg.Connection, redis: Redis, events: int, progress: Progress) -> Verified:
     facts = values = 0
     groups: dict[int, set[Group]] = {}
-    latest: list[tuple[int, list[MetricVersion]]] = []
     for fold in _company_folds(connection):
         resolved = fold.resolved()
-        found = resolved.values
         _verify_company(connection, fold, resolved)
         facts += sum(filing.fact_count for filing in fold.filings.values())
-        values += len(found)
+        values += len(resolved.values)
         groups[fold.company.cik] = fold.company.groups()
-        latest.append((fold.company.cik, [value for value in found if value.known_to is None]))
-        if len(latest) % 10 == 0:
-            progress(f"tables: {len(latest)} companies, {facts:,} facts, {values:,} values")
+        if len(groups) % 10 == 0:
+            progress(f"tables: {len(groups)} companies, {facts:,} facts, {values:,} values")
     _verify_no_others(connection, groups.keys())
     filings = _first(connection, "counted_filings")
     if filings["counted"] != filings["there"]:
         raise Difference(f"filing_count: {filings['counted']} filings are counted, {filings['there']} are there")
-    progress("aggregates: every group anew")
     if is_stale(connection):
         raise Difference("aggregates: still catching up with the projector; run verify again when status shows no lag")
-    frames = frames_of(latest)
-    _verify_frames(connection, frames)
-    aggregates, ready = _verify_aggregates(connection, frames, groups)
+    aggregates, ready = _verify_cells(connection, groups, progress)
     progress("Redis: every fragment")
     fragments = _verify_redis(connection, redis, ready)
     return Verified(
@@ -201,53 +197,74 @@ def _verify_histories(connection: psycopg.Connection, company: CompanyRow) -> No
     _same_rows(f"company_classification of {cik}", found, history)
 
 
-def _verify_frames(connection: psycopg.Connection, frames: Mapping[Cell, Frame]) -> None:
-    for cell, rows in _by_cell(connection, "frames", namedtuple_row, frames.keys()):
-        found = {
-            (
-                row.cik, row.value, row.period_start, row.period_end, row.accession, row.known_from, tuple(row.flags),
-                row.numerator, row.denominator,
-            )
-            for row in rows
-        }  # fmt: skip
-        expected = {
-            (
-                cik, value.value, value.period_start, value.period_end, value.accession, value.known_from, value.flags,
-                value.numerator, value.denominator,
-            )
-            for cik, value in frames.get(cell, {}).items()
-        }  # fmt: skip
-        _same_rows(f"frame_value {cell}", found, expected)
-
-
-def _verify_aggregates(
-    connection: psycopg.Connection, frames: Mapping[Cell, Frame], groups: Mapping[int, Set[Group]]
+def _verify_cells(
+    connection: psycopg.Connection, groups: Mapping[int, Set[Group]], progress: Progress
 ) -> tuple[int, list[StoredAggregate]]:
-    """How many aggregates there are, and those Redis holds ready."""
+    """
+    How many aggregates there are, and those Redis holds ready.
+
+    They are worked out from the values in the table, which have been found by now to be those of the log.
+    """
     ready: list[StoredAggregate] = []
     count = 0
-    for cell, rows in _by_cell(connection, "aggregates", class_row(CountedAggregate), frames.keys()):
-        found = {(row.metric, row.period, row.group_by, row.group_key): row for row in rows}
-        expected = aggregates_of(cell, frames.get(cell, {}), groups)
+    tables = [
+        _by_cell(connection, "current_values", namedtuple_row),
+        _by_cell(connection, "frames", namedtuple_row),
+        _by_cell(connection, "aggregates", class_row(CountedAggregate)),
+    ]
+    for number, (cell, (values, frame_rows, aggregates)) in enumerate(_side_by_side(tables)):
+        if number % _CELLS_TOLD == 0:
+            progress(f"aggregates: every group anew, {count:,} so far")
+        frame = frames_of((row.cik, [version_of_row(row[1:])]) for row in values).get(cell, {})
+        _verify_frame(cell, frame_rows, frame)
+        found = {(row.metric, row.period, row.group_by, row.group_key): row for row in aggregates}
+        expected = aggregates_of(cell, frame, groups)
         for key in sorted(expected.keys() | found.keys()):
             _same(f"group_aggregate {key}", found.get(key), expected.get(key))
-        count += len(rows)
+        count += len(aggregates)
         if is_held_ready(cell[1]):
-            ready += rows
+            ready += aggregates
     return count, ready
 
 
+def _verify_frame(cell: Cell, rows: Iterable[Any], frame: Frame) -> None:
+    found = {
+        (
+            row.cik, row.value, row.period_start, row.period_end, row.accession, row.known_from, tuple(row.flags),
+            row.numerator, row.denominator,
+        )
+        for row in rows
+    }  # fmt: skip
+    expected = {
+        (
+            cik, value.value, value.period_start, value.period_end, value.accession, value.known_from, value.flags,
+            value.numerator, value.denominator,
+        )
+        for cik, value in frame.items()
+    }  # fmt: skip
+    _same_rows(f"frame_value {cell}", found, expected)
+
+
 def _by_cell(
-    connection: psycopg.Connection, name: str, row_factory: RowFactory[Any], expected: Set[Cell]
+    connection: psycopg.Connection, name: str, row_factory: RowFactory[Any]
 ) -> Iterator[tuple[Cell, list[Any]]]:
-    """The rows of each cell a table has or should have. They come in the order of cells and need not fit in memory."""
-    found: set[Cell] = set()
+    """The rows of each cell of a table, in the order of cells. All of them need not fit in memory."""
     with connection.cursor(name, row_factory=row_factory) as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         for cell, rows in groupby(cursor.execute(_SQL[name]), lambda row: (row.metric, row.period)):
-            found.add(cell)
             yield cell, list(rows)
-    yield from ((cell, []) for cell in sorted(expected - found))
+
+
+def _side_by_side(tables: Sequence[Iterator[tuple[Cell, list[Any]]]]) -> Iterator[tuple[Cell, list[list[Any]]]]:
+    """Each cell with what every table has of it."""
+    numbered = [zip(repeat(number), table) for number, table in enumerate(tables)]
+    for cell, found in groupby(heapq.merge(*numbered, key=_cell_of), key=_cell_of):
+        rows_by_table = {number: rows for number, (_, rows) in found}
+        yield cell, [rows_by_table.get(number, []) for number in range(len(tables))]
+
+
+def _cell_of(numbered: tuple[int, tuple[Cell, list[Any]]]) -> Cell:
+    return numbered[1][0]
 
 
 def _verify_redis(connection: psycopg.Connection, redis: Redis, rows: list[StoredAggregate]) -> int:

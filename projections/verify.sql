@@ -93,16 +93,23 @@ select known_from, ratio, accession from company_split where cik = %(cik)s
 -- name: links
 select predecessor_cik, effective_on from company_link where cik = %(cik)s
 
+-- name: current_values
+select cik, metric, period_type, period, period_start, period_end, duration_days, calendar_offset, revision,
+    known_from, known_to, value, unit, accession, concept, null as sources, flags, numerator, denominator
+from metric_value
+where known_to is null and period is not null
+order by metric collate "C", period collate "C"
+
 -- name: frames
 select metric, period, cik, value, period_start, period_end, accession, known_from, flags, numerator, denominator
 from frame_value
-order by metric, period
+order by metric collate "C", period collate "C"
 
 -- name: aggregates
 select metric, period, group_by, group_key, unit, n, sum, sum_of_squares, mean, min, p10, p25, median, p75, p90, max,
     numerator, denominator, bottom_ciks, bottom_values, top_ciks, top_values, parts, rank_ciks, rank_values
 from group_aggregate
-order by metric, period
+order by metric collate "C", period collate "C"
 
 -- name: names
 select cik, coalesce(tickers[1], name) from company

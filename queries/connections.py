@@ -39,12 +39,14 @@ _REDIS_IS_AWAY = (redis.exceptions.RedisError, OSError, TimeoutError, asyncio.In
 # snapshot, so an answer never mixes two versions of a projection.
 _OPEN_SNAPSHOT = b"""
 begin isolation level repeatable read read only;
-select set_config('search_path', 'figures_v' || version, true), version
+select version, set_config('search_path', 'figures_v' || version, true),
+    set_config('plan_cache_mode', '%b', true)
 from projections.projection where name = 'figures' and state = 'live';
 select seq, position, fresh_at, lag_ms, parked from freshness;
 """
+_PLANS_EACH_TIME = _OPEN_SNAPSHOT % b"auto"
 # To plan a look at a few keys anew for each question takes longer than the look.
-_PLANS_ONCE = b"set local plan_cache_mode = force_generic_plan;"
+_PLANS_ONCE = _OPEN_SNAPSHOT % b"force_generic_plan"
 
 
 _Pool = psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]
@@ -233,7 +235,7 @@ class ReadSources:
         if pool is None:
             raise RuntimeError("open() comes before the first question")
         try:
-            connection, snapshot = await _taken(pool, _OPEN_SNAPSHOT + _PLANS_ONCE * plans_once)
+            connection, snapshot = await _taken(pool, _PLANS_ONCE if plans_once else _PLANS_EACH_TIME)
             try:
                 yield snapshot
             finally:
@@ -392,7 +394,7 @@ async def _open_snapshot(connection: psycopg.AsyncConnection[Any], opening: byte
         raise _no_figures()
     seq, position, fresh_at, lag_ms, parked = fresh
     freshness = Freshness(seq, position, fresh_at.astimezone(UTC), lag_ms, parked)
-    return Snapshot(connection, freshness=freshness, version=live[1])
+    return Snapshot(connection, freshness=freshness, version=live[0])
 
 
 def _no_figures() -> QueryError:

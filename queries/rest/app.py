@@ -287,7 +287,7 @@ def _find(raw_path: bytes) -> _Found:
         if len(template) != len(parts):
             continue
         # Where nothing is exported the rest is taken as it is: a ticker may end in .csv for all we know.
-        form = next((form for form in FORMS if operation.csv and parts[-1].endswith(form.suffix)), None)
+        form = next((form for form in FORMS if operation.exported and parts[-1].endswith(form.suffix)), None)
         words = [*parts[:-1], parts[-1].removesuffix(form.suffix)] if form else parts
         pairs = list(zip(template, words, strict=True))
         if all(wanted == word or (wanted.startswith("{") and word) for wanted, word in pairs):

@@ -81,7 +81,7 @@ OPERATIONS: tuple[Operation, ...] = (
         read_model=CHANGE,
         answer=list_changes,
         example=_example(CHANGE),
-        csv=True,
+        exported=True,
         errors=(404, 409, 410),
         tool=Tool(
             name="get_changes",
@@ -145,7 +145,7 @@ OPERATIONS: tuple[Operation, ...] = (
         read_model=COMPANY,
         answer=list_companies,
         example=_example(COMPANY),
-        csv=True,
+        exported=True,
     ),
     Operation(
         operation_id="getCompany",
@@ -169,7 +169,7 @@ OPERATIONS: tuple[Operation, ...] = (
         read_model=SERIES,
         answer=company_series,
         example=_example(SERIES),
-        csv=True,
+        exported=True,
         errors=(404, 409),
     ),
     Operation(
@@ -182,7 +182,7 @@ OPERATIONS: tuple[Operation, ...] = (
         read_model=FILING,
         answer=list_filings,
         example=_example(FILING),
-        csv=True,
+        exported=True,
         errors=(404, 409),
     ),
     Operation(
@@ -195,7 +195,7 @@ OPERATIONS: tuple[Operation, ...] = (
         read_model=SERIES,
         answer=many_series,
         example=_example(SERIES),
-        csv=True,
+        exported=True,
         errors=(404, 409),
         tool=Tool(
             name="get_metrics",
@@ -225,7 +225,7 @@ OPERATIONS: tuple[Operation, ...] = (
             top=[{"company": "WMT", "cik": 104169, "value": 648125000000}],
             bottom=[{"company": "ETSY", "cik": 1370637, "value": 1204000000}],
         ),
-        csv=True,
+        exported=True,
         errors=(404,),
         tool=Tool(
             name="get_aggregates",
@@ -250,7 +250,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=show_frame,
         keeps_as_of=True,
         example=_example(FRAME),
-        csv=True,
+        exported=True,
         errors=(404,),
     ),
     Operation(
@@ -298,7 +298,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=rank_companies,
         keeps_as_of=True,
         example=_example(RANKING),
-        csv=True,
+        exported=True,
         errors=(404,),
         tool=Tool(
             name="get_rankings",
@@ -322,7 +322,7 @@ OPERATIONS: tuple[Operation, ...] = (
         read_model=STANDING,
         answer=show_standing,
         example=_example(STANDING),
-        csv=True,
+        exported=True,
         errors=(404, 409),
         tool=Tool(
             name="get_standing",
@@ -346,7 +346,7 @@ OPERATIONS: tuple[Operation, ...] = (
         read_model=PEER,
         answer=find_peers,
         example=_example(PEER),
-        csv=True,
+        exported=True,
         errors=(404, 409),
     ),
     Operation(
@@ -362,7 +362,7 @@ OPERATIONS: tuple[Operation, ...] = (
         read_model=COMPARISON,
         answer=compare_companies,
         example=_example(COMPARISON),
-        csv=True,
+        exported=True,
         errors=(404, 409),
     ),
     Operation(

@@ -31,7 +31,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     summary: str
     description: str
     query: type[Query]
-    csv: bool = False
+    exported: bool = False
     errors: tuple[int, ...] = ()
 
 
@@ -40,7 +40,7 @@ class Operation(Question, frozen=True, kw_only=True, eq=False):
     A question answered with rows.
 
     Routes, argument checks, OpenAPI and tools all follow from this. `example` holds rows of the read model as the 200
-    example shows them; `csv` says whether the path may end in .csv or .parquet, for the whole answer as a file;
+    example shows them; `exported` says whether the path may end in .csv or .parquet, for the whole answer as a file;
     `keeps_as_of` that answers as of an instant take long enough to be kept: they may depend on nothing but the question
     and the tables.
     """

@@ -83,7 +83,7 @@ def declare(operation: Operation) -> type[APIView]:
     )
     declared = [_parameter(argument) for argument in arguments_of(operation.query).values()]
     description = operation.description
-    if operation.csv:
+    if operation.exported:
         description += " With `.csv` or `.parquet` behind the path the whole answer, all its pages, comes as a file."
     extensions = {"x-mcp-tool": msgspec.to_builtins(operation.tool)} if operation.tool else None
     annotated = extend_schema(

@@ -15,7 +15,7 @@ from queries.read_models.standing import STANDING, StandingRow
 from queries.service.arguments import AsOf, argument
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.companies import Company, CompanyQuery, as_known_at, find_company
-from queries.service.explanations import explain_absence
+from queries.service.explained_absence import explain_absence
 from queries.service.frame_query import COMPARED_PERIODS
 from queries.service.group_figures import GroupFigures, Place, from_median, percentile, zscore
 from queries.service.metrics import find_metrics

@@ -11,8 +11,8 @@ import commands.companies
 import commands.filings
 from commands.catalog import COMMANDS, EVENTS
 from commands.messages import Command
-from commands.rest_examples import REQUESTS
-from commands.serializers import SERIALIZERS
+from commands.rest.examples import REQUESTS
+from commands.rest.serializers import SERIALIZERS
 
 SUBJECTS = (commands.companies, commands.filings)
 

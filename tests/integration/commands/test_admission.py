@@ -15,7 +15,7 @@ from redis import Redis
 
 from commands.dispatch import dispatch_many
 from commands.event_log.sequence import sequence_pending
-from commands.rest import admission
+from commands.rest.write_view import admission
 from projections.sweeper import drain
 from projections.vital_signs import read_backlog, read_vital_signs
 from tests.fixtures.filings import NOW, RegisterCompanyFactory

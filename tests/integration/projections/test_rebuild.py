@@ -379,15 +379,24 @@ class TestInterruption:
         [(signal.SIGKILL, 1, -9), (signal.SIGKILL, 2, -9), (signal.SIGINT, 2, 130)],
     )
     def test_the_same_command_goes_on_where_it_was(
-        self, connection: psycopg.Connection, redis: Redis, ending: signal.Signals, workers: int, code: int
+        self,
+        connection: psycopg.Connection,
+        database_url: str,
+        redis: Redis,
+        ending: signal.Signals,
+        workers: int,
+        code: int,
     ) -> None:
         write_history(connection, redis)
         command = [sys.executable, "manage.py", "rebuild", "figures", f"--workers={workers}", "--batch-events=1"]
         process = subprocess.Popen(command, cwd=ROOT, env={**os.environ}, stderr=subprocess.PIPE)
 
-        wait_until(lambda: folded(connection) > 5)
-        process.send_signal(ending)
-        process.communicate()
+        with psycopg.connect(database_url) as in_the_way:
+            wait_until(lambda: hold_last_shard(in_the_way))
+            wait_until(lambda: folded(connection) > 5)
+            process.send_signal(ending)
+            process.communicate()
+            in_the_way.rollback()
         wait_until(lambda: not at_work(connection))
         left = folded(connection)
         call_command("rebuild", "figures", "--workers=1")
@@ -433,6 +442,15 @@ def metrics_done(connection: psycopg.Connection) -> tuple[int, int]:
 def waits_for_a_lock(connection: psycopg.Connection) -> bool:
     query = "select from pg_stat_activity where application_name = %s and wait_event_type = 'Lock'"
     return connection.execute(query, (APPLICATION_NAME,)).fetchone() is not None
+
+
+def hold_last_shard(in_the_way: psycopg.Connection) -> bool:
+    """Whether there was a shard to be folded last, which then waits until the transaction ends."""
+    last = "select from projections.building where not done order by to_seq, shard desc limit 1 for update"
+    if in_the_way.execute(last).fetchone() is not None:
+        return True
+    in_the_way.rollback()
+    return False
 
 
 def folded(connection: psycopg.Connection) -> int:

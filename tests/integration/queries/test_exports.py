@@ -62,7 +62,7 @@ class TestExports:
         from queries.service.arguments import arguments_of
 
         filled = 0
-        for operation in (operation for operation in OPERATIONS if operation.csv):
+        for operation in (operation for operation in OPERATIONS if operation.exported):
             path, params, paged = operation.path, {}, {}
             for name, argument in arguments_of(operation.query).items():
                 example = argument.meta.examples[0] if argument.meta.examples else None
