@@ -5,12 +5,13 @@ Group aggregates at the size of the SEC: worked out whole, followed after one fi
     .venv/bin/python -m benchmarks.groups tenth         600 filers
     .venv/bin/python -m benchmarks.groups full          6,000 filers: some 35 million values, 20 minutes and 30 GB
 
-Values are made up, always the same ones, three fifths of all that could be. Working all groups out takes turns with one
-plain `group by … percentile_cont` pass over the same rows on the same server, which at full size is made once. Then
-single companies state their newest year anew, some 130 cells each, and the time is told from the word to the tables
-and to Redis; then, in real time, thirteen within a minute at moments drawn by lot, as many as file in the busiest
-minutes of a year; and thirteen at once. And readers ask, on the event loop the api runs on, about another company each
-time where one has to be named. Groups are recomputed here by sorting, and must be the same.
+Values are made up, always the same ones, three fifths of all that could be. Working all groups out takes turns with
+one plain `group by … percentile_cont` pass over the same rows on the same server, which at full size is made once.
+Then single companies state their newest year anew, some 130 cells each, and the time is told from the word to the
+tables and to Redis; then, in real time, thirteen within a minute at moments drawn by lot, as many as file in the
+busiest minutes of a year; and thirteen at once. When both servers have come to rest, readers ask, on the event loop
+the api runs on, about another company each time where one has to be named. Groups are recomputed here by sorting, and
+must be the same.
 """
 
 import argparse
@@ -117,6 +118,8 @@ def _measure(databases: Databases, companies: int) -> tuple[dict[str, Any], bool
         _tell("filings at once")
         _check(connection)
         memory: Any = redis.info("memory")
+        _wait_for_quiet(connection, redis)
+        _tell("quiet")
     asked = uvloop.run(_ask_all(url))
     ratio = statistics.mean(plain) / whole[0]
     targets = {
@@ -231,6 +234,17 @@ def _play_minute(connection: psycopg.Connection, redis: Redis, filers: Iterator[
         moments = moments[len(due) :]
         _follow_filings(connection, redis, islice(filers, len(due)))
         yield from ((passed() - moment) * 1000 for moment in due)
+
+
+def _wait_for_quiet(connection: psycopg.Connection, redis: Redis) -> None:
+    """Until the servers have put away what was written, so that an answer is timed and not what came before it."""
+    connection.execute("checkpoint")
+    while True:
+        saving: Any = redis.info("persistence")
+        (vacuuming,) = connection.execute(_SQL["vacuuming"]).fetchone() or (0,)
+        if not (vacuuming or saving["rdb_bgsave_in_progress"] or saving["aof_rewrite_in_progress"]):
+            return
+        time.sleep(1)
 
 
 async def _ask_all(url: str) -> dict[str, dict[str, float]]:

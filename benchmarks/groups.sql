@@ -72,6 +72,9 @@ with changed as (
 )
 insert into dirty_cell (metric, period, cik) select metric, period, cik from changed
 
+-- name: vacuuming
+select count(*) from pg_stat_activity where backend_type = 'autovacuum worker'
+
 -- name: companies_asked_about
 select cik from frame_value where metric = 'revenue' and period = 'CY2025' order by cik limit 100
 
