@@ -470,6 +470,7 @@ def at_work(connection: psycopg.Connection) -> int:
     return int(count)
 
 
+@pytest.mark.slow
 class TestReaders:
     @pytest.fixture
     def _two_truths(self, connection: psycopg.Connection, redis: Redis) -> None:

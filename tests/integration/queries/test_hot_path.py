@@ -260,7 +260,7 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
         {"metric": "metric1", "period": "CY2023", "unit": "USD", "group_by": "all", "group": "all", "ciks": [2, 9]},
         {"frame_value", "company_pkey"},
     ),
-    ("value_versions.sql", "versions", {"cik": 1, "metrics": ["revenue"]}, {"metric_value_pkey", "filing_pkey"}),
+    ("value_versions.sql", "versions", {"cik": 1, "metrics": ["metric1"]}, {"metric_value_pkey", "filing_pkey"}),
     (
         "screen.sql",
         "passing_number",
