@@ -1,7 +1,8 @@
 """Which metrics there are."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Annotated
 
 from queries.connections import ReadSources
@@ -56,7 +57,7 @@ def find_metrics(keys: Sequence[str]) -> list[Metric]:
     Raises:
         QueryError: there is no metric of that key; `candidates` say which ones are near.
     """
-    published = {metric.key: metric for metric in load_catalogue().published()}
+    published = _published()
     for key in keys:
         if key not in published:
             by_label = {metric.label.lower(): metric.key for metric in published.values()}
@@ -68,6 +69,11 @@ def find_metrics(keys: Sequence[str]) -> list[Metric]:
                 candidates=list(dict.fromkeys(by_label.get(name, name) for name in near)),
             )
     return [published[key] for key in dict.fromkeys(keys)]
+
+
+@cache
+def _published() -> Mapping[str, Metric]:
+    return {metric.key: metric for metric in load_catalogue().published()}
 
 
 async def _result(sources: ReadSources, metrics: Iterable[Metric]) -> Result:
