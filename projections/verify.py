@@ -215,6 +215,8 @@ def _verify_cells(
     for number, (cell, (values, frame_rows, aggregates)) in enumerate(_side_by_side(tables)):
         if number % _CELLS_TOLD == 0:
             progress(f"aggregates: every group anew, {count:,} so far")
+        if strangers := {row.cik for row in values} - groups.keys():
+            raise Difference(f"metric_value of {min(strangers)}: the table holds {cell}, the log knows no such company")
         frame = frames_of((row.cik, [version_of_row(row[1:])]) for row in values).get(cell, {})
         _verify_frame(cell, frame_rows, frame)
         found = {(row.metric, row.period, row.group_by, row.group_key): row for row in aggregates}

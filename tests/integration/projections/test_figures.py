@@ -321,6 +321,17 @@ class TestVerify:
             ("insert into figures_v1.company_former_name values (101, 'A', 'A')", "company_former_name of 101"),
             ("update figures_v1.company_classification set sic = '1000'", "company_classification of 101"),
             ("update figures_v1.frame_value set flags = array['late']", "frame_value"),
+            ("delete from figures_v1.frame_value", "frame_value"),
+            (
+                "insert into figures_v1.frame_value select 'assets', 'CY2020', 101, 1, null, now(), 'a', now(), '{}'",
+                "frame_",
+            ),
+            (
+                "create temporary table stray as select * from figures_v1.metric_value; update stray set cik = 7; "
+                "insert into figures_v1.metric_value select * from stray; drop table stray",
+                "metric_value of 7",
+            ),
+            ("delete from figures_v1.group_aggregate where group_by = 'all'", "group_aggregate"),
             ("update figures_v1.group_aggregate set parts = 7", "group_aggregate"),
             ("update figures_v1.group_aggregate set median = 0 where group_by = 'all'", "group_aggregate"),
             ("delete from figures_v1.company", "company 101"),
