@@ -75,7 +75,7 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
     screen = read_screen(query)
     question = msgspec.structs.replace(query, cursor=None, min_position=None)
     after = read_cursor(question, query.cursor, tuple[int, Decimal, int]) if query.cursor else (None, None, None)
-    async with sources.snapshot() as snapshot:
+    async with sources.snapshot(plans_once=query.as_of is None) as snapshot:
         period, undated = query.period, screen.undated()
         warnings: list[str] = []
         if period is None and undated is not None:
