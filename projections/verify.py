@@ -269,7 +269,7 @@ def _cell_of(numbered: tuple[int, tuple[Cell, list[Any]]]) -> Cell:
     return numbered[1][0]
 
 
-def _verify_redis(connection: psycopg.Connection, redis: Redis, rows: list[StoredAggregate]) -> int:
+def _verify_redis(connection: psycopg.Connection, redis: Redis, ready: list[StoredAggregate]) -> int:
     freshness = _first(connection, "freshness")
     raw_epoch: Any = redis.get(EPOCH_KEY)
     if raw_epoch is None:
@@ -281,7 +281,6 @@ def _verify_redis(connection: psycopg.Connection, redis: Redis, rows: list[Store
     meta: Any = redis.get(meta_key(epoch))
     _same("redis: meta", meta.decode(), freshness_text(freshness))
     names: dict[int, str] = dict(connection.execute(_SQL["names"]).fetchall())
-    ready = [row for row in rows if is_held_ready(row.period)]
     ready.sort(key=lambda row: (row.metric, row.group_by, row.period))
     expected = {
         fragment_key(epoch, *key).encode(): render_fragment([public_row(row, names) for row in group])

@@ -45,7 +45,7 @@ from projections.projection where name = 'figures' and state = 'live';
 select seq, position, fresh_at, lag_ms, parked from freshness;
 """
 _PLANS_EACH_TIME = _OPEN_SNAPSHOT % b"auto"
-# To plan a look at a few keys anew for each question takes longer than the look.
+# To plan a statement anew for each question can take as long as to run it.
 _PLANS_ONCE = _OPEN_SNAPSHOT % b"force_generic_plan"
 
 
@@ -226,7 +226,7 @@ class ReadSources:
         This will hold one repeatable-read view of the live figures for the time of the block.
 
         Whoever asked does not wait until the view is let go. With `plans_once` a connection plans each statement once,
-        whatever it is asked with: for statements that find a few rows by their keys.
+        whatever it is asked with: for statements whose plan is the same for every question.
 
         Raises:
             QueryError: the database is away, too slow, or has no live figures yet.

@@ -20,7 +20,6 @@ from commands.rest.write_view import (
     outcome_of,
     refusals,
     told,
-    unknown_command,
 )
 from commands.strict_json import decode, pointer_part
 
@@ -32,13 +31,10 @@ class CommandView(WriteView):
 
     command_name: str
 
-    def post(self, request: Request, name: str | None = None) -> Response:
+    def post(self, request: Request) -> Response:
         """This will carry the command out."""
-        definition = COMMANDS.get(self.command_name)
-        if definition is None:
-            raise unknown_command(self.command_name, pointer="")
         body = self.body(request)
-        requested = read_command(definition.type, decode(body))
+        requested = read_command(COMMANDS[self.command_name].type, decode(body))
         key = idempotency_key(request)
         try:
             accepted = joint_dispatch(settings.FACTFOLD.database_url).dispatch(
@@ -78,8 +74,8 @@ def view_of(name: str) -> type[CommandView]:
             },
             examples=[OpenApiExample(name, REQUESTS[name], request_only=True)],
         )
-        def post(self, request: Request, name: str | None = None) -> Response:
-            return super().post(request, name)
+        def post(self, request: Request) -> Response:
+            return super().post(request)
 
     NamedCommandView.__name__ = NamedCommandView.__qualname__ = f"{name}View"
     return NamedCommandView

@@ -8,9 +8,7 @@ from queries.metrics.catalogue import Metric, formula_of
 from queries.metrics.periods import (
     PeriodType,
     calendar_label,
-    distance_from_label,
     fiscal_label,
-    standing_order,
     trailing_label,
     year_before,
 )
@@ -123,11 +121,7 @@ def _asked_place(period: AskedPeriod, *, metric: Metric, standing: Iterable[Valu
             return version.duration_days > 0 and trailing_label(version.period_end) == period.label
         return version.period == period.label
 
-    def nearest(version: ValueVersion) -> tuple[int, float, int, int]:
-        distance = distance_from_label(kind, version.period_end, version.calendar_offset)
-        return standing_order(distance, version.known_from, version.duration_days, version.period_end)
-
-    there = min(filter(is_there, standing), key=nearest, default=None)
+    there = min(filter(is_there, standing), key=lambda version: version.nearness(kind), default=None)
     end = there.period_end if there else None
     if kind == "instant":
         return Place(kind=kind, end=end, days=0)

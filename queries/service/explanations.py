@@ -11,7 +11,6 @@ from queries.connections import ReadSources, Snapshot
 from queries.errors import QueryError
 from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric, is_changed_by_splits
-from queries.metrics.periods import distance_from_label, standing_order
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.explanation import EXPLANATION, ExplanationRow, OperandRow, RevisionRow, SourceRow, SplitRow
 from queries.read_models.filing import document_url
@@ -102,12 +101,7 @@ def _chosen(
             fix="Ask again with one of the candidates.",
             candidates=sorted({version.period for version in meant if version.period}),
         )
-    return min(meant, key=_nearest_first, default=None)
-
-
-def _nearest_first(version: ValueVersion) -> tuple[int, float, int, int]:
-    distance = distance_from_label(version.period_type, version.period_end, version.calendar_offset)
-    return standing_order(distance, version.known_from, version.duration_days, version.period_end)
+    return min(meant, key=lambda version: version.nearness(version.period_type), default=None)
 
 
 async def _present(

@@ -9,7 +9,7 @@ import msgspec
 from queries.connections import Snapshot
 from queries.metrics.catalogue import formula_of
 from queries.metrics.formula import Formula
-from queries.metrics.periods import PeriodType, fiscal_label
+from queries.metrics.periods import PeriodType, distance_from_label, fiscal_label, standing_order
 from queries.service.absence import Place
 from queries.service.asked_period import AskedPeriod
 from queries.service.companies import Company
@@ -60,6 +60,11 @@ class ValueVersion(msgspec.Struct, frozen=True, kw_only=True):
         """The company's own name for the period; twelve months go by the day they end on."""
         days = 0 if self.period_type == "ttm" else self.duration_days
         return fiscal_label(self.period_end, days, company.latest_fiscal_year_end)
+
+    def nearness(self, kind: PeriodType) -> tuple[int, float, int, int]:
+        """How far it is from standing for the calendar period of a kind that it is in; the smallest stands for it."""
+        distance = distance_from_label(kind, self.period_end, self.calendar_offset)
+        return standing_order(distance, self.known_from, self.duration_days, self.period_end)
 
     def known_until(self, as_of: datetime | None) -> datetime | None:
         """Until when it stood, as far as that was known at `as_of`."""

@@ -324,7 +324,7 @@ class TestVerify:
             ("delete from figures_v1.frame_value", "frame_value"),
             (
                 "insert into figures_v1.frame_value select 'assets', 'CY2020', 101, 1, null, now(), 'a', now(), '{}'",
-                "frame_",
+                "frame_value",
             ),
             (
                 "create temporary table stray as select * from figures_v1.metric_value; update stray set cik = 7; "
