@@ -38,7 +38,7 @@ create temporary table refresh_member (
     value numeric, numerator numeric, denominator numeric
 ) on commit drop;
 create temporary table refresh_cell (
-    cell integer, metric text, period text, unit text, whole boolean, piece integer
+    cell integer, metric text, period text, unit text, members integer, whole boolean, piece integer
 ) on commit drop;
 create temporary table refresh_delta (
     slot bigint, cik bigint,
@@ -46,8 +46,7 @@ create temporary table refresh_delta (
     value numeric, numerator numeric, denominator numeric
 ) on commit drop;
 create temporary table refresh_group (
-    slot bigint, cell integer, group_id integer, metric text, period text, group_by text, group_key text,
-    followed boolean
+    slot bigint, cell integer, group_id integer, metric text, period text, group_by text, group_key text, way text
 ) on commit drop
 
 -- name: sort_in_memory
@@ -202,9 +201,9 @@ join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) usi
 
 -- name: find_changed_cells
 -- Where many members of a cell have changed, all of its groups are worked out anew.
-insert into refresh_cell (cell, metric, period, unit, whole, piece)
+insert into refresh_cell (cell, metric, period, unit, members, whole, piece)
 select row_number() over (order by changed.metric, changed.period), changed.metric, changed.period, stated.unit,
-    changed.members * %(bulk_share)s >= coalesce(everybody.n, 0), 0
+    coalesce(everybody.n, 0), changed.members * %(bulk_share)s >= coalesce(everybody.n, 0), 0
 from (select metric, period, count(*) as members from refresh_member group by metric, period) as changed
 join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric)
 left join group_aggregate as everybody
@@ -232,22 +231,40 @@ where (old_value, old_numerator, old_denominator) is distinct from (value, numer
 
 -- name: find_groups
 -- A group is followed where that is less than to look at all of its members: a step to a neighbour passes as many members
--- of the cell as there are for each of the group.
-insert into refresh_group
-select changed.slot, cell.cell, place.group_id, cell.metric, cell.period, place.group_by, place.group_key,
-    held.rank_ciks is not null and held.n + changed.more >= %(followed_from)s
-        and held.n::bigint * held.n > %(step_cost)s * (changed.changes + 2) * everybody.n
-from (
+-- of the cell as there are for each of the group. What members of the others stand for is looked up one by one or, where
+-- those are more than stand in the cell, found among all who do.
+with size as materialized (
+    select group_id, count(*) as members
+    from group_member
+    where group_id in (select group_id from refresh_place)
+    group by group_id
+),
+changed as (
     select slot, count(*) as changes, count(value) - count(old_value) as more
     from refresh_delta group by slot
-) as changed
-join refresh_cell as cell on cell.cell = changed.slot >> 32
-join company_group as place on place.group_id = changed.slot & 2147483647
-left join group_aggregate as held
-    on held.metric = cell.metric and held.period = cell.period and held.group_by = place.group_by
-    and held.group_key = place.group_key
-left join group_aggregate as everybody
-    on everybody.metric = cell.metric and everybody.period = cell.period and everybody.group_by = 'all'
+),
+weighed as (
+    select changed.slot, cell.cell, place.group_id, cell.metric, cell.period, place.group_by, place.group_key,
+        cell.members as among, coalesce(size.members, 0) as members,
+        held.rank_ciks is not null and held.n + changed.more >= %(followed_from)s
+            and held.n * least(size.members, cell.members)
+                > %(step_cost)s * (changed.changes + 2) * cell.members as followed
+    from changed
+    join refresh_cell as cell on cell.cell = changed.slot >> 32
+    join company_group as place on place.group_id = changed.slot & 2147483647
+    left join size using (group_id)
+    left join group_aggregate as held
+        on held.metric = cell.metric and held.period = cell.period and held.group_by = place.group_by
+        and held.group_key = place.group_key
+)
+insert into refresh_group
+select slot, cell, group_id, metric, period, group_by, group_key,
+    case
+        when followed then 'follow'
+        when sum(members) filter (where not followed) over (partition by cell) > among then 'scan'
+        else 'look up'
+    end
+from weighed
 
 -- name: count_found
 create index on refresh_delta (slot);
@@ -266,18 +283,27 @@ where gone.whole and group_aggregate.metric = gone.metric and group_aggregate.pe
 
 -- name: delete_groups
 delete from group_aggregate using refresh_group as gone
-where not gone.followed and group_aggregate.metric = gone.metric and group_aggregate.group_by = gone.group_by
+where gone.way <> 'follow' and group_aggregate.metric = gone.metric and group_aggregate.group_by = gone.group_by
     and group_aggregate.period = gone.period and group_aggregate.group_key = gone.group_key
 
 -- name: write_groups
--- Groups from all of their members: all groups of the whole cells of a piece, and the others that are not followed, whose
--- members are looked up one by one or, where that is less, found among all of a cell. The order of members is that of
--- (value, cik).
+-- Groups from all of their members: all groups of the whole cells of a piece, and the others that are not followed. The
+-- order of members is that of (value, cik).
 with sought as materialized (
     select changed.cell, changed.group_id, place.cik
     from refresh_group as changed
     join group_member as place using (group_id)
-    where not changed.followed and %(piece)s = 0
+    where changed.way = 'look up' and %(piece)s = 0
+),
+scanned as materialized (
+    select cell.cell, member.cik, member.value, member.numerator, member.denominator
+    from (select distinct cell from refresh_group where way = 'scan' and %(piece)s = 0) as changed
+    join refresh_cell as cell using (cell)
+    cross join lateral (
+        select * from frame_value
+        where frame_value.metric = cell.metric and frame_value.period = cell.period
+        offset 0
+    ) as member
 ),
 placed as (
     select cell.cell, place.group_id, member.cik, member.value, member.numerator, member.denominator
@@ -289,6 +315,16 @@ placed as (
     ) as member
     join group_member as place on place.cik = member.cik
     where cell.whole and cell.piece = %(piece)s
+    union all
+    select cell, group_id, cik, scanned.value, scanned.numerator, scanned.denominator
+    from scanned
+    join (
+        select group_id, cik from group_member
+        where group_id in (select group_id from refresh_group where way = 'scan')
+        offset 0
+    ) as place using (cik)
+    join refresh_group as changed using (cell, group_id)
+    where changed.way = 'scan'
     union all
     select sought.cell, sought.group_id, member.cik, member.value, member.numerator, member.denominator
     from sought
@@ -354,7 +390,7 @@ with changed as materialized (
     join group_aggregate as held
         on held.metric = followed.metric and held.period = followed.period and held.group_by = followed.group_by
         and held.group_key = followed.group_key
-    where followed.followed
+    where followed.way = 'follow'
     group by delta.slot, followed.group_id, held.metric, held.group_by, held.period, held.group_key
 ),
 anchor as materialized (

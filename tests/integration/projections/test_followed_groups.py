@@ -134,6 +134,32 @@ def test_are_followed_where_that_is_less_than_to_sort(connection: psycopg.Connec
     assert dict(touched) == {"all": True, "industry": False}
 
 
+def test_of_a_period_few_have_reported_are_not_looked_for_member_by_member(
+    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the first filings of each quarter would cost as much as there are companies, times the metrics."""
+    monkeypatch.setattr(aggregates, "BULK_SHARE", 0)
+    crowd = Crowd(connection, Random(1), count=60)
+    for cik in (130, 131):
+        crowd.change(cik, ("revenue", "CY2024"))
+        aggregates.refresh(connection, now=NOW)
+    crowd.change(132, ("revenue", "CY2024"))
+    before = frame_searches(connection)
+    aggregates.refresh(connection, now=NOW)
+
+    assert frame_searches(connection) - before < 10
+    assert_as_sorted(connection, crowd)
+
+
+def frame_searches(connection: psycopg.Connection) -> int:
+    connection.execute("select pg_stat_force_next_flush()")
+    row = connection.execute(
+        "select idx_scan from pg_stat_user_tables where schemaname = 'figures_v1' and relname = 'frame_value'"
+    ).fetchone()
+    assert row
+    return int(row[0])
+
+
 def assert_as_sorted(connection: psycopg.Connection, crowd: Crowd) -> None:
     groups = {cik: company.groups() for cik, company in crowd.companies.items()}
     expected: dict[AggregateKey, CountedAggregate] = {}
