@@ -6,12 +6,14 @@ Screens of eight conditions over companies that never were, each condition drawn
 
 Companies have every metric in USD that covers a span in each of 15 years, one company after the other as the
 projector leaves them. Screens are asked of the query service, on the event loop the api runs on, one after the other,
-and encoded. Besides the time, the processor time of this process and its PostgreSQL backend is told: it depends less
-on what else the machine does. The first screens of each kind are held against plain arithmetic.
+and encoded: `kept` where columns may be found from screens before, `anew` where each is the first to be asked after all
+cells have changed. Besides the time, the processor time of this process and its PostgreSQL backend is told: it depends
+less on what else the machine does. The first screens of each kind are held against plain arithmetic.
 """
 
 import argparse
 import dataclasses
+import gc
 import json
 import random
 import statistics
@@ -28,9 +30,12 @@ import msgspec
 import psycopg
 import uvloop
 from msgspec import UNSET
+from redis import Redis
 
 from benchmarks.databases import running_databases
 from benchmarks.machine import Machine, cpu_with_backend
+from queries.connections import COLUMN_MEMBERS, EPOCH_KEY, ReadSources
+from queries.kept import Kept
 
 MOST_P99_MS = 50
 PERIOD = "CY2024"
@@ -79,6 +84,7 @@ class Value(msgspec.Struct, frozen=True):
 
 type Frames = dict[str, list[Value]]
 type Condition = tuple[str, Callable[[Frames], set[int]]]
+type Draw = Callable[[random.Random], Condition]
 
 
 def number(drawn: random.Random) -> Condition:
@@ -121,12 +127,11 @@ def sector(drawn: random.Random) -> Condition:
     }
 
 
-KINDS: dict[str, tuple[Callable[[random.Random], Condition], ...]] = {
+KINDS: dict[str, tuple[Draw, ...]] = {
     "eight numbers": (number,) * 8,
     "of all kinds": (number, number, number, number, other, percentile, percentile, sector),
     "eight standings": (percentile,) * 8,
 }
-TARGET_KIND = "of all kinds"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -141,6 +146,10 @@ def main(arguments: Sequence[str]) -> int:
     ):
         url = databases.migrated("screen")
         frames = _fill(url, companies=companies)
+        Redis.from_url(databases.redis_url).set(EPOCH_KEY, "1")
+        # As the api does with what was there before the first question.
+        gc.collect()
+        gc.freeze()
         machine = Machine()
         measured = uvloop.run(_measure(url, frames, screens=screens))
         told = {
@@ -150,7 +159,7 @@ def main(arguments: Sequence[str]) -> int:
             "machine": machine.told(),
         }
     print(json.dumps(told, indent=1))
-    return 0 if measured[TARGET_KIND]["p99_ms"] <= MOST_P99_MS else 1
+    return 0 if all(each["p99_ms"] <= MOST_P99_MS for kind in measured.values() for each in kind.values()) else 1
 
 
 def _fill(url: str, *, companies: int) -> Frames:
@@ -175,14 +184,10 @@ def _fill(url: str, *, companies: int) -> Frames:
     return frames
 
 
-async def _measure(url: str, frames: Frames, *, screens: int) -> dict[str, dict[str, float]]:
+async def _measure(url: str, frames: Frames, *, screens: int) -> dict[str, dict[str, dict[str, float]]]:
     from django.conf import settings
 
     import queries.connections
-    from queries.connections import ReadSources
-    from queries.rest.encoding import encode_json
-    from queries.service.screen import screen_companies
-    from queries.service.screen_query import ScreenQuery
 
     # One session, whose processor time can be told.
     queries.connections.POOL_CONNECTIONS = 1
@@ -190,34 +195,59 @@ async def _measure(url: str, frames: Frames, *, screens: int) -> dict[str, dict[
     await sources.open()
     async with sources.snapshot() as snapshot:
         backend = (await snapshot.fetch(_Session, b"select pg_backend_pid() as pid", {}))[0].pid
-    drawn = random.Random(2009)
-    measured: dict[str, dict[str, float]] = {}
-    for kind, conditions in KINDS.items():
-        waits: list[float] = []
-        cpu = 0.0
+    asker = _Asker(sources, frames, backend)
+    measured = {kind: await asker.measure(conditions, screens=screens) for kind, conditions in KINDS.items()}
+    await sources.close()
+    return measured
+
+
+class _Asker:
+    def __init__(self, sources: ReadSources, frames: Frames, backend: int) -> None:
+        self._sources = sources
+        self._frames = frames
+        self._backend = backend
+        self._drawn = random.Random(2009)
+
+    async def measure(self, kind: Sequence[Draw], *, screens: int) -> dict[str, dict[str, float]]:
+        """This will ask screens with and without what was kept, turn by turn."""
+        spent: dict[str, list[tuple[float, float]]] = {"kept": [], "anew": []}
         for turn in range(-CHECKED, screens):
-            asked = [draw(drawn) for draw in conditions]
-            query = ScreenQuery(where=tuple(text for text, _ in asked), limit=50)
-            spent, begun = cpu_with_backend(backend), time.perf_counter()
-            result = await screen_companies(sources, query)
-            encode_json(result, numbers="number")
-            if turn >= 0:
-                waits.append(time.perf_counter() - begun)
-                cpu += cpu_with_backend(backend) - spent
-                continue
+            conditions = [draw(self._drawn) for draw in kind]
+            for way, measured in spent.items():
+                kept = self._sources.columns
+                if way == "anew":
+                    self._sources.columns = Kept(most=COLUMN_MEMBERS)
+                measured.append(await self._ask(conditions, check=turn < 0))
+                self._sources.columns = kept
+        return {way: _told(measured[CHECKED:]) for way, measured in spent.items()}
+
+    async def _ask(self, conditions: Sequence[Condition], *, check: bool) -> tuple[float, float]:
+        from queries.rest.encoding import encode_json
+        from queries.service.screen import screen_companies
+        from queries.service.screen_query import ScreenQuery
+
+        query = ScreenQuery(where=tuple(text for text, _ in conditions), limit=50)
+        cpu, begun = cpu_with_backend(self._backend), time.perf_counter()
+        result = await screen_companies(self._sources, query)
+        encode_json(result, numbers="number")
+        took = time.perf_counter() - begun, cpu_with_backend(self._backend) - cpu
+        if check:
             told = result.meta.screen
-            passing = [passing(frames) for _, passing in asked]
+            passing = [passing(self._frames) for _, passing in conditions]
             if told is UNSET or told.period != PERIOD or told.matching != len(set.intersection(*passing)):
                 raise FiguresWrong(f"{query.where} were answered with {told}")
             if [each.passing for each in told.conditions] != [len(each) for each in passing]:
                 raise FiguresWrong(f"{query.where} were answered with {told.conditions}")
-        measured[kind] = {
-            "p50_ms": round(statistics.median(waits) * 1000, 1),
-            "p99_ms": round(statistics.quantiles(waits, n=100)[98] * 1000, 1),
-            "cpu_ms": round(cpu / screens * 1000, 1),
-        }
-    await sources.close()
-    return measured
+        return took
+
+
+def _told(spent: Sequence[tuple[float, float]]) -> dict[str, float]:
+    waits = [wait for wait, _ in spent]
+    return {
+        "p50_ms": round(statistics.median(waits) * 1000, 1),
+        "p99_ms": round(statistics.quantiles(waits, n=100)[98] * 1000, 1),
+        "cpu_ms": round(statistics.fmean(cpu for _, cpu in spent) * 1000, 1),
+    }
 
 
 class _Session(msgspec.Struct, frozen=True):

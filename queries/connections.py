@@ -18,6 +18,7 @@ from redis.commands.core import AsyncScript
 
 from queries.background import Background
 from queries.errors import QueryError, not_reached, unavailable
+from queries.kept import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ STATEMENT_TIMEOUT_MS = 5_000
 REDIS_TIMEOUT_SECONDS = 0.25
 REDIS_REST_SECONDS = 1.0
 """How long a Redis that failed is left alone before it is asked again."""
+
+COLUMN_MEMBERS = 400_000
+"""How many values a process keeps in memory for screens, each in some 150 bytes."""
 
 EPOCH_KEY = "{ff}:epoch"
 """Names the epoch of what Redis holds; keys of any other count for nothing."""
@@ -179,6 +183,8 @@ class ReadSources:
         self.background = Background()
         self.under_way: dict[str, asyncio.Task[Any]] = {}
         """Answers that are being worked out, by the keys they will be kept under."""
+        self.columns: Kept[Any, Any] = Kept(most=COLUMN_MEMBERS)
+        """Columns of the frames, by all that tells whether they still stand."""
 
     async def open(self) -> None:
         """This will make the pools without waiting for the servers; a server that is away is found out by use."""

@@ -1,6 +1,7 @@
 """The metric catalogue: which figures exist, and from which concepts or formula each is made."""
 
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, cached_property
 from importlib import resources
 from typing import Literal
 
@@ -43,14 +44,18 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     published: bool = True
 
 
-class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """All metrics in catalogue order; `version` rises whenever an entry's meaning changes."""
 
     version: int
     metrics: tuple[Metric, ...]
 
-    def by_key(self) -> dict[str, Metric]:
+    def by_key(self) -> Mapping[str, Metric]:
         """This will index every metric, operands included, by its key."""
+        return self._by_key
+
+    @cached_property
+    def _by_key(self) -> Mapping[str, Metric]:
         return {metric.key: metric for metric in self.metrics}
 
     def published(self) -> tuple[Metric, ...]:

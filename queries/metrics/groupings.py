@@ -1,12 +1,12 @@
 """The ways companies are grouped."""
 
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 GroupBy = Literal["all", "sector", "major_group", "industry", "country", "size_class"]
 
 GROUPINGS: tuple[GroupBy, ...] = get_args(GroupBy)
 
-EVERYBODY = "all"
+EVERYBODY: Final = "all"
 """The one group of the grouping `all`."""
 
 WHAT_GROUPS_ARE = (

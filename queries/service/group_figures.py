@@ -1,6 +1,8 @@
 """Where a value stands in its group, exactly: rank, percentile, z-score, distance to the median."""
 
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
+from functools import reduce
 
 import msgspec
 
@@ -39,6 +41,18 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     not_larger: int
 
 
+def figures_of(ascending: Sequence[Decimal]) -> GroupFigures:
+    """What one or more values, in ascending order, add up to."""
+    n = len(ascending)
+    return GroupFigures(
+        n=n,
+        sum=reduce(_EXACT.add, ascending),
+        squares=reduce(_EXACT.add, (_EXACT.multiply(value, value) for value in ascending)),
+        lower=ascending[(n - 1) // 2],
+        upper=ascending[n // 2],
+    )
+
+
 def percentile(not_larger: int, *, n: int) -> Decimal:
     """The share of n members whose value is not larger, in hundredths."""
     return _rounded(_NEARLY.divide(Decimal(100 * not_larger), Decimal(n)))
@@ -54,19 +68,19 @@ def ratio(value: Decimal, other: Decimal) -> Decimal:
     return _rounded(_NEARLY.divide(value, other))
 
 
-def zscore(value: Decimal, group: GroupFigures) -> Decimal | None:
+def zscore_in(group: GroupFigures) -> Callable[[Decimal], Decimal] | None:
     """
-    How many standard deviations of the group a value is from its mean; None where all members have the same value.
+    How to tell how many standard deviations of a group a value is from its mean; None where all have the same value.
 
     The group is the whole population: the deviation divides by n.
     """
+    # (value - sum/n) / sqrt(squares/n - (sum/n)^2), both sides times n.
     n = Decimal(group.n)
     spread = _EXACT.subtract(_EXACT.multiply(n, group.squares), _EXACT.multiply(group.sum, group.sum))
     if not spread:
         return None
-    # (value - sum/n) / sqrt(squares/n - (sum/n)^2), both sides times n.
-    distance = _EXACT.subtract(_EXACT.multiply(n, value), group.sum)
-    return _rounded(_NEARLY.divide(distance, spread.sqrt(_NEARLY)))
+    deviation = spread.sqrt(_NEARLY)
+    return lambda value: _rounded(_NEARLY.divide(_EXACT.subtract(_EXACT.multiply(n, value), group.sum), deviation))
 
 
 def _rounded(value: Decimal) -> Decimal:

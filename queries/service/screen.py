@@ -1,22 +1,27 @@
 """Companies that fulfil conditions on their figures and on the groups they are in."""
 
+import asyncio
 import difflib
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from itertools import islice
 
 import msgspec
 
 from queries.connections import ReadSources, Snapshot
+from queries.metrics.groupings import EVERYBODY
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.answer_meta import ConditionOutcome, ScreenOutcome
 from queries.read_models.screen import SCREEN, ScreenedValueRow, ScreenRow
 from queries.service.asked_period import AskedPeriod
+from queries.service.columns import epoch_of_columns, read_columns, read_groups
 from queries.service.cursor import read_cursor, write_cursor
+from queries.service.rank_sets import Cell
 from queries.service.result import Result, meta_of
+from queries.service.screen_conditions import Held, Place, against, between, having, in_order, values_of, within
 from queries.service.screen_grammar import Between, Comparison, Condition, Figure, Membership
-from queries.service.screen_query import Screen, ScreenQuery, in_words, metric_of, read_screen, standing_of
+from queries.service.screen_query import Screen, ScreenQuery, in_words, metric_of, read_screen
 from queries.service.statements import load_statements
 
 _SQL = load_statements("screen.sql")
@@ -30,19 +35,6 @@ class _Count(msgspec.Struct, frozen=True):
     companies: int
 
 
-class _Passing(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    Who passes one condition, and how many have what it asks for.
-
-    `standings` lies beside `passing` where a standing is asked for, `keys` are the groups there are where a group is.
-    """
-
-    having: int
-    passing: list[int]
-    standings: list[str] = []
-    keys: list[str] = []
-
-
 class _Company(msgspec.Struct, frozen=True, kw_only=True):
     cik: int
     company: str
@@ -51,8 +43,6 @@ class _Company(msgspec.Struct, frozen=True, kw_only=True):
     industry: str | None
     country: str | None
     size_class: str | None
-    absent: int
-    place: Decimal
 
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +50,14 @@ class _Value(msgspec.Struct, frozen=True, kw_only=True):
     value: Decimal
     figure: int = 0
     accession: str | None = None
+
+
+class _Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How many companies have what a condition asks for, and who passes; `keys` are the groups there are of a kind."""
+
+    having: int
+    passing: set[int]
+    keys: Sequence[str] = ()
 
 
 _Values = Mapping[tuple[Figure, int], _Value]
@@ -74,7 +72,8 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
     """
     screen = read_screen(query)
     question = msgspec.structs.replace(query, cursor=None, min_position=None)
-    after = read_cursor(question, query.cursor, tuple[int, Decimal, int]) if query.cursor else (None, None, None)
+    after = read_cursor(question, query.cursor, Place) if query.cursor else None
+    epoch = await epoch_of_columns(sources)
     async with sources.snapshot(plans_once=query.as_of is None) as snapshot:
         period, undated = query.period, screen.undated()
         warnings: list[str] = []
@@ -84,30 +83,26 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
         if period is not None:
             screen = screen.at(period)
         companies = (await snapshot.fetch(_Count, _SQL["companies"], {}))[0].companies
-        statements = [_statement(condition, as_of=query.as_of) for condition in screen.conditions]
-        outcomes = [outcome for (outcome,) in await snapshot.fetch_each(_Passing, statements)]
-        matching = set(outcomes[0].passing).intersection(*(outcome.passing for outcome in outcomes[1:]))
-        found = await snapshot.fetch(
-            _Company,
-            _SQL["page"],
-            {
-                **_measured(screen.sort, as_of=query.as_of),
-                "ciks": _array(matching),
-                "direction": -1 if query.order == "desc" else 1,
-                "after_absent": after[0],
-                "after_place": after[1],
-                "after_cik": after[2],
-                "limit": query.limit + 1,
-            },
+        held = await _held(sources, snapshot, screen.compared(), epoch=epoch, as_of=query.as_of)
+        outcomes: list[_Outcome] = []
+        for condition in screen.conditions:
+            outcomes.append(await _outcome(snapshot, condition, held))
+            # Others are answered in between.
+            await asyncio.sleep(0)
+        matching = set.intersection(*(outcome.passing for outcome in outcomes))
+        ordered = in_order(
+            held[screen.sort] if screen.sort else (), matching, descending=query.order == "desc", after=after
         )
-        page = found[: query.limit]
-        values = await _values(snapshot, screen, outcomes, ciks={row.cik for row in page}, as_of=query.as_of)
+        found = list(islice(ordered, query.limit + 1))
+        places = found[: query.limit]
+        ciks = [place.cik for place in places]
+        shown = {row.cik: row for row in await snapshot.fetch(_Company, _SQL["page"], {"ciks": ciks})}
+        values = await _values(snapshot, screen, held, ciks=ciks, as_of=query.as_of)
         freshness = snapshot.freshness
-    last = page[-1] if len(found) > query.limit else None
     meta = meta_of(
         freshness,
         as_of=query.as_of,
-        next_cursor=write_cursor(question, (last.absent, last.place, last.cik)) if last else None,
+        next_cursor=write_cursor(question, msgspec.structs.astuple(places[-1])) if len(found) > query.limit else None,
         warnings=[*warnings, *_remarks(screen, outcomes, as_of=query.as_of)],
         screen=ScreenOutcome(
             period=period.label if period else None,
@@ -124,7 +119,7 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
             ],
         ),
     )
-    return Result(read_model=SCREEN, meta=meta, rows=[_row(company, screen, values) for company in page])
+    return Result(read_model=SCREEN, meta=meta, rows=[_row(shown[cik], screen, values) for cik in ciks])
 
 
 async def _latest_year(snapshot: Snapshot, figure: Figure, *, as_of: datetime | None) -> tuple[AskedPeriod, str]:
@@ -149,55 +144,63 @@ async def _latest_year(snapshot: Snapshot, figure: Figure, *, as_of: datetime | 
     return AskedPeriod(kind="calendar", year=year), remark
 
 
-def _statement(condition: Condition, *, as_of: datetime | None) -> tuple[bytes, dict[str, Any]]:
-    """The statement that says who passes a condition, with its parameters."""
+async def _held(
+    sources: ReadSources,
+    snapshot: Snapshot,
+    figures: Sequence[Figure],
+    *,
+    epoch: str | None,
+    as_of: datetime | None,
+) -> dict[Figure, Held]:
+    """What companies have for each figure."""
+    cells = {
+        figure: Cell(
+            metric=figure.metric,
+            period=figure.period or "",
+            unit=metric_of(figure).unit,
+            group_by=figure.standing.group_by if figure.standing else EVERYBODY,
+        )
+        for figure in figures
+    }
+    columns = await read_columns(sources, snapshot, cells.values(), epoch=epoch, as_of=as_of)
+    return {
+        figure: [
+            measured
+            for group in columns[cell].groups
+            if (measured := group.measured(figure.standing.measure if figure.standing else None)) is not None
+        ]
+        for figure, cell in cells.items()
+    }
+
+
+async def _outcome(snapshot: Snapshot, condition: Condition, held: Mapping[Figure, Held]) -> _Outcome:
     match condition:
         case Membership(group_by=group_by, keys=keys, inside=inside):
-            return _SQL["passing_group"], {"group_by": group_by, "keys": list(keys), "inside": inside}
+            groups = await read_groups(snapshot, group_by)
+            return _Outcome(
+                having=sum(map(len, groups.values())),
+                passing={cik for key, ciks in groups.items() if (key.lower() in keys) == inside for cik in ciks},
+                keys=list(groups),
+            )
         case Between(figure=figure, low=low, high=high):
-            bounds = {"sign": "between", "low": low, "high": high}
-            return _SQL["passing_number"], {**_measured(figure, as_of=as_of), **bounds}
-        case Comparison(left=left, sign=sign, right=Figure() as right):
-            other = {"sign": sign, "other_metric": right.metric, "other_period": right.period}
-            return _SQL["passing_figure"], {**_measured(left, as_of=as_of), **other}
-        case Comparison(left=left, sign=sign, right=number):
-            bounds = {"sign": sign, "low": number, "high": None}
-            return _SQL["passing_number"], {**_measured(left, as_of=as_of), **bounds}
-
-
-def _measured(figure: Figure | None, *, as_of: datetime | None) -> dict[str, Any]:
-    """The arguments of the SQL function `measured`."""
-    standing = figure.standing if figure else None
-    return {
-        "metric": figure.metric if figure else None,
-        "period": figure.period if figure else None,
-        "unit": metric_of(figure).unit if figure else None,
-        "as_of": as_of,
-        "measure": standing.measure if standing else None,
-        "group_by": standing.group_by if standing else None,
-    }
+            return _Outcome(having=having(held[figure]), passing=between(held[figure], low, high))
+        case Comparison(left=left, sign=sign, right=right):
+            if isinstance(right, Decimal):
+                return _Outcome(having=having(held[left]), passing=within(held[left], sign, right))
+            both, passing = against(held[left], sign, held[right])
+            return _Outcome(having=both, passing=passing)
 
 
 async def _values(
     snapshot: Snapshot,
     screen: Screen,
-    outcomes: Sequence[_Passing],
+    held: Mapping[Figure, Held],
     *,
-    ciks: Set[int],
+    ciks: Sequence[int],
     as_of: datetime | None,
 ) -> _Values:
-    """What the companies of a page have for each figure. Standings that a condition asked for are known from there."""
-    if not ciks:
-        return {}
+    """What the companies of a page have for each figure."""
     values: dict[tuple[Figure, int], _Value] = {}
-    known: set[Figure] = set()
-    for condition, outcome in zip(screen.conditions, outcomes, strict=True):
-        figure = standing_of(condition)
-        if figure is not None:
-            known.add(figure)
-            standings = zip(outcome.passing, outcome.standings, strict=True)
-            on_page = ((cik, standing) for cik, standing in standings if cik in ciks)
-            values |= {(figure, cik): _Value(cik=cik, value=Decimal(standing)) for cik, standing in on_page}
     plain_ones = [figure for figure in screen.figures() if figure.standing is None]
     asked = {
         "figures": list(range(len(plain_ones))),
@@ -210,16 +213,10 @@ async def _values(
     for value in await snapshot.fetch(_Value, _SQL["shown"], asked):
         values[plain_ones[value.figure], value.cik] = value
     for figure in screen.figures():
-        if figure.standing is not None and figure not in known:
-            parameters = {**_measured(figure, as_of=as_of), "ciks": list(ciks)}
-            for value in await snapshot.fetch(_Value, _SQL["shown_standing"], parameters):
-                values[figure, value.cik] = value
+        if figure.standing is not None:
+            standings = values_of(held[figure], frozenset(ciks))
+            values |= {(figure, cik): _Value(cik=cik, value=standing) for cik, standing in standings.items()}
     return values
-
-
-def _array(ciks: Set[int]) -> str:
-    """An array as PostgreSQL writes it: of thousands of numbers several times sooner made than from a list."""
-    return f"{{{','.join(map(str, ciks))}}}"
 
 
 def _row(company: _Company, screen: Screen, values: _Values) -> ScreenRow:
@@ -245,7 +242,7 @@ def _value(figure: Figure, held: _Value | None) -> ScreenedValueRow:
     )
 
 
-def _remarks(screen: Screen, outcomes: Sequence[_Passing], *, as_of: datetime | None) -> Iterator[str]:
+def _remarks(screen: Screen, outcomes: Sequence[_Outcome], *, as_of: datetime | None) -> Iterator[str]:
     memberships = [
         (condition, outcome)
         for condition, outcome in zip(screen.conditions, outcomes, strict=True)

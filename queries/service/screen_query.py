@@ -81,6 +81,11 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
         named = [*_figures_of(self.conditions), *([self.sort] if self.sort else []), *self.columns]
         return tuple(dict.fromkeys(named))
 
+    def compared(self) -> tuple[Figure, ...]:
+        """Those of them that are held against others: in a condition, for the order, or in a standing."""
+        held = {*_figures_of(self.conditions), self.sort}
+        return tuple(figure for figure in self.figures() if figure in held or figure.standing)
+
     def undated(self) -> Figure | None:
         """The first figure that names no period."""
         return next((figure for figure in self.figures() if figure.period is None), None)
@@ -137,11 +142,6 @@ def read_screen(query: ScreenQuery) -> Screen:
 def metric_of(figure: Figure) -> Metric:
     """The catalogue's entry of a figure."""
     return load_catalogue().by_key()[figure.metric]
-
-
-def standing_of(condition: Condition) -> Figure | None:
-    """The figure of a condition that asks where it stands."""
-    return next((figure for figure in _figures_of((condition,)) if figure.standing is not None), None)
 
 
 _IN_WORDS: dict[Sign, str] = {

@@ -17,7 +17,7 @@ from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_perio
 from queries.service.companies import Company, CompanyQuery, as_known_at, find_company
 from queries.service.explained_absence import explain_absence
 from queries.service.frame_query import COMPARED_PERIODS
-from queries.service.group_figures import GroupFigures, Place, from_median, percentile, zscore
+from queries.service.group_figures import GroupFigures, Place, from_median, percentile, zscore_in
 from queries.service.metrics import find_metrics
 from queries.service.own_values import LATEST, OwnValue, own_values, periods_meant, read_period_or_latest
 from queries.service.rank_sets import Cell, Stood, places_in_sets
@@ -178,7 +178,7 @@ def _row(
     place: Place | None,
     reason: str | None,
 ) -> StandingRow:
-    score = zscore(own.value, place.group) if own and place else None
+    zscore = zscore_in(place.group) if place else None
     return StandingRow(
         company=company.display,
         cik=company.cik,
@@ -192,7 +192,7 @@ def _row(
         rank=place.group.n - place.not_larger + 1 if place else None,
         n=place.group.n if place else None,
         percentile=plain(percentile(place.not_larger, n=place.group.n)) if place else None,
-        zscore=None if score is None else plain(score),
+        zscore=plain(zscore(own.value)) if own and zscore else None,
         median=plain(place.group.median) if place else None,
         from_median=plain(from_median(own.value, place.group)) if own and place else None,
         accession=own.accession if own else None,

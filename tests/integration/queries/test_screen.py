@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import psycopg
@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
+from projections.redis_views import follow
 from queries.metrics.catalogue import load_catalogue
 from queries.service.screen_grammar import (
     Between,
@@ -26,7 +27,7 @@ from queries.service.screen_grammar import (
     Standing,
 )
 from tests.fixtures.crowd import Member
-from tests.fixtures.figures import APPLE, MICROSOFT, OTHER_NAMESAKE, RESTATER, write_figures
+from tests.fixtures.figures import APPLE, MICROSOFT, OTHER_NAMESAKE, RESTATER, set_freshness, write_figures
 from tests.fixtures.frames import fill_frames
 
 type Company = dict[str, Any]
@@ -233,6 +234,75 @@ class TestStandings:
             )
             stated = [str(each[measure]) if each["rank"] else None for each in told.json()["data"]]
             assert [value["value"] for value in row["values"][1:]] == stated
+
+    @pytest.mark.parametrize("order", ["asc", "desc"])
+    @pytest.mark.parametrize("standing", ["rank(country)", "percentile(all)", "zscore(sector)"])
+    async def test_page_by_page_are_the_same_as_at_once(
+        self, asking: httpx.AsyncClient, crowd: list[Member], standing: str, order: str
+    ) -> None:
+        asked = {
+            "where": ["country != XX"],
+            "sort": f"revenue.{standing}",
+            "order": order,
+            "period": "CY2023",
+            "numbers": "text",
+        }
+
+        at_once = (await screened(asking, **asked, limit=100))["data"]
+        by_page = [cik async for cik in paged(asking, **asked, limit=7)]
+
+        places = [(Decimal(row["values"][0]["value"]), row["cik"]) for row in at_once if row["values"][0]["value"]]
+        lacking = [row["cik"] for row in at_once[len(places) :]]
+        assert places == sorted(places, reverse=order == "desc")
+        assert lacking == sorted(lacking, reverse=order == "desc")
+        assert by_page == [row["cik"] for row in at_once]
+        assert len(by_page) == len(crowd)
+
+
+class TestColumns:
+    """What companies stand for is kept in memory from one screen to the next."""
+
+    ASKED: ClassVar = {"where": ["revenue.percentile(country) >= 50"], "period": "CY2023"}
+
+    @pytest.fixture
+    def kept(self, connection: psycopg.Connection, crowd: list[Member], redis: Redis) -> Redis:
+        """A Redis whose epoch has begun, and changes of the crowd's cells are recorded: columns are kept."""
+        follow(connection, redis)
+        connection.cursor().executemany(
+            "insert into figures_v1.aggregate_change values ('revenue', %s, 'CY2023', 1)", [("all",), ("country",)]
+        )
+        return redis
+
+    def lose_some(self, connection: psycopg.Connection) -> None:
+        """Values go, which no refresh has told of; another one has been."""
+        connection.execute("delete from figures_v1.frame_value where cik % 2 = 0")
+        set_freshness(connection, position=41)
+
+    async def matching(self, client: httpx.AsyncClient, **asked: Any) -> int:
+        matching: int = (await screened(client, **{**self.ASKED, **asked}))["meta"]["screen"]["matching"]
+        return matching
+
+    async def test_are_read_again_once_a_refresh_has_changed_their_cell(
+        self, asking: httpx.AsyncClient, connection: psycopg.Connection, kept: Redis
+    ) -> None:
+        before = await self.matching(asking)
+        self.lose_some(connection)
+        unchanged = await self.matching(asking)
+        connection.execute("update figures_v1.aggregate_change set seq = 2")
+
+        assert 0 < await self.matching(asking) < before == unchanged
+
+    async def test_are_read_again_in_another_epoch_and_without_any(
+        self, asking: httpx.AsyncClient, connection: psycopg.Connection, kept: Redis
+    ) -> None:
+        before = await self.matching(asking)
+        self.lose_some(connection)
+        unchanged = await self.matching(asking)
+        kept.flushall()
+        without = await self.matching(asking)
+        follow(connection, kept)
+
+        assert 0 < await self.matching(asking) == without < before == unchanged
 
 
 async def screened(client: httpx.AsyncClient, **asked: Any) -> dict[str, Any]:
