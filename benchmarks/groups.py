@@ -16,6 +16,7 @@ must be the same.
 
 import argparse
 import dataclasses
+import gc
 import json
 import os
 import random
@@ -255,6 +256,9 @@ async def _ask_all(url: str) -> dict[str, dict[str, float]]:
 
     api = create_app(dataclasses.replace(settings.FACTFOLD, database_url=url), problem_for)
     await api.startup()
+    # As the api does once it has started.
+    gc.collect()
+    gc.freeze()
     try:
         ciks = cycle(_companies_asked_about(url))
 
