@@ -3,13 +3,14 @@ Group aggregates at the size of the SEC: worked out whole, followed after one fi
 
     .venv/bin/python -m benchmarks.groups hundredth     60 filers, 15 years
     .venv/bin/python -m benchmarks.groups tenth         600 filers
-    .venv/bin/python -m benchmarks.groups full          6,000 filers: some 35 million values, 20 minutes and 30 GB
+    .venv/bin/python -m benchmarks.groups full          6,000 filers: some 35 million values, 25 minutes and 30 GB
 
 Values are made up, always the same ones, three fifths of all that could be. Working all groups out takes turns with
 one plain `group by … percentile_cont` pass over the same rows on the same server, which at full size is made once.
 Then single companies state their newest year anew, some 130 cells each, and the time is told from the word to the
-tables and to Redis; then, in real time, thirteen within a minute at moments drawn by lot, as many as file in the
-busiest minutes of a year; and thirteen at once. When both servers have come to rest, readers ask, on the event loop
+tables and to Redis; then for the 430 of a peak day, at moments drawn by lot as dense as they came on 2021-03-31, 146
+within an hour and thirteen of these within a minute, by a clock that passes over the time in which nothing is to do;
+and for thirteen at once. When both servers have come to rest, readers ask, on the event loop
 the api runs on, about another company each time where one has to be named. Groups are recomputed here by sorting, and
 must be the same.
 """
@@ -48,7 +49,9 @@ COMPANIES = {"hundredth": 60, "tenth": 600, "full": 6_000}
 LEAST_TO_PLAIN = 0.5
 FOLLOWED_MS, PEAK_MS, FRAME_MS, STANDING_MS, SCREEN_MS, AS_OF_MS = 1_000, 2_000, 10, 2, 50, 500
 _FIRST_CIK = 9_200_001
-_FILINGS, _AT_ONCE, _MINUTES, _MOMENTS = 200, 13, 2, 5
+_FILINGS, _AT_ONCE, _MOMENTS = 200, 13, 5
+# Of a peak day: seconds from the first to the last moment of a stretch of it, and how many file within.
+_PEAK_DAY = ((0, 16 * 3_600, 284), (10 * 3_600, 11 * 3_600, 133), (10 * 3_600 + 300, 10 * 3_600 + 360, 13))
 _MAKERS = 2
 _SECTORS = ("mining", "manufacturing", "retail-trade", "finance", "services")
 _SQL = load_statements("benchmarks", "groups.sql")
@@ -113,8 +116,8 @@ def _measure(databases: Databases, companies: int) -> tuple[dict[str, Any], bool
         filers = cycle(range(_FIRST_CIK, _FIRST_CIK + companies))
         followed = [_follow_filings(connection, redis, [next(filers)]) for _ in range(_FILINGS)]
         _tell("filings one by one")
-        lags = [lag for seed in range(_MINUTES) for lag in _play_minute(connection, redis, filers, seed=seed)]
-        _tell("busiest minutes")
+        lags = list(_play_day(connection, redis, filers))
+        _tell("peak day")
         at_once = [_follow_filings(connection, redis, islice(filers, _AT_ONCE)) for _ in range(_MOMENTS)]
         _tell("filings at once")
         _check(connection)
@@ -126,7 +129,7 @@ def _measure(databases: Databases, companies: int) -> tuple[dict[str, Any], bool
     targets = {
         "whole": ratio >= LEAST_TO_PLAIN,
         "followed": _p99([sum(each) for each in followed]) <= FOLLOWED_MS,
-        "busiest_minute": max(lags) <= PEAK_MS,
+        "peak_day": max(lags) <= PEAK_MS,
         **{name: found["p99_ms"] <= _QUESTIONS[name][1] for name, found in asked.items() if name in _QUESTIONS},
         "as_of": asked["as_of cold"]["p99_ms"] <= AS_OF_MS,
     }
@@ -143,7 +146,12 @@ def _measure(databases: Databases, companies: int) -> tuple[dict[str, Any], bool
         "all_groups_seconds": [round(each, 2) for each in whole],
         "ratio_to_plain_pass": round(ratio, 2),
         "one_filing_ms": _steps(followed),
-        "thirteen_in_a_minute_ms": {"p50": round(statistics.median(lags)), "max": round(max(lags))},
+        "peak_day_lag_ms": {
+            "filings": len(lags),
+            "p50": round(statistics.median(lags)),
+            "p99": round(_p99(lags)),
+            "max": round(max(lags)),
+        },
         "thirteen_at_once_ms": _steps(at_once),
         "asked": asked,
         "met": targets,
@@ -220,21 +228,17 @@ def _follow_filings(connection: psycopg.Connection, redis: Redis, ciks: Iterable
     return to_tables * 1000, to_redis * 1000
 
 
-def _play_minute(connection: psycopg.Connection, redis: Redis, filers: Iterator[int], *, seed: int) -> Iterator[float]:
-    """How many milliseconds after the moment a company was to file all of it can be read, for one minute's filings."""
-    lot = random.Random(seed)
-    moments = sorted(lot.uniform(0, 60) for _ in range(_AT_ONCE))
-    begun = time.perf_counter()
-
-    def passed() -> float:
-        return time.perf_counter() - begun
-
+def _play_day(connection: psycopg.Connection, redis: Redis, filers: Iterator[int]) -> Iterator[float]:
+    """How many milliseconds after the moment a company files all of it can be read, for each filing of a peak day."""
+    lot = random.Random(430)
+    moments = sorted(lot.uniform(first, last) for first, last, filings in _PEAK_DAY for _ in range(filings))
+    now = 0.0
     while moments:
-        time.sleep(max(0, moments[0] - passed()))
-        due = [moment for moment in moments if moment <= passed()]
+        now = max(now, moments[0])
+        due = [moment for moment in moments if moment <= now]
         moments = moments[len(due) :]
-        _follow_filings(connection, redis, islice(filers, len(due)))
-        yield from ((passed() - moment) * 1000 for moment in due)
+        now += sum(_follow_filings(connection, redis, islice(filers, len(due)))) / 1000
+        yield from ((now - moment) * 1000 for moment in due)
 
 
 def _wait_for_quiet(connection: psycopg.Connection, redis: Redis) -> None:
