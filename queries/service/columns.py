@@ -1,22 +1,17 @@
 """
 What companies stand for by a metric in a period, in its order, kept in memory as long as it stays as it is.
 
-A cell is one metric in one calendar period under one grouping; a column of it holds one group's members, ascending by
-(value, CIK). A condition on thousands of companies is a search in columns.
+A column holds the members of one group of a cell, ascending by (value, CIK). A condition on thousands of companies is a
+search in columns.
 
-# Note [a column is never older than the tables]
-A reader asks the tables first, in the snapshot that gives its answer the position, since which refresh C each cell is
-as it is. Frames are written by refreshes alone, and a refresh names the cells it changed in `aggregate_change`, with
-its own number; where changes of a cell are not recorded, C is the last refresh. Columns are kept under the C of the
-snapshot they were read in, and found only by readers with the same C. They are also kept under the epoch of what Redis
-holds, read before the snapshot: tables restored to an earlier state begin a new one, and do not meet columns of their
-former future. Without Redis, and as of an instant, they last as long as the question.
+Columns are kept and found by Note [what is kept of a cell is never older than the tables] in `cells.py`. Without Redis,
+and as of an instant, they last as long as the question.
 """
 
 import sys
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -27,8 +22,8 @@ import msgspec
 from queries.connections import EPOCH_KEY, ReadSources, Snapshot
 from queries.kept import Kept
 from queries.metrics.groupings import EVERYBODY, GroupBy
+from queries.service.cells import Cell, unchanged_since
 from queries.service.group_figures import figures_of, percentile, zscore_in
-from queries.service.rank_sets import Cell
 from queries.service.screen_grammar import Measure
 from queries.service.statements import load_statements
 
@@ -94,10 +89,6 @@ class Columns:
         return sum(len(group.ciks) for group in self.groups)
 
 
-class _Since(msgspec.Struct, frozen=True):
-    seq: int
-
-
 class _Everybody(msgspec.Struct, frozen=True):
     ciks: list[int]
     values: list[Decimal]
@@ -118,9 +109,9 @@ async def read_columns(
     sources: ReadSources, snapshot: Snapshot, cells: Iterable[Cell], *, epoch: str | None, as_of: datetime | None
 ) -> dict[Cell, Columns]:
     """This will give the columns of each cell, from where they are kept or from the tables."""
-    reader = _Reader(sources, snapshot, epoch=epoch, as_of=as_of)
     wanted = list(dict.fromkeys(cells))
-    await reader.look_up({*wanted, *map(_everybody_in, wanted)})
+    since = await unchanged_since(snapshot, {*wanted, *map(_everybody_in, wanted)})
+    reader = _Reader(sources, snapshot, since, epoch=epoch, as_of=as_of)
     return {cell: await reader.columns(cell) for cell in wanted}
 
 
@@ -131,7 +122,15 @@ async def read_groups(snapshot: Snapshot, group_by: GroupBy) -> dict[str, list[i
 
 
 class _Reader:
-    def __init__(self, sources: ReadSources, snapshot: Snapshot, *, epoch: str | None, as_of: datetime | None) -> None:
+    def __init__(
+        self,
+        sources: ReadSources,
+        snapshot: Snapshot,
+        since: Mapping[Cell, int],
+        *,
+        epoch: str | None,
+        as_of: datetime | None,
+    ) -> None:
         lasting = epoch is not None and as_of is None
         self._kept: Kept[tuple[str | None, int, int, Cell], Columns] = (
             sources.columns if lasting else Kept(most=sys.maxsize)
@@ -139,18 +138,8 @@ class _Reader:
         self._snapshot = snapshot
         self._epoch = epoch
         self._as_of = as_of
-        self._since: dict[Cell, int] = {}
+        self._since = since
         self._groups: dict[GroupBy, dict[int, str]] = {}
-
-    async def look_up(self, cells: Collection[Cell]) -> None:
-        """This will ask since when cells are as they are, which comes before reading them."""
-        asked = {
-            "metrics": [cell.metric for cell in cells],
-            "periods": [cell.period for cell in cells],
-            "group_bys": [cell.group_by for cell in cells],
-        }
-        found = await self._snapshot.fetch(_Since, _SQL["unchanged_since"], asked)
-        self._since = {cell: since.seq for cell, since in zip(cells, found, strict=True)}
 
     async def columns(self, cell: Cell) -> Columns:
         key = (self._epoch, self._snapshot.version, self._since[cell], cell)

@@ -1,21 +1,15 @@
 """
 The companies of a cell in the order of their values, as sorted sets in Redis, filled when somebody asks for them.
 
-A cell is one metric in one calendar period under one grouping. Its set holds a member for each company in a group:
-group, value and CIK as text that sorts byte by byte as they do, all with the score 0, since a score is a float and not
-exact. Beside the set a hash holds what each group adds up to and, under the empty name, the refresh the set was filled
-at and how many members it has. Keys: `{ff}:E:rank:vV:METRIC:GROUP_BY:PERIOD`, the same with `:groups`, and while it is
-filled `:filling` and `:new:…`; all go with their epoch E.
+The set of a cell holds a member for each company in a group: group, value and CIK as text that sorts byte by byte as
+they do, all with the score 0, since a score is a float and not exact. Beside the set a hash holds what each group adds
+up to and, under the empty name, the refresh the set was filled at and how many members it has. Keys:
+`{ff}:E:rank:vV:METRIC:GROUP_BY:PERIOD`, the same with `:groups`, and while it is filled `:filling` and `:new:…`; all go
+with their epoch E.
 
-# Note [a set is never older than the tables]
-A reader asks the tables first, in the snapshot that gives its answer the position, since which refresh C the cell is as
-it is. Frames are written by refreshes alone, and a refresh names the cells it changed in `aggregate_change`, with its
-own number. Where changes of a cell are not recorded, C is the last refresh. A set is filled from one snapshot and
-labelled with C as it is there, so it holds what C left, and it is read only where its label is the reader's C. The rows
-of a page are held against the snapshot all the same; where they differ the tables answer.
-The epoch is read before the snapshot a set is filled from, and again when it is shown and when it is read, so that
-tables restored to an earlier state, which begin a new epoch, do not meet sets of their former future;
-docs/guarantees.md names the one case in which an epoch is not begun.
+Sets are filled and read by Note [what is kept of a cell is never older than the tables] in `cells.py`. The epoch is
+held against that of Redis again when a set is shown and when it is read, and the rows of a page against the snapshot;
+where they differ the tables answer.
 """
 
 import secrets
@@ -27,7 +21,7 @@ from typing import Any
 import msgspec
 
 from queries.connections import EPOCH_KEY, ReadSources, Snapshot
-from queries.metrics.groupings import GroupBy
+from queries.service.cells import Cell, unchanged_since
 from queries.service.frame_query import Order
 from queries.service.group_figures import GroupFigures, Place
 from queries.service.sortable_decimal import from_sortable, sortable
@@ -48,15 +42,6 @@ _OTHER_EPOCH = b"other epoch"
 _CIK_DIGITS = 10
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric in one calendar period under one grouping."""
-
-    metric: str
-    period: str
-    unit: str
-    group_by: GroupBy
-
-
 class Ranked(msgspec.Struct, frozen=True, kw_only=True):
     """A company on a page: its value and where it stands."""
 
@@ -72,10 +57,6 @@ class Stood(msgspec.Struct, frozen=True, kw_only=True):
     unchanged_since: int
     group: str
     value: Decimal
-
-
-class _Since(msgspec.Struct, frozen=True):
-    seq: int
 
 
 class _Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,12 +86,12 @@ async def ranked_page(
     epoch = await sources.live_epoch()
     if epoch is None:
         return None
-    seq = await _unchanged_since(snapshot, cell)
+    since = await unchanged_since(snapshot, [cell])
     key = _key(epoch, snapshot.version, cell)
     found = await sources.run_in_redis(
         _LUA["page"],
         [EPOCH_KEY, key, f"{key}:groups"],
-        [epoch, seq, group, order, "" if after is None else _tail(*after), limit],
+        [epoch, since[cell], group, order, "" if after is None else _tail(*after), limit],
     )
     if not _answered(sources, found):
         _want(sources, cell)
@@ -144,11 +125,6 @@ async def places_in_sets(sources: ReadSources, snapshot: Snapshot, asked: Sequen
     }
 
 
-async def _unchanged_since(snapshot: Snapshot, cell: Cell) -> int:
-    (since,) = await snapshot.fetch(_Since, _SQL["unchanged_since"], msgspec.structs.asdict(cell))
-    return since.seq
-
-
 def _want(sources: ReadSources, cell: Cell) -> None:
     if sources.redis_epoch is not None:
         sources.background.begin(cell, partial(fill, sources, cell))
@@ -163,7 +139,7 @@ async def fill(sources: ReadSources, cell: Cell) -> None:
         key = _key(epoch, snapshot.version, cell)
         if await sources.run_in_redis(_LUA["begin_filling"], [EPOCH_KEY, f"{key}:filling"], [epoch, PAUSE_MS]) != 1:
             return
-        seq = await _unchanged_since(snapshot, cell)
+        since = await unchanged_since(snapshot, [cell])
         figures = await snapshot.fetch(_GroupFigures, _SQL["figures"], msgspec.structs.asdict(cell))
         filled = f"{key}:new:{secrets.token_hex(6)}"
         async for part in snapshot.fetch_in_parts(_Member, _SQL["members"], msgspec.structs.asdict(cell), size=_PART):
@@ -178,7 +154,7 @@ async def fill(sources: ReadSources, cell: Cell) -> None:
     await sources.run_in_redis(
         _LUA["show_filled"],
         [EPOCH_KEY, filled, key, f"{key}:groups"],
-        [epoch, seq, sum(group.n for group in figures), LIVES_MS, *stated],
+        [epoch, since[cell], sum(group.n for group in figures), LIVES_MS, *stated],
     )
 
 

@@ -1,11 +1,3 @@
--- name: unchanged_since
--- The refresh since which a cell is as it is (primary key of aggregate_change). Where changes of it are not recorded, it
--- may have changed with any refresh.
-select coalesce(change.seq, freshness.seq) as seq
-from freshness
-left join aggregate_change as change
-    on change.metric = %(metric)s and change.group_by = %(group_by)s and change.period = %(period)s;
-
 -- name: members
 -- Everybody in a cell who is in a group of a kind (frame).
 select group_key(company, %(group_by)s) as group_key, held.value, held.cik

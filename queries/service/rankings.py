@@ -12,11 +12,12 @@ from queries.read_models.aggregate_fragment import plain
 from queries.read_models.ranking import RANKING, RankingRow
 from queries.service.arguments import AsOf, Cursor, Query, argument
 from queries.service.calendar_period import calendar_period
+from queries.service.cells import Cell
 from queries.service.cursor import read_cursor, write_cursor
 from queries.service.frame_query import ComparedPeriod, Group, Grouping, MetricKey, Order, PageLimit, group_asked
 from queries.service.group_figures import percentile
 from queries.service.metrics import find_metrics
-from queries.service.rank_sets import Cell, ranked_page
+from queries.service.rank_sets import ranked_page
 from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
 

@@ -15,9 +15,9 @@ from queries.read_models.aggregate_fragment import plain
 from queries.read_models.answer_meta import ConditionOutcome, ScreenOutcome
 from queries.read_models.screen import SCREEN, ScreenedValueRow, ScreenRow
 from queries.service.asked_period import AskedPeriod
+from queries.service.cells import Cell
 from queries.service.columns import epoch_of_columns, read_columns, read_groups
 from queries.service.cursor import read_cursor, write_cursor
-from queries.service.rank_sets import Cell
 from queries.service.result import Result, meta_of
 from queries.service.screen_conditions import Held, Place, against, between, having, in_order, values_of, within
 from queries.service.screen_grammar import Between, Comparison, Condition, Figure, Membership
@@ -212,9 +212,10 @@ async def _values(
     }
     for value in await snapshot.fetch(_Value, _SQL["shown"], asked):
         values[plain_ones[value.figure], value.cik] = value
+    on_page = frozenset(ciks)
     for figure in screen.figures():
         if figure.standing is not None:
-            standings = values_of(held[figure], frozenset(ciks))
+            standings = values_of(held[figure], on_page)
             values |= {(figure, cik): _Value(cik=cik, value=standing) for cik, standing in standings.items()}
     return values
 

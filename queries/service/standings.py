@@ -14,13 +14,14 @@ from queries.read_models.aggregate_fragment import plain
 from queries.read_models.standing import STANDING, StandingRow
 from queries.service.arguments import AsOf, argument
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
+from queries.service.cells import Cell
 from queries.service.companies import Company, CompanyQuery, as_known_at, find_company
 from queries.service.explained_absence import explain_absence
 from queries.service.frame_query import COMPARED_PERIODS
 from queries.service.group_figures import GroupFigures, Place, from_median, percentile, zscore_in
 from queries.service.metrics import find_metrics
 from queries.service.own_values import LATEST, OwnValue, own_values, periods_meant, read_period_or_latest
-from queries.service.rank_sets import Cell, Stood, places_in_sets
+from queries.service.rank_sets import Stood, places_in_sets
 from queries.service.result import Result, meta_of
 from queries.service.series_query import Metrics
 from queries.service.statements import load_statements

@@ -263,7 +263,7 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
     ("value_versions.sql", "versions", {"cik": 1, "metrics": ["metric1"]}, {"metric_value_pkey", "filing_pkey"}),
     ("columns.sql", "everybody", {"metric": "revenue", "period": "CY2023"}, {" frame_value_"}),
     (
-        "columns.sql",
+        "cells.sql",
         "unchanged_since",
         {"metrics": ["revenue"], "periods": ["CY2023"], "group_bys": ["all"]},
         {"aggregate_change_pkey"},
