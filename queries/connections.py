@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 
@@ -51,7 +51,9 @@ select seq, position, fresh_at, lag_ms, parked from freshness;
 _PLANS_EACH_TIME = _OPEN_SNAPSHOT % b"auto"
 # To plan a statement anew for each question can take as long as to run it.
 _PLANS_ONCE = _OPEN_SNAPSHOT % b"force_generic_plan"
-
+_SESSION = (
+    f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS} -c jit=off -c plan_cache_mode=force_generic_plan"
+)
 
 _Pool = psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 
@@ -174,6 +176,8 @@ class ReadSources:
         self._client: redis.asyncio.Redis | None = None
         self._scripts: dict[bytes, AsyncScript] = {}
         self._redis_rests_until = 0.0
+        self.version: int | None = None
+        """The version of the figures that was live when a snapshot was last taken."""
         self.redis_epoch: str | None = None
         self.pool_wait_seconds = POOL_WAIT_SECONDS
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
@@ -197,7 +201,7 @@ class ReadSources:
             name="read",
             kwargs={
                 "autocommit": True,
-                "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS} -c jit=off",
+                "options": _SESSION,
             },
         )
         await self._pool.open(wait=False)
@@ -240,19 +244,42 @@ class ReadSources:
         pool = self._pool
         if pool is None:
             raise RuntimeError("open() comes before the first question")
-        try:
+        with _told_as_problems():
             connection, snapshot = await _taken(pool, _PLANS_ONCE if plans_once else _PLANS_EACH_TIME)
+            self.version = snapshot.version
             try:
                 yield snapshot
             finally:
                 self._give_back(pool, connection)
-        except psycopg_pool.PoolTimeout as error:
-            raise unavailable("the database has no connection to spare") from error
-        except psycopg.errors.QueryCanceled as error:
-            raise unavailable("the answer took longer than it may") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            logger.warning("the database cannot be asked: %s", error)
-            raise unavailable("the database cannot be reached") from error
+
+    async def fetch_alone[R](self, row: type[R], statement: bytes, parameters: Mapping[str, Any]) -> list[R] | None:
+        """
+        This will run one statement that needs no snapshot, since it is one by itself, and give its rows as `row`.
+
+        It names the tables with their schema, and is planned once for every question. None where it cannot be run as it
+        stands, because the connection was lost or the tables have gone with their version: a snapshot can then still be
+        had, or says what is wrong.
+
+        Raises:
+            QueryError: the database is too slow or has no connection to spare.
+        """
+        pool = self._pool
+        if pool is None:
+            return None
+        with _told_as_problems():
+            connection = await pool.getconn()
+            try:
+                cursor = connection.cursor(row_factory=class_row(row))
+                await cursor.execute(statement, parameters)
+                return await cursor.fetchall()
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+                return None
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                if not connection.closed:
+                    raise
+                return None
+            finally:
+                await pool.putconn(connection)
 
     def _give_back(self, pool: _Pool, connection: psycopg.AsyncConnection[Any]) -> None:
         task = asyncio.create_task(_rolled_back(pool, connection))
@@ -341,6 +368,19 @@ class ReadSources:
                         arrival.set_result(None)
         finally:
             self._watching = None
+
+
+@contextmanager
+def _told_as_problems() -> Iterator[None]:
+    try:
+        yield
+    except psycopg_pool.PoolTimeout as error:
+        raise unavailable("the database has no connection to spare") from error
+    except psycopg.errors.QueryCanceled as error:
+        raise unavailable("the answer took longer than it may") from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        logger.warning("the database cannot be asked: %s", error)
+        raise unavailable("the database cannot be reached") from error
 
 
 async def _taken(pool: _Pool, opening: bytes) -> tuple[psycopg.AsyncConnection[Any], Snapshot]:

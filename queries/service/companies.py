@@ -192,6 +192,12 @@ async def search_page(snapshot: Snapshot, query: CompaniesQuery) -> tuple[Sequen
     return page, write_cursor(question, (last.rank, last.sort_name, last.cik))
 
 
+def cik_of(reference: str) -> int | None:
+    """The CIK a reference to a company is; None for a ticker or a name."""
+    match = _CIK.fullmatch(reference.strip())
+    return int(match[1]) if match else None
+
+
 async def find_company(snapshot: Snapshot, reference: str) -> Company:
     """
     This will find the one company a reference means.
@@ -209,7 +215,7 @@ async def find_companies(snapshot: Snapshot, references: Sequence[str]) -> list[
     Raises:
         QueryError: a reference means no company, or more than one.
     """
-    by_cik = {reference: int(match[1]) for reference in references if (match := _CIK.fullmatch(reference.strip()))}
+    by_cik = {reference: cik for reference in references if (cik := cik_of(reference)) is not None}
     names = [reference for reference in references if reference not in by_cik]
     version = snapshot.version
     rows: list[_Referenced] = []

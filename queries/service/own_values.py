@@ -55,6 +55,23 @@ def read_period_or_latest(text: str) -> AskedPeriod | None:
     return None if text.strip().lower() == "latest" else read_period(text)
 
 
+def periods_named(metrics: Iterable[Metric], period: AskedPeriod) -> tuple[dict[str, str], list[str]]:
+    """
+    The calendar period each metric is taken in, where one is named, and what is to be said about it.
+
+    Raises:
+        QueryError: no value of a metric can have such a period.
+    """
+    meant = {metric.key: calendar_period(metric, period) for metric in metrics}
+    warnings = list(dict.fromkeys(told for _, every in meant.values() for told in every))
+    return {key: label for key, (label, _) in meant.items()}, warnings
+
+
+def latest_kind(metric: Metric) -> str:
+    """The type of the periods of which the latest is meant."""
+    return "annual" if metric.over == "duration" else "instant"
+
+
 async def periods_meant(
     snapshot: Snapshot,
     company: Company,
@@ -73,9 +90,7 @@ async def periods_meant(
         QueryError: no value of a metric can have such a period.
     """
     if period is not None:
-        meant = {metric.key: calendar_period(metric, period) for metric in metrics}
-        warnings = list(dict.fromkeys(told for _, every in meant.values() for told in every))
-        return {key: label for key, (label, _) in meant.items()}, warnings
+        return periods_named(metrics, period)
     by_key = load_catalogue().by_key()
     consulted = {metric.key: metric for metric in (*metrics, *(by_key[key] for key in CALENDAR_METRICS))}
     found = await snapshot.fetch(
@@ -85,7 +100,7 @@ async def periods_meant(
             "cik": company.cik,
             "metrics": list(consulted),
             "units": [metric.unit for metric in consulted.values()],
-            "kinds": ["annual" if metric.over == "duration" else "instant" for metric in consulted.values()],
+            "kinds": [latest_kind(metric) for metric in consulted.values()],
             "as_of": as_of,
         },
     )

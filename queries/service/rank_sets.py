@@ -102,15 +102,19 @@ async def ranked_page(
     return ranked if order == "asc" else ranked[::-1]
 
 
-async def places_in_sets(sources: ReadSources, snapshot: Snapshot, asked: Sequence[Stood]) -> dict[Stood, Place]:
-    """This will give the places values have in those sets that hold what the snapshot does; the others are filled."""
+async def places_in_sets(sources: ReadSources, asked: Sequence[Stood], *, version: int) -> dict[Stood, Place]:
+    """
+    This will give the places values have in those sets that hold what the tables do; the others are filled.
+
+    `version` is that of the figures the values were read from.
+    """
     epoch = await sources.live_epoch()
     if epoch is None or not asked:
         return {}
     keys = [EPOCH_KEY]
     arguments: list[str | int] = [epoch]
     for stood in asked:
-        key = _key(epoch, snapshot.version, stood.cell)
+        key = _key(epoch, version, stood.cell)
         keys += [key, f"{key}:groups"]
         arguments += [stood.unchanged_since, stood.group, sortable(stood.value)]
     found = await sources.run_in_redis(_LUA["places"], keys, arguments)

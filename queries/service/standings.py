@@ -1,6 +1,6 @@
 """Where a company stands in its groups: from the sorted sets in Redis, else from the tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -16,11 +16,19 @@ from queries.service.arguments import AsOf, argument
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.cells import Cell
 from queries.service.companies import Company, CompanyQuery, as_known_at, find_company
+from queries.service.current_values import current_values
 from queries.service.explained_absence import explain_absence
 from queries.service.frame_query import COMPARED_PERIODS
 from queries.service.group_figures import GroupFigures, Place, from_median, percentile, zscore_in
 from queries.service.metrics import find_metrics
-from queries.service.own_values import LATEST, OwnValue, own_values, periods_meant, read_period_or_latest
+from queries.service.own_values import (
+    LATEST,
+    OwnValue,
+    own_values,
+    periods_meant,
+    periods_named,
+    read_period_or_latest,
+)
 from queries.service.rank_sets import Stood, places_in_sets
 from queries.service.result import Result, meta_of
 from queries.service.series_query import Metrics
@@ -54,6 +62,9 @@ class StandingQuery(CompanyQuery, frozen=True, kw_only=True):
     as_of: AsOf = None
 
 
+type _InGroup = tuple[str, GroupBy]
+
+
 class _Unit(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
 
@@ -74,47 +85,23 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
     """
     metrics = find_metrics(query.metrics)
     group_bys = tuple(dict.fromkeys(query.group_by or GROUPINGS))
+    if query.as_of is None and (result := await _from_sets(sources, query, metrics, group_bys)) is not None:
+        return result
     async with sources.snapshot(plans_once=query.as_of is None) as snapshot:
         (company,) = await as_known_at(snapshot, [await find_company(snapshot, query.company)], query.as_of)
         labels, warnings = await periods_meant(snapshot, company, metrics, period=query.period, as_of=query.as_of)
         own = await own_values(snapshot, company, metrics, periods=labels, as_of=query.as_of)
-        asked = {
-            (metric.key, group_by): Stood(
-                cell=Cell(metric=metric.key, period=labels[metric.key], unit=metric.unit, group_by=group_by),
-                unchanged_since=unchanged_since,
-                group=group,
-                value=own[metric.key].value,
-            )
-            for metric in metrics
-            if metric.key in own
-            for group_by, unchanged_since in zip(GROUPINGS, own[metric.key].unchanged_since, strict=True)
-            if group_by in group_bys and (group := company.group(group_by)) is not None
-        }
+        asked = _stood(company, metrics, group_bys, labels=labels, own=own)
         places: dict[Stood, Place] = {}
         if query.as_of is None:
-            places = await places_in_sets(sources, snapshot, list(asked.values()))
+            places = await places_in_sets(sources, list(asked.values()), version=snapshot.version)
         missed = [stood for stood in asked.values() if stood not in places]
         places |= await _places_in_tables(snapshot, missed, as_of=query.as_of)
-        rows: list[StandingRow] = []
-        for metric in metrics:
-            label = labels.get(metric.key)
-            reason = None
-            if metric.key not in own:
-                reason = await _why_absent(snapshot, company, metric, label=label, as_of=query.as_of)
-            for group_by in group_bys:
-                stood = asked.get((metric.key, group_by))
-                rows.append(
-                    _row(
-                        company,
-                        metric,
-                        period=label,
-                        own=own.get(metric.key),
-                        group_by=group_by,
-                        group=company.group(group_by),
-                        place=places[stood] if stood else None,
-                        reason=reason,
-                    )
-                )
+        reasons = {
+            metric.key: await _why_absent(snapshot, company, metric, label=labels.get(metric.key), as_of=query.as_of)
+            for metric in metrics
+            if metric.key not in own
+        }
         return Result(
             read_model=STANDING,
             meta=meta_of(
@@ -123,8 +110,87 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
                 as_of=query.as_of,
                 warnings=warnings,
             ),
-            rows=rows,
+            rows=_rows(
+                company, metrics, group_bys, labels=labels, own=own, asked=asked, places=places, reasons=reasons
+            ),
         )
+
+
+async def _from_sets(
+    sources: ReadSources, query: StandingQuery, metrics: Sequence[Metric], group_bys: Sequence[GroupBy]
+) -> Result | None:
+    """The answer of one statement and the sorted sets; None where it takes more than these."""
+    labels, warnings = periods_named(metrics, query.period) if query.period else ({}, [])
+    found = await current_values(sources, query.company, metrics, periods=labels)
+    if found is None:
+        return None
+    asked = _stood(found.company, metrics, group_bys, labels=found.periods, own=found.own)
+    places = await places_in_sets(sources, list(asked.values()), version=found.version)
+    if not asked or len(places) != len(set(asked.values())):
+        return None
+    return Result(
+        read_model=STANDING,
+        meta=meta_of(found.freshness, source="redis", as_of=None, warnings=warnings),
+        rows=_rows(
+            found.company,
+            metrics,
+            group_bys,
+            labels=found.periods,
+            own=found.own,
+            asked=asked,
+            places=places,
+            reasons={},
+        ),
+    )
+
+
+def _stood(
+    company: Company,
+    metrics: Sequence[Metric],
+    group_bys: Sequence[GroupBy],
+    *,
+    labels: Mapping[str, str],
+    own: Mapping[str, OwnValue],
+) -> dict[_InGroup, Stood]:
+    return {
+        (metric.key, group_by): Stood(
+            cell=Cell(metric=metric.key, period=labels[metric.key], unit=metric.unit, group_by=group_by),
+            unchanged_since=unchanged_since,
+            group=group,
+            value=own[metric.key].value,
+        )
+        for metric in metrics
+        if metric.key in own
+        for group_by, unchanged_since in zip(GROUPINGS, own[metric.key].unchanged_since, strict=True)
+        if group_by in group_bys and (group := company.group(group_by)) is not None
+    }
+
+
+def _rows(
+    company: Company,
+    metrics: Sequence[Metric],
+    group_bys: Sequence[GroupBy],
+    *,
+    labels: Mapping[str, str],
+    own: Mapping[str, OwnValue],
+    asked: Mapping[_InGroup, Stood],
+    places: Mapping[Stood, Place],
+    reasons: Mapping[str, str],
+) -> list[StandingRow]:
+    return [
+        _row(
+            company,
+            metric,
+            period=labels.get(metric.key),
+            own=own.get(metric.key),
+            group_by=group_by,
+            group=company.group(group_by),
+            place=places[stood] if (stood := asked.get((metric.key, group_by))) else None,
+            reason=reasons.get(metric.key),
+        )
+        for metric in metrics
+        for group_by in group_bys
+    ]
 
 
 async def _places_in_tables(

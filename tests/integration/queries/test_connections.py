@@ -107,6 +107,27 @@ class TestReadSources:
 
         assert positions == [40, 40]
 
+    async def test_run_one_statement_alone_unless_its_session_or_its_tables_have_gone(
+        self, figures: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from django.conf import settings
+
+        monkeypatch.setattr("queries.connections.POOL_CONNECTIONS", 1)
+        sources = ReadSources(settings.FACTFOLD)
+        await sources.open()
+        try:
+            there = await sources.fetch_alone(_Number, b"select %(n)s::integer as n", {"n": 3})
+            gone = await sources.fetch_alone(_Number, b"select n from figures_v99.company", {})
+            (session,) = await sources.fetch_alone(_Number, b"select pg_backend_pid() as n", {}) or ()
+            figures.execute("select pg_terminate_backend(%s, 5000)", [session.n])
+            lost = await sources.fetch_alone(_Number, b"select 3 as n", {})
+            async with sources.snapshot() as snapshot:
+                position = snapshot.freshness.position
+        finally:
+            await sources.close()
+
+        assert (there, gone, lost, position) == ([_Number(3)], None, None, 40)
+
     async def test_keep_a_session_of_which_one_statement_among_several_took_too_long(
         self, figures: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -253,6 +253,21 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
         },
         {"frame_value_pkey", "aggregate_change_pkey"},
     ),
+    (
+        "current_values.sql",
+        "current_values",
+        {
+            "version": 1,
+            "cik": 1,
+            "ticker": None,
+            "metrics": ["metric1"],
+            "periods": [None],
+            "units": ["USD"],
+            "kinds": ["annual"],
+            "group_bys": ["all", "sector"],
+        },
+        {"company_pkey", "company_tickers", "metric_value_pkey", "frame_value_pkey", "aggregate_change_pkey"},
+    ),
     ("splits.sql", "share_values", {"ciks": [1, 2], "metrics": ["metric1"]}, {"metric_value_pkey"}),
     (
         "rankings.sql",
@@ -294,7 +309,7 @@ class TestPlans:
             connection.execute("set local search_path = figures_v1")
             _fill(connection)
             for file, name, parameters, indexes in HOT_STATEMENTS:
-                statement = load_statements(file)[name].rstrip(b";")
+                statement = load_statements(file)[name].rstrip(b";").replace(b"{figures}", b"figures_v1")
                 plan = connection.execute(b"explain (costs off) " + statement, parameters).fetchall()
                 # freshness has one row.
                 told = "\n".join(line for (line,) in plan if "Seq Scan on freshness" not in line)

@@ -12,6 +12,8 @@ import pytest
 from redis import Redis
 
 from projections.redis_views import follow
+from queries.service.current_values import current_values
+from queries.service.metrics import find_metrics
 from tests.fixtures.crowd import BEFORE_CORRECTION, CORRECTED_FROM, Member
 from tests.fixtures.figures import APPLE, NAMESAKE
 from tests.fixtures.frames import fill_frames
@@ -81,6 +83,58 @@ class TestStanding:
             assert rows == same_rows
             assert (first, source, from_tables) == ("postgres", "redis", "postgres")
 
+    @pytest.mark.parametrize("period", ["CY2023", "latest"])
+    async def test_of_one_statement_is_that_of_a_snapshot(
+        self,
+        asking: httpx.AsyncClient,
+        crowded_api: "ReadApi",
+        crowd: list[Member],
+        connection: psycopg.Connection,
+        redis: Redis,
+        period: str,
+    ) -> None:
+        _add_year_before(connection)
+        follow(connection, redis)
+        sources = crowded_api.sources
+        members = [member for member in crowd if member.company.startswith("T")]
+        references = [reference for member in members for reference in (str(member.cik), member.company.lower())]
+
+        async def answers() -> list[tuple[str, list[dict[str, Any]]]]:
+            return [await ask(asking, reference, period=period) for reference in references]
+
+        await answers()
+        await sources.background.settled()
+        known = sources.version
+        at_once = [
+            await current_values(sources, reference, find_metrics(["revenue"]), periods={}) for reference in references
+        ]
+        answered = await answers()
+        sources.version = 99
+        by_snapshot = [await ask(asking, references[0], period=period)]
+        remembered = sources.version
+        for reference in references[1:]:
+            sources.version = None
+            by_snapshot.append(await ask(asking, reference, period=period))
+
+        assert [found and (found.company.cik, found.own["revenue"].value) for found in at_once] == [
+            (member.cik, member.value) for member in members for _ in range(2)
+        ]
+        assert answered == by_snapshot
+        assert {source for source, _ in answered} == {"redis"}
+        assert remembered == known
+
+    async def test_is_not_read_in_one_statement_from_tables_that_are_no_longer_live(
+        self, asking: httpx.AsyncClient, crowded_api: "ReadApi", crowd: list[Member], connection: psycopg.Connection
+    ) -> None:
+        asked = crowded_api.sources, str(crowd[0].cik), find_metrics(["revenue"])
+        await ask(asking, crowd[0].cik)
+        live = await current_values(*asked, periods={})
+        connection.execute("update projections.projection set state = 'retired' where name = 'figures'")
+        connection.execute("insert into projections.projection (name, version, state) values ('figures', 2, 'live')")
+
+        assert live is not None
+        assert await current_values(*asked, periods={}) is None
+
     async def test_as_of_an_instant_is_that_of_what_was_known(
         self, asking: httpx.AsyncClient, crowd: list[Member]
     ) -> None:
@@ -132,3 +186,17 @@ class TestStanding:
         answer = await client.get("/v1/companies/AAPL/standing", params={"metrics": "revenue", **asked})
 
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, next(iter(asked)))
+
+
+def _add_year_before(connection: psycopg.Connection) -> None:
+    """Every value of the crowd was half of it in 2022."""
+    connection.execute(
+        """
+        insert into figures_v1.metric_value (cik, revision, known_from, known_to, value, unit, calendar_offset, metric,
+            period_type, period, period_start, period_end, duration_days, accession)
+        select cik, revision, known_from, known_to, value / 2, unit, calendar_offset, metric, period_type, 'CY2022',
+            period_start - 365, period_end - 365, duration_days, accession
+        from figures_v1.metric_value
+        """
+    )
+    fill_frames(connection)
