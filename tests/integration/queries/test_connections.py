@@ -118,8 +118,8 @@ class TestReadSources:
         try:
             there = await sources.fetch_alone(_Number, b"select %(n)s::integer as n", {"n": 3})
             gone = await sources.fetch_alone(_Number, b"select n from figures_v99.company", {})
-            (session,) = await sources.fetch_alone(_Number, b"select pg_backend_pid() as n", {}) or ()
-            figures.execute("select pg_terminate_backend(%s, 5000)", [session.n])
+            sessions = await sources.fetch_alone(_Number, b"select pg_backend_pid() as n", {}) or []
+            figures.execute("select pg_terminate_backend(%s, 5000)", [sessions[0].n])
             lost = await sources.fetch_alone(_Number, b"select 3 as n", {})
             async with sources.snapshot() as snapshot:
                 position = snapshot.freshness.position
