@@ -10,9 +10,8 @@ one plain `group by … percentile_cont` pass over the same rows on the same ser
 Then single companies state their newest year anew, some 130 cells each, and the time is told from the word to the
 tables and to Redis; then for the 430 of a peak day, at moments drawn by lot as dense as they came on 2021-03-31, 146
 within an hour and thirteen of these within a minute, by a clock that passes over the time in which nothing is to do;
-and for thirteen at once. When both servers have come to rest, readers ask, on the event loop
-the api runs on, about another company each time where one has to be named. Groups are recomputed here by sorting, and
-must be the same.
+and for thirteen at once. When both servers have come to rest, readers ask, on the event loop the api runs on, about
+another company each time where one has to be named. Groups are recomputed here by sorting, and must be the same.
 """
 
 import argparse

@@ -19,12 +19,8 @@ _SQL = load_statements("current_values.sql")
 _GROUPINGS = list(GROUPINGS)
 
 
-class CurrentValues(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    A company, what it stands for by each metric, and in which period; `version` is that of the figures.
-
-    Whether events of the company wait is not among what is known of it here.
-    """
+class CompanyValues(msgspec.Struct, frozen=True, kw_only=True):
+    """A company, what it stands for by each metric it has, and in which period; `version` is that of the figures."""
 
     freshness: Freshness
     version: int
@@ -51,11 +47,12 @@ class _Row(Company, frozen=True, kw_only=True):
 
 async def current_values(
     sources: ReadSources, reference: str, metrics: Sequence[Metric], *, periods: Mapping[str, str]
-) -> CurrentValues | None:
+) -> CompanyValues | None:
     """
     This will give what a company has of every metric, each in the period named for it or else in its latest.
 
-    None unless one company is meant, by CIK or ticker, and has them all; why not is for a snapshot to find out.
+    None unless one company is meant, by CIK or ticker, and has them all; why not is for a snapshot to find out, and so is
+    whether events of the company wait.
     """
     version = sources.version
     if version is None:
@@ -78,25 +75,14 @@ async def current_values(
     if not rows or len(rows) != len(metrics) or len({row.cik for row in rows}) != 1:
         return None
     company = rows[0]
-    return CurrentValues(
+    return CompanyValues(
         freshness=Freshness(
             company.seq, company.position, company.fresh_at.astimezone(UTC), company.lag_ms, company.parked_streams
         ),
         version=version,
         company=company,
         periods={row.metric: row.period for row in rows},
-        own={
-            row.metric: OwnValue(
-                metric=row.metric,
-                period_end=row.period_end,
-                value=row.value,
-                accession=row.accession,
-                known_from=row.known_from,
-                flags=row.flags,
-                unchanged_since=row.unchanged_since,
-            )
-            for row in rows
-        },
+        own={row.metric: msgspec.convert(row, OwnValue, from_attributes=True) for row in rows},
     )
 
 

@@ -16,7 +16,7 @@ from queries.service.arguments import AsOf, argument
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.cells import Cell
 from queries.service.companies import Company, CompanyQuery, as_known_at, find_company
-from queries.service.current_values import current_values
+from queries.service.current_values import CompanyValues, current_values
 from queries.service.explained_absence import explain_absence
 from queries.service.frame_query import COMPARED_PERIODS
 from queries.service.group_figures import GroupFigures, Place, from_median, percentile, zscore_in
@@ -91,10 +91,13 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
         (company,) = await as_known_at(snapshot, [await find_company(snapshot, query.company)], query.as_of)
         labels, warnings = await periods_meant(snapshot, company, metrics, period=query.period, as_of=query.as_of)
         own = await own_values(snapshot, company, metrics, periods=labels, as_of=query.as_of)
-        asked = _stood(company, metrics, group_bys, labels=labels, own=own)
+        found = CompanyValues(
+            freshness=snapshot.freshness, version=snapshot.version, company=company, periods=labels, own=own
+        )
+        asked = _stood(found, metrics, group_bys)
         places: dict[Stood, Place] = {}
         if query.as_of is None:
-            places = await places_in_sets(sources, list(asked.values()), version=snapshot.version)
+            places = await places_in_sets(sources, list(asked.values()), version=found.version)
         missed = [stood for stood in asked.values() if stood not in places]
         places |= await _places_in_tables(snapshot, missed, as_of=query.as_of)
         reasons = {
@@ -105,14 +108,12 @@ async def show_standing(sources: ReadSources, query: StandingQuery) -> Result:
         return Result(
             read_model=STANDING,
             meta=meta_of(
-                snapshot.freshness,
+                found.freshness,
                 source="redis" if asked and not missed else "postgres",
                 as_of=query.as_of,
                 warnings=warnings,
             ),
-            rows=_rows(
-                company, metrics, group_bys, labels=labels, own=own, asked=asked, places=places, reasons=reasons
-            ),
+            rows=_rows(found, metrics, group_bys, asked=asked, places=places, reasons=reasons),
         )
 
 
@@ -124,67 +125,49 @@ async def _from_sets(
     found = await current_values(sources, query.company, metrics, periods=labels)
     if found is None:
         return None
-    asked = _stood(found.company, metrics, group_bys, labels=found.periods, own=found.own)
+    asked = _stood(found, metrics, group_bys)
     places = await places_in_sets(sources, list(asked.values()), version=found.version)
-    if not asked or len(places) != len(set(asked.values())):
+    if not asked or len(places) != len(asked):
         return None
     return Result(
         read_model=STANDING,
         meta=meta_of(found.freshness, source="redis", as_of=None, warnings=warnings),
-        rows=_rows(
-            found.company,
-            metrics,
-            group_bys,
-            labels=found.periods,
-            own=found.own,
-            asked=asked,
-            places=places,
-            reasons={},
-        ),
+        rows=_rows(found, metrics, group_bys, asked=asked, places=places, reasons={}),
     )
 
 
-def _stood(
-    company: Company,
-    metrics: Sequence[Metric],
-    group_bys: Sequence[GroupBy],
-    *,
-    labels: Mapping[str, str],
-    own: Mapping[str, OwnValue],
-) -> dict[_InGroup, Stood]:
+def _stood(found: CompanyValues, metrics: Sequence[Metric], group_bys: Sequence[GroupBy]) -> dict[_InGroup, Stood]:
     return {
         (metric.key, group_by): Stood(
-            cell=Cell(metric=metric.key, period=labels[metric.key], unit=metric.unit, group_by=group_by),
+            cell=Cell(metric=metric.key, period=found.periods[metric.key], unit=metric.unit, group_by=group_by),
             unchanged_since=unchanged_since,
             group=group,
-            value=own[metric.key].value,
+            value=own.value,
         )
         for metric in metrics
-        if metric.key in own
-        for group_by, unchanged_since in zip(GROUPINGS, own[metric.key].unchanged_since, strict=True)
-        if group_by in group_bys and (group := company.group(group_by)) is not None
+        if (own := found.own.get(metric.key)) is not None
+        for group_by, unchanged_since in zip(GROUPINGS, own.unchanged_since, strict=True)
+        if group_by in group_bys and (group := found.company.group(group_by)) is not None
     }
 
 
 def _rows(
-    company: Company,
+    found: CompanyValues,
     metrics: Sequence[Metric],
     group_bys: Sequence[GroupBy],
     *,
-    labels: Mapping[str, str],
-    own: Mapping[str, OwnValue],
     asked: Mapping[_InGroup, Stood],
     places: Mapping[Stood, Place],
     reasons: Mapping[str, str],
 ) -> list[StandingRow]:
     return [
         _row(
-            company,
+            found.company,
             metric,
-            period=labels.get(metric.key),
-            own=own.get(metric.key),
+            period=found.periods.get(metric.key),
+            own=found.own.get(metric.key),
             group_by=group_by,
-            group=company.group(group_by),
+            group=found.company.group(group_by),
             place=places[stood] if (stood := asked.get((metric.key, group_by))) else None,
             reason=reasons.get(metric.key),
         )
