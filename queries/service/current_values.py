@@ -51,8 +51,8 @@ async def current_values(
     """
     This will give what a company has of every metric, each in the period named for it or else in its latest.
 
-    None unless one company is meant, by CIK or ticker, and has them all; why not is for a snapshot to find out, and so is
-    whether events of the company wait.
+    None unless one company is meant, by CIK or ticker, and has them all; why not is for a snapshot to find out, and so
+    is whether events of the company wait.
     """
     version = sources.version
     if version is None:
