@@ -8,6 +8,7 @@ Valkey of its own. Nothing is started by a run whose tests ask for neither.
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -90,6 +91,8 @@ SERVERS = pytest.StashKey[Servers]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what runs in its background deaf to Ctrl-C, and what tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     received: dict[str, str] | None = getattr(config, "workerinput", None)
     if received is None:
         folder = Path(tempfile.mkdtemp(prefix="factfold-tests-"))
