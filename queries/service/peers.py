@@ -21,6 +21,8 @@ from queries.service.statements import load_statements
 
 _SQL = load_statements("peers.sql")
 
+_WIDER = {"industry": "major_group", "major_group": "sector"}
+
 
 class PeersQuery(CompanyQuery, frozen=True, kw_only=True):
     """Whose peers, in which group, by which size."""
@@ -89,6 +91,10 @@ async def find_peers(sources: ReadSources, query: PeersQuery) -> Result:
                     "limit": query.limit,
                 },
             )
+            if not peers:
+                size = f"{metric.key} above zero in {metric.unit} for {periods[metric.key]}"
+                nobody = f"nobody else in {query.by} {group} has {size}"
+                warnings.append(f"{nobody}; ask by={_WIDER[query.by]}" if query.by in _WIDER else nobody)
         return Result(
             read_model=PEER,
             meta=meta_of(snapshot.freshness, as_of=query.as_of, warnings=warnings),

@@ -90,3 +90,14 @@ class TestPeers:
         assert (without_size["data"], without_group["data"]) == ([], [])
         assert without_size["meta"]["warnings"] == [f"{negative.company} has no revenue above zero in USD for CY2023"]
         assert without_group["meta"]["warnings"] == [f"{ungrouped.company} is in no sector"]
+
+    async def test_of_a_company_alone_in_its_group_are_none_and_it_names_the_wider_group(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        in_industry = await ask(client, "/v1/companies/AAPL/peers")
+        in_sector = await ask(client, "/v1/companies/AAPL/peers", by="sector")
+
+        nobody = "has revenue above zero in USD for CY2023"
+        assert (in_industry["data"], in_sector["data"]) == ([], [])
+        assert in_industry["meta"]["warnings"] == [f"nobody else in industry 3571 {nobody}; ask by=major_group"]
+        assert in_sector["meta"]["warnings"] == [f"nobody else in sector manufacturing {nobody}"]
