@@ -120,6 +120,7 @@ def _one(
 def place_everybody(connection: psycopg.Connection) -> None:
     """This will put every company of a version that is being built, entered before, into its groups."""
     _run(connection, {}, "begin_refresh", "take_everybody", "name_groups", "find_places", "join_groups")
+    _run(connection, {}, "find_successors")
 
 
 def work_out_metric(connection: psycopg.Connection, metric: Metric) -> None:
@@ -144,7 +145,7 @@ def count_filled(connection: psycopg.Connection) -> None:
 def _rewrite(connection: psycopg.Connection, seq: int) -> int:
     parameters = _parameters(load_catalogue().metrics, seq=seq)
     run = partial(_run, connection, parameters)
-    run("begin_refresh", "sort_in_memory", "take_marks")
+    run("begin_refresh", "sort_in_memory", "take_marks", "mark_predecessors", "find_successors")
     (is_bulk,) = _one(connection, _SQL["is_bulk"], parameters)
     run("name_groups", "find_places", "leave_groups", "join_groups")
     if is_bulk:

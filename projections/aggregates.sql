@@ -60,6 +60,35 @@ with marked as (
 )
 insert into refresh_mark select distinct metric, period, cik from marked where metric is not null
 
+-- name: mark_predecessors
+-- What a company states or states no more counts for those it was, too.
+with whole as (
+    insert into refresh_company
+    select distinct line.cik
+    from company_successor as line join refresh_company as marked on marked.cik = line.successor
+    where line.cik not in (select cik from refresh_company)
+)
+insert into refresh_mark
+select distinct marked.metric, marked.period, line.cik
+from company_successor as line join refresh_mark as marked on marked.cik = line.successor
+except
+select metric, period, cik from refresh_mark
+
+-- name: find_successors
+merge into company_successor as held
+using (
+    with recursive line (cik, successor) as (
+        select predecessor_cik, cik from company_link
+        union
+        select line.cik, link.cik from line join company_link as link on link.predecessor_cik = line.successor
+    )
+    select cik, successor from line
+    where not exists (select from line as back where (back.cik, back.successor) = (line.successor, line.cik))
+) as found
+on held.cik = found.cik and held.successor = found.successor
+when not matched then insert values (found.cik, found.successor)
+when not matched by source then delete
+
 -- name: take_everybody
 insert into refresh_company select cik from company
 
@@ -108,17 +137,16 @@ insert into frame_value
 select distinct on (held.metric, held.period, held.cik)
     held.metric, held.period, held.cik, held.value, held.period_start, held.period_end, held.accession,
     held.known_from, held.flags, held.numerator, held.denominator
-from metric_value as held
+from counted_values() as held
 join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric, unit)
 where held.metric = any(%(metrics)s)
     and held.cik in (select cik from refresh_mark union select cik from refresh_company)
-    and held.known_to is null and held.period is not null
 order by held.metric, held.period, held.cik, abs(held.calendar_offset), held.known_from desc,
     held.duration_days desc, held.period_end desc
 
 -- name: count_filled
 -- The next refresh asks for single rows of what was empty or a good deal smaller until now.
-analyze frame_value (metric, period, cik), group_member, company_group
+analyze frame_value (metric, period, cik), group_member, company_group, company_successor
 
 -- name: mark_cells
 -- Each cell that companies marked whole stand or stood in.
@@ -157,9 +185,8 @@ with current as materialized (
     from (select distinct cik, metric from refresh_mark) as pair
     join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric)
     cross join lateral (
-        select * from metric_value
-        where metric_value.cik = pair.cik and metric_value.metric = pair.metric and metric_value.unit = stated.unit
-            and known_to is null
+        select * from counted_values() as counted
+        where counted.cik = pair.cik and counted.metric = pair.metric and counted.unit = stated.unit
         offset 0
     ) as held
     join refresh_mark as marked

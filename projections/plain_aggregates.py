@@ -38,8 +38,33 @@ class CountedAggregate(StoredAggregate, frozen=True, kw_only=True):
     rank_values: list[Decimal] | None
 
 
-def frames_of(companies: Iterable[tuple[int, Iterable[MetricVersion]]]) -> dict[Cell, Frame]:
-    """What each CIK stands for in each cell, of the values it has: the nearest to it, then the newest known."""
+def successors_of(links: Iterable[tuple[int, int]]) -> dict[int, set[int]]:
+    """
+    The CIKs each company goes on under, however often that happened. A link is (CIK, that of its predecessor).
+
+    In a circle nobody goes on as anybody.
+    """
+    next_ones: dict[int, set[int]] = defaultdict(set)
+    for cik, predecessor in links:
+        next_ones[predecessor].add(cik)
+    reached: dict[int, set[int]] = {}
+    for start in next_ones:
+        ahead, seen = {start}, set[int]()
+        while ahead:
+            ahead = set[int]().union(*(next_ones.get(cik, ()) for cik in ahead)) - seen
+            seen |= ahead
+        reached[start] = seen
+    return {cik: {later for later in found if cik not in reached.get(later, ())} for cik, found in reached.items()}
+
+
+def frames_of(
+    companies: Iterable[tuple[int, Iterable[MetricVersion]]], *, successors: Mapping[int, Iterable[int]]
+) -> dict[Cell, Frame]:
+    """
+    What each CIK stands for in each cell, of the values it has: the nearest to it, then the newest known.
+
+    What one of its successors states itself does not count for a company.
+    """
     metrics = load_catalogue().by_key()
     frames: dict[Cell, Frame] = defaultdict(dict)
     for cik, values in companies:
@@ -48,7 +73,10 @@ def frames_of(companies: Iterable[tuple[int, Iterable[MetricVersion]]]) -> dict[
                 frame = frames[value.metric, value.period]
                 if cik not in frame or _nearness(value) < _nearness(frame[cik]):
                     frame[cik] = value
-    return dict(frames)
+    return {
+        cell: {cik: value for cik, value in frame.items() if frame.keys().isdisjoint(successors.get(cik, ()))}
+        for cell, frame in frames.items()
+    }
 
 
 def aggregates_of(

@@ -25,7 +25,7 @@ from projections.figures.values import version_of_row
 from projections.financials.classification import BEGINNING, sector_of
 from projections.financials.names import display_name
 from projections.financials.resolution import Resolved
-from projections.plain_aggregates import Cell, CountedAggregate, Frame, aggregates_of, frames_of
+from projections.plain_aggregates import Cell, CountedAggregate, Frame, aggregates_of, frames_of, successors_of
 from projections.plain_fold import CompanyFold, fold_events
 from projections.projection import live_version
 from projections.redis_views import EPOCH_KEY, PREFIX, fragment_key, freshness_text, meta_key, seq_key
@@ -102,12 +102,14 @@ def _verify_log(connection: psycopg.Connection) -> int:
 def _verify_tables(connection: psycopg.Connection, redis: Redis, events: int, progress: Progress) -> Verified:
     facts = values = 0
     groups: dict[int, set[Group]] = {}
+    links: list[tuple[int, int]] = []
     for fold in _company_folds(connection):
         resolved = fold.resolved()
         _verify_company(connection, fold, resolved)
         facts += sum(filing.fact_count for filing in fold.filings.values())
         values += len(resolved.values)
         groups[fold.company.cik] = fold.company.groups()
+        links += ((fold.company.cik, predecessor) for predecessor in fold.links)
         if len(groups) % 10 == 0:
             progress(f"tables: {len(groups)} companies, {facts:,} facts, {values:,} values")
     _verify_no_others(connection, groups.keys())
@@ -116,7 +118,8 @@ def _verify_tables(connection: psycopg.Connection, redis: Redis, events: int, pr
         raise Difference(f"filing_count: {filings['counted']} filings are counted, {filings['there']} are there")
     if is_stale(connection):
         raise Difference("aggregates: still catching up with the projector; run verify again when status shows no lag")
-    aggregates, ready = _verify_cells(connection, groups, progress)
+    successors = successors_of(links)
+    aggregates, ready = _verify_cells(connection, groups, successors, progress)
     progress("Redis: every fragment")
     fragments = _verify_redis(connection, redis, ready)
     return Verified(
@@ -198,7 +201,10 @@ def _verify_histories(connection: psycopg.Connection, company: CompanyRow) -> No
 
 
 def _verify_cells(
-    connection: psycopg.Connection, groups: Mapping[int, Set[Group]], progress: Progress
+    connection: psycopg.Connection,
+    groups: Mapping[int, Set[Group]],
+    successors: Mapping[int, Set[int]],
+    progress: Progress,
 ) -> tuple[int, list[StoredAggregate]]:
     """
     How many aggregates there are, and those Redis holds ready.
@@ -217,7 +223,8 @@ def _verify_cells(
             progress(f"aggregates: every group anew, {count:,} so far")
         if strangers := {row.cik for row in values} - groups.keys():
             raise Difference(f"metric_value of {min(strangers)}: the table holds {cell}, the log knows no such company")
-        frame = frames_of((row.cik, [version_of_row(row[1:])]) for row in values).get(cell, {})
+        versions = ((row.cik, [version_of_row(row[1:])]) for row in values)
+        frame = frames_of(versions, successors=successors).get(cell, {})
         _verify_frame(cell, frame_rows, frame)
         found = {(row.metric, row.period, row.group_by, row.group_key): row for row in aggregates}
         expected = aggregates_of(cell, frame, groups)

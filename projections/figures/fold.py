@@ -61,6 +61,7 @@ def _write_companies(connection: psycopg.Connection, batch: Batch) -> None:
         connection.execute(
             _SQL["upsert_link"], {"cik": cik, "predecessor_cik": predecessor_cik, "effective_on": effective_on}
         )
+        mark_dirty(connection, [(predecessor_cik, None)])
 
 
 def _write_former_names(connection: psycopg.Connection, batch: Batch) -> None:

@@ -185,6 +185,13 @@ create table company_link (
     primary key (cik, predecessor_cik)
 );
 
+-- The CIKs a company goes on under, however often that happened. In a circle nobody goes on as anybody.
+create table company_successor (
+    cik       bigint not null,
+    successor bigint not null,
+    primary key (cik, successor)
+);
+
 create table group_aggregate (
     metric         text not null,
     period         text not null,
@@ -371,6 +378,24 @@ begin atomic
     select round((sum + 0.000000000000000000000000000000) / n, 12);
 end;
 
+-- The values in force under a calendar label, each company's once: what the company goes on as states itself is left out.
+-- Only companies that go on as another are asked about their successors' values.
+create function counted_values () returns setof metric_value
+language sql stable parallel safe
+begin atomic
+    select held.* from metric_value as held
+    where held.known_to is null and held.period is not null
+        and (
+            held.cik not in (select cik from company_successor)
+            or not exists (
+                select from company_successor as line
+                join metric_value as stated on stated.cik = line.successor
+                where line.cik = held.cik and stated.metric = held.metric and stated.period = held.period
+                    and stated.unit = held.unit and stated.known_to is null
+            )
+        );
+end;
+
 -- What each company stands for in one calendar period, in the metric's unit: of its latest values the one nearest to the
 -- period, then the one known last, then the longer, then the later. Index: frame_value_order, or the primary key.
 create function frame (asked_metric text, asked_period text)
@@ -412,6 +437,16 @@ begin atomic
     from metric_value as held
     where held.metric = asked_metric and held.period = asked_period and held.unit = asked_unit
         and held.known_from <= known_at and (held.known_to is null or held.known_to > known_at)
+        and (
+            held.cik not in (select company_successor.cik from company_successor)
+            or not exists (
+                select from company_successor as line
+                join metric_value as stated on stated.cik = line.successor
+                where line.cik = held.cik and stated.metric = held.metric and stated.period = held.period
+                    and stated.unit = held.unit and stated.known_from <= known_at
+                    and (stated.known_to is null or stated.known_to > known_at)
+            )
+        )
     order by held.cik, abs(held.calendar_offset), held.known_from desc, held.duration_days desc,
         held.period_end desc;
 end;

@@ -62,10 +62,18 @@ standing as materialized (
     select asked.period, held.cik, held.value, held.numerator, held.denominator, held.known_from
     from asked cross join lateral frame_known(%(metric)s, asked.period, %(unit)s, %(as_of)s) as held
 ),
-earlier as materialized (
+a_year_before as materialized (
     select asked.period, held.cik, held.value
     from asked cross join lateral frame_known(%(metric)s, asked.year_before, %(unit)s, %(as_of)s) as held
     where %(growth)s
+),
+earlier as materialized (
+    select * from a_year_before
+    union all
+    -- What a company was counts for it where it has no value of its own; where it has one, nobody else does.
+    select held.period, line.successor, sum(held.value)
+    from a_year_before as held join company_successor as line using (cik)
+    group by held.period, line.successor
 ),
 expected as materialized (
     select asked.period, held.cik, bool_or(calendar.metric = %(metric)s) as is_stated, max(held.known_from) as known_from
@@ -89,6 +97,17 @@ counted as (
     select expected.period, expected.cik, null, null, null, expected.known_from, null, expected.is_stated
     from expected
     where not exists (select from standing where standing.period = expected.period and standing.cik = expected.cik)
+        -- Who goes on as another is one company with it.
+        and not exists (
+            select from company_successor as line
+            join expected as other on other.period = expected.period and other.cik = line.successor
+            where line.cik = expected.cik
+        )
+        and not exists (
+            select from company_successor as line
+            join standing as other on other.period = expected.period and other.cik = line.cik
+            where line.successor = expected.cik
+        )
 ),
 classed as materialized (
     select counted.*, coalesce(company.sic, classified.sic) as sic,

@@ -212,8 +212,8 @@ async def _why_absent(
     if label is None:
         return "parked" if company.parked else "not_reported"
     parameters = {"cik": company.cik, "metric": metric.key, "period": label, "as_of": as_of}
-    if await snapshot.fetch(_Unit, _SQL["units"], parameters):
-        return "other_unit"
+    if units := {row.unit for row in await snapshot.fetch(_Unit, _SQL["units"], parameters)}:
+        return "counted_under_successor" if metric.unit in units else "other_unit"
     return (await explain_absence(snapshot, company, metric, period=read_period(label), as_of=as_of)).reason or ""
 
 

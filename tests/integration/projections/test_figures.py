@@ -14,6 +14,7 @@ from psycopg import sql
 from redis import Redis
 
 from commands.companies.change_tickers import ChangeTickers
+from commands.companies.merge_company import MergeCompany
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.rename_company import RenameCompany
@@ -29,9 +30,12 @@ from projections.verify import Difference, verify
 from queries.metrics.groupings import GROUPINGS
 from tests.factories import duration, instant, register_company, report_filing
 from tests.fixtures.clean_database import clean_database
+from tests.fixtures.real_filings import ALPHABET, GOOGLE, report_real_filings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CIKS = (101, 102)
+CHAIN = (101, 102, 103, 104)
+DAY = date(2015, 10, 2)
 
 
 def dispatch_all(connection: psycopg.Connection, *commands: Command) -> None:
@@ -112,6 +116,7 @@ others = st.one_of(
         name=st.sampled_from(["Alpha", "Beta’s Co"]),
         former_names=st.sampled_from([None, None, (), (("Alpha", None), ("Old", date(2020, 1, 2)))]),
     ),
+    st.builds(MergeCompany, cik=ciks, predecessor_cik=ciks, effective_on=st.just(date(2023, 1, 1))),
     st.builds(ChangeTickers, cik=ciks, tickers=st.sampled_from([(), ("AAA",), ("BBB", "AAA")])),
     st.builds(RecordAcceptance, cik=ciks, filings=st.tuples(st.tuples(accessions, instants))),
     st.builds(WithdrawFiling, cik=ciks, accession=accessions, reason=st.just("filed in error"), withdrawn_at=instants),
@@ -223,6 +228,86 @@ class TestReclassified:
         assert lasting_tables(connection) == tables
         assert fragments_of(redis) == fragments
         verify(connection, redis)
+
+
+class TestMerged:
+    def test_a_company_that_goes_on_as_another_counts_once_wherever_the_other_has_a_value(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        report_real_filings(connection, redis)
+
+        # 2014 stands in the last report of Google and in the first one of Alphabet: 0001288776-15-000008 and
+        # 0001652044-16-000012. 2013 only Google states, 2015 only Alphabet.
+        assert counted(connection, "revenue", "7370") == {
+            "CY2012": [(GOOGLE, 46_039_000_000)],
+            "CY2013": [(GOOGLE, 55_519_000_000)],
+            "CY2014": [(ALPHABET, 66_001_000_000)],
+            "CY2015": [(ALPHABET, 74_989_000_000)],
+        }
+        verify(connection, redis)
+
+    def test_what_it_was_stands_again_when_the_other_states_it_no_more(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        report_real_filings(connection, redis)
+
+        dispatch_all(
+            connection,
+            WithdrawFiling(cik=ALPHABET, accession="0001652044-16-000012", reason="filed in error", withdrawn_at=NOW),
+        )
+        drain(connection, redis)
+
+        assert counted(connection, "revenue", "7370")["CY2014"] == [(GOOGLE, 66_001_000_000)]
+        verify(connection, redis)
+
+    @pytest.mark.parametrize("together", [True, False])
+    def test_it_is_so_along_a_chain_and_not_in_a_circle(
+        self, connection: psycopg.Connection, redis: Redis, together: bool
+    ) -> None:
+        first, second, third = (MergeCompany(cik=cik + 1, predecessor_cik=cik, effective_on=DAY) for cik in CHAIN[:3])
+        back = MergeCompany(cik=CHAIN[0], predecessor_cik=CHAIN[3], effective_on=DAY)
+        year = years(2023)
+        bystanders = range(1000, 1050)  # With few companies every change is a large one.
+        dispatch_all(connection, *(register_company(cik=cik, sic="7370") for cik in (*CHAIN, *bystanders)))
+        dispatch_all(
+            connection,
+            *(report_filing(cik=cik, facts=(duration("us-gaap:Revenues", *year, str(cik)),)) for cik in CHAIN[:2]),
+            report_filing(cik=CHAIN[3], facts=(duration("us-gaap:NetIncomeLoss", *year, "1"),)),
+        )
+        drain(connection, redis)
+
+        for link in (third, first, second):
+            dispatch_all(connection, link)
+            if not together:
+                drain(connection, redis)
+        drain(connection, redis)
+        chained = counted(connection, "revenue", "7370")
+        dispatch_all(
+            connection, report_filing(cik=CHAIN[3], facts=(duration("us-gaap:Revenues", *year, "9"),), form="10-K/A")
+        )
+        drain(connection, redis)
+        prolonged = counted(connection, "revenue", "7370")
+        dispatch_all(connection, back)
+        drain(connection, redis)
+        circular = counted(connection, "revenue", "7370")
+
+        assert chained == {"CY2023": [(CHAIN[1], CHAIN[1])]}
+        assert prolonged == {"CY2023": [(CHAIN[3], 9)]}
+        assert circular == {"CY2023": [(CHAIN[3], 9), *((cik, cik) for cik in CHAIN[:2])]}
+        verify(connection, redis)
+
+
+def counted(connection: psycopg.Connection, metric: str, industry: str) -> dict[str, list[tuple[int, int]]]:
+    """(CIK, value) of each member an industry has by a metric, by year, as the aggregates show them."""
+    found = connection.execute(
+        """
+        select period, bottom_ciks, bottom_values from figures_v1.group_aggregate
+        where metric = %s and group_by = 'industry' and group_key = %s and period ~ '^CY[0-9]{4}$'
+        order by period
+        """,
+        [metric, industry],
+    )
+    return {period: list(zip(ciks, map(int, values), strict=True)) for period, ciks, values in found}
 
 
 class TestStanding:

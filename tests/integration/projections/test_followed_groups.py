@@ -162,8 +162,9 @@ def frame_searches(connection: psycopg.Connection) -> int:
 
 def assert_as_sorted(connection: psycopg.Connection, crowd: Crowd) -> None:
     groups = {cik: company.groups() for cik, company in crowd.companies.items()}
+    stated = ((cik, [value]) for (cik, _), value in crowd.values.items())
     expected: dict[AggregateKey, CountedAggregate] = {}
-    for cell, frame in frames_of((cik, [value]) for (cik, _), value in crowd.values.items()).items():
+    for cell, frame in frames_of(stated, successors={}).items():
         expected |= aggregates_of(cell, frame, groups)
     with connection.transaction(), connection.cursor(row_factory=class_row(CountedAggregate)) as cursor:
         connection.execute("set local search_path = figures_v1")

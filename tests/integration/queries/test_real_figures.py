@@ -515,3 +515,45 @@ class TestChainsOfCompanies:
         found = await rows(reader, "GOOGL", metrics="revenue", through="predecessors", view=view)
 
         assert [row["value"] for row in found if row["period"] == "CY2014"] == [value]
+
+
+class TestACompanyUnderTwoCiks:
+    async def group(self, reader: httpx.AsyncClient, **asked: Any) -> dict[str, Any]:
+        asked = {"metric": "revenue", "group_by": "industry", "groups": "7370", **asked}
+        answer = await reader.get("/v1/aggregates", params=asked)
+        assert answer.status_code == 200, answer.text
+        (row,) = answer.json()["data"]
+        told: dict[str, Any] = row
+        return told
+
+    @pytest.mark.parametrize(
+        ("asked", "cik"),
+        [({}, ALPHABET), ({"as_of": "2016-06-01"}, ALPHABET), ({"as_of": "2015-06-01"}, GOOGLE)],
+    )
+    async def test_counts_once(self, reader: httpx.AsyncClient, asked: dict[str, str], cik: int) -> None:
+        found = await self.group(reader, period="CY2014", stats="coverage", **asked)
+        in_group = {"group_by": "industry", "group": "7370", **asked}
+        frame = (await reader.get("/v1/frames/revenue/CY2014", params=in_group)).json()["data"]
+
+        assert (found["n"], found["sum"], found["expected"]) == (1, 66_001 * MILLION, 1)
+        assert [row["cik"] for row in found["top"]] == [cik]
+        assert [(row["cik"], row["value"]) for row in frame] == [(cik, 66_001 * MILLION)]
+
+    async def test_is_the_same_member_a_year_before(self, reader: httpx.AsyncClient) -> None:
+        first_year = await self.group(reader, period="CY2014", stats="growth")
+        next_year = await self.group(reader, period="CY2015", stats="growth")
+
+        # 66,001 over 55,519 and 74,989 over 66,001.
+        assert first_year["growth"] == 0.188800230552
+        assert next_year["growth"] == 0.136179754852
+
+    async def test_stands_where_the_one_it_goes_on_as_stands(self, reader: httpx.AsyncClient) -> None:
+        async def standing(cik: int, **asked: str) -> list[tuple[int | None, str | None]]:
+            asked = {"metrics": "revenue", "period": "CY2014", "group_by": "industry", **asked}
+            answer = await reader.get(f"/v1/companies/{cik}/standing", params=asked)
+            return [(row["rank"], row["reason"]) for row in answer.json()["data"]]
+
+        assert await standing(ALPHABET) == [(1, None)]
+        assert await standing(GOOGLE) == [(None, "counted_under_successor")]
+        assert await standing(GOOGLE, as_of="2016-06-01") == [(None, "counted_under_successor")]
+        assert await standing(GOOGLE, as_of="2015-06-01") == [(1, None)]
