@@ -132,17 +132,21 @@ insert into group_member (group_id, cik) select group_id, cik from refresh_place
 delete from frame_value where cik = any(array(select cik from refresh_mark union select cik from refresh_company))
 
 -- name: fill_frames
--- What marked companies stand for by some metrics.
+-- What marked companies stand for by some metrics. What a successor states itself is left out last, where that does not
+-- change how the values are reached.
 insert into frame_value
-select distinct on (held.metric, held.period, held.cik)
-    held.metric, held.period, held.cik, held.value, held.period_start, held.period_end, held.accession,
-    held.known_from, held.flags, held.numerator, held.denominator
-from counted_values() as held
-join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric, unit)
-where held.metric = any(%(metrics)s)
-    and held.cik in (select cik from refresh_mark union select cik from refresh_company)
-order by held.metric, held.period, held.cik, abs(held.calendar_offset), held.known_from desc,
-    held.duration_days desc, held.period_end desc
+select metric, period, cik, value, period_start, period_end, accession, known_from, flags, numerator, denominator
+from (
+    select distinct on (held.metric, held.period, held.cik) held.*
+    from metric_value as held
+    join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric, unit)
+    where held.metric = any(%(metrics)s)
+        and held.cik in (select cik from refresh_mark union select cik from refresh_company)
+        and held.known_to is null and held.period is not null
+    order by held.metric, held.period, held.cik, abs(held.calendar_offset), held.known_from desc,
+        held.duration_days desc, held.period_end desc
+) as chosen
+where cik not in (select cik from company_successor) or not is_stated_by_successor(cik, metric, period, unit, null)
 
 -- name: count_filled
 -- The next refresh asks for single rows of what was empty or a good deal smaller until now.
@@ -181,18 +185,22 @@ analyze refresh_mark
 -- What companies stand for in marked cells, and what they stood for. Index: metric_value primary key, by company and
 -- metric; frame_value primary key.
 with current as materialized (
-    select distinct on (held.metric, held.period, held.cik) held.*
-    from (select distinct cik, metric from refresh_mark) as pair
-    join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric)
-    cross join lateral (
-        select * from counted_values() as counted
-        where counted.cik = pair.cik and counted.metric = pair.metric and counted.unit = stated.unit
-        offset 0
-    ) as held
-    join refresh_mark as marked
-        on marked.metric = held.metric and marked.period = held.period and marked.cik = held.cik
-    order by held.metric, held.period, held.cik, abs(held.calendar_offset), held.known_from desc,
-        held.duration_days desc, held.period_end desc
+    select * from (
+        select distinct on (held.metric, held.period, held.cik) held.*
+        from (select distinct cik, metric from refresh_mark) as pair
+        join unnest(%(metrics)s::text[], %(units)s::text[]) as stated (metric, unit) using (metric)
+        cross join lateral (
+            select * from metric_value
+            where metric_value.cik = pair.cik and metric_value.metric = pair.metric and metric_value.unit = stated.unit
+                and known_to is null
+            offset 0
+        ) as held
+        join refresh_mark as marked
+            on marked.metric = held.metric and marked.period = held.period and marked.cik = held.cik
+        order by held.metric, held.period, held.cik, abs(held.calendar_offset), held.known_from desc,
+            held.duration_days desc, held.period_end desc
+    ) as chosen
+    where cik not in (select cik from company_successor) or not is_stated_by_successor(cik, metric, period, unit, null)
 ),
 cell as materialized (
     select metric, period, cik, current.value, current.period_start, current.period_end, current.accession,

@@ -378,22 +378,23 @@ begin atomic
     select round((sum + 0.000000000000000000000000000000) / n, 12);
 end;
 
--- The values in force under a calendar label, each company's once: what the company goes on as states itself is left out.
--- Only companies that go on as another are asked about their successors' values.
-create function counted_values () returns setof metric_value
+-- Whether a company that goes on as another is left out of a calendar period, because the other states the metric itself:
+-- at an instant, or where that is null now. Index: metric_value primary key.
+create function is_stated_by_successor (
+    asked_cik bigint, asked_metric text, asked_period text, asked_unit text, known_at timestamptz
+) returns boolean
 language sql stable parallel safe
 begin atomic
-    select held.* from metric_value as held
-    where held.known_to is null and held.period is not null
-        and (
-            held.cik not in (select cik from company_successor)
-            or not exists (
-                select from company_successor as line
-                join metric_value as stated on stated.cik = line.successor
-                where line.cik = held.cik and stated.metric = held.metric and stated.period = held.period
-                    and stated.unit = held.unit and stated.known_to is null
-            )
-        );
+    select exists (
+        select from company_successor as line
+        join metric_value as stated on stated.cik = line.successor
+        where line.cik = asked_cik and stated.metric = asked_metric and stated.period = asked_period
+            and stated.unit = asked_unit
+            and case
+                when known_at is null then stated.known_to is null
+                else stated.known_from <= known_at and (stated.known_to is null or stated.known_to > known_at)
+            end
+    );
 end;
 
 -- What each company stands for in one calendar period, in the metric's unit: of its latest values the one nearest to the
@@ -431,24 +432,18 @@ returns table (
 )
 language sql stable parallel safe
 begin atomic
-    select distinct on (held.cik)
-        held.cik, held.value, held.period_start, held.period_end, held.accession, held.known_from, held.flags,
-        held.numerator, held.denominator
-    from metric_value as held
-    where held.metric = asked_metric and held.period = asked_period and held.unit = asked_unit
-        and held.known_from <= known_at and (held.known_to is null or held.known_to > known_at)
-        and (
-            held.cik not in (select company_successor.cik from company_successor)
-            or not exists (
-                select from company_successor as line
-                join metric_value as stated on stated.cik = line.successor
-                where line.cik = held.cik and stated.metric = held.metric and stated.period = held.period
-                    and stated.unit = held.unit and stated.known_from <= known_at
-                    and (stated.known_to is null or stated.known_to > known_at)
-            )
-        )
-    order by held.cik, abs(held.calendar_offset), held.known_from desc, held.duration_days desc,
-        held.period_end desc;
+    select chosen.* from (
+        select distinct on (held.cik)
+            held.cik, held.value, held.period_start, held.period_end, held.accession, held.known_from, held.flags,
+            held.numerator, held.denominator
+        from metric_value as held
+        where held.metric = asked_metric and held.period = asked_period and held.unit = asked_unit
+            and held.known_from <= known_at and (held.known_to is null or held.known_to > known_at)
+        order by held.cik, abs(held.calendar_offset), held.known_from desc, held.duration_days desc,
+            held.period_end desc
+    ) as chosen
+    where chosen.cik not in (select company_successor.cik from company_successor)
+        or not is_stated_by_successor(chosen.cik, asked_metric, asked_period, asked_unit, known_at);
 end;
 
 -- The frame as it stood at an instant, or as it stands where that is null.
