@@ -145,7 +145,7 @@ def count_filled(connection: psycopg.Connection) -> None:
 def _rewrite(connection: psycopg.Connection, seq: int) -> int:
     parameters = _parameters(load_catalogue().metrics, seq=seq)
     run = partial(_run, connection, parameters)
-    run("begin_refresh", "sort_in_memory", "take_marks", "mark_predecessors", "find_successors")
+    run("begin_refresh", "sort_in_memory", "take_marks", "find_successors", "mark_predecessors")
     (is_bulk,) = _one(connection, _SQL["is_bulk"], parameters)
     run("name_groups", "find_places", "leave_groups", "join_groups")
     if is_bulk:

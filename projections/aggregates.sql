@@ -60,12 +60,24 @@ with marked as (
 )
 insert into refresh_mark select distinct metric, period, cik from marked where metric is not null
 
+-- name: find_successors
+with line as materialized (select * from companies_ahead())
+merge into company_successor as held
+using (
+    select cik, successor from line
+    where not exists (select from line as back where (back.cik, back.successor) = (line.successor, line.cik))
+) as found
+on held.cik = found.cik and held.successor = found.successor
+when not matched then insert values (found.cik, found.successor)
+when not matched by source then delete
+
 -- name: mark_predecessors
--- What a company states or states no more counts for those it was, too.
+-- What a company states or states no more counts for those it was, too. A link marks the predecessor whole: all from whom
+-- links lead there may go on as others now, also those in a circle.
 with whole as (
     insert into refresh_company
     select distinct line.cik
-    from company_successor as line join refresh_company as marked on marked.cik = line.successor
+    from companies_ahead() as line join refresh_company as marked on marked.cik = line.successor
     where line.cik not in (select cik from refresh_company)
 )
 insert into refresh_mark
@@ -73,21 +85,6 @@ select distinct marked.metric, marked.period, line.cik
 from company_successor as line join refresh_mark as marked on marked.cik = line.successor
 except
 select metric, period, cik from refresh_mark
-
--- name: find_successors
-merge into company_successor as held
-using (
-    with recursive line (cik, successor) as (
-        select predecessor_cik, cik from company_link
-        union
-        select line.cik, link.cik from line join company_link as link on link.predecessor_cik = line.successor
-    )
-    select cik, successor from line
-    where not exists (select from line as back where (back.cik, back.successor) = (line.successor, line.cik))
-) as found
-on held.cik = found.cik and held.successor = found.successor
-when not matched then insert values (found.cik, found.successor)
-when not matched by source then delete
 
 -- name: take_everybody
 insert into refresh_company select cik from company

@@ -185,7 +185,19 @@ create table company_link (
     primary key (cik, predecessor_cik)
 );
 
--- The CIKs a company goes on under, however often that happened. In a circle nobody goes on as anybody.
+-- Which companies links lead to from which, however many.
+create function companies_ahead () returns table (cik bigint, successor bigint)
+language sql stable
+begin atomic
+    with recursive line (cik, successor) as (
+        select predecessor_cik, cik from company_link
+        union
+        select line.cik, link.cik from line join company_link as link on link.predecessor_cik = line.successor
+    )
+    select cik, successor from line;
+end;
+
+-- The CIKs a company goes on under. In a circle nobody goes on as anybody.
 create table company_successor (
     cik       bigint not null,
     successor bigint not null,

@@ -7,7 +7,7 @@ from projections.emptying import empty_versions_without
 
 def begin_anew(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Versions made before count a company that goes on under another CIK twice."""
-    empty_versions_without(schema_editor, "company_successor")
+    empty_versions_without(schema_editor, "companies_ahead")
 
 
 class Migration(migrations.Migration):

@@ -35,6 +35,7 @@ from tests.fixtures.real_filings import ALPHABET, GOOGLE, report_real_filings
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CIKS = (101, 102)
 CHAIN = (101, 102, 103, 104)
+LAST = 105
 DAY = date(2015, 10, 2)
 
 
@@ -268,7 +269,7 @@ class TestMerged:
         back = MergeCompany(cik=CHAIN[0], predecessor_cik=CHAIN[3], effective_on=DAY)
         year = years(2023)
         bystanders = range(1000, 1050)  # With few companies every change is a large one.
-        dispatch_all(connection, *(register_company(cik=cik, sic="7370") for cik in (*CHAIN, *bystanders)))
+        dispatch_all(connection, *(register_company(cik=cik, sic="7370") for cik in (*CHAIN, LAST, *bystanders)))
         dispatch_all(
             connection,
             *(report_filing(cik=cik, facts=(duration("us-gaap:Revenues", *year, str(cik)),)) for cik in CHAIN[:2]),
@@ -290,10 +291,17 @@ class TestMerged:
         dispatch_all(connection, back)
         drain(connection, redis)
         circular = counted(connection, "revenue", "7370")
+        out_of_it = MergeCompany(cik=LAST, predecessor_cik=CHAIN[2], effective_on=DAY)
+        dispatch_all(
+            connection, report_filing(cik=LAST, facts=(duration("us-gaap:Revenues", *year, "7"),)), out_of_it
+        )
+        drain(connection, redis)
+        ended = counted(connection, "revenue", "7370")
 
         assert chained == {"CY2023": [(CHAIN[1], CHAIN[1])]}
         assert prolonged == {"CY2023": [(CHAIN[3], 9)]}
         assert circular == {"CY2023": [(CHAIN[3], 9), *((cik, cik) for cik in CHAIN[:2])]}
+        assert ended == {"CY2023": [(LAST, 7)]}
         verify(connection, redis)
 
 
