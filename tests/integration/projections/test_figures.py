@@ -292,9 +292,7 @@ class TestMerged:
         drain(connection, redis)
         circular = counted(connection, "revenue", "7370")
         out_of_it = MergeCompany(cik=LAST, predecessor_cik=CHAIN[2], effective_on=DAY)
-        dispatch_all(
-            connection, report_filing(cik=LAST, facts=(duration("us-gaap:Revenues", *year, "7"),)), out_of_it
-        )
+        dispatch_all(connection, report_filing(cik=LAST, facts=(duration("us-gaap:Revenues", *year, "7"),)), out_of_it)
         drain(connection, redis)
         ended = counted(connection, "revenue", "7370")
 
