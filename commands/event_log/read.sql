@@ -9,7 +9,7 @@ from (
         sum(event.size) over (order by log.shard_seq) - event.size as bytes_before
     from events.log
     join events.event on event.id = log.event_id
-    where log.shard = %(shard)s and log.shard_seq > %(after)s and log.shard_seq <= %(after)s + %(max_events)s
+    where log.shard = %(shard)s and log.shard_seq > %(after)s and log.shard_seq <= %(after)s::bigint + %(max_events)s
 ) as batch
 where bytes_before < %(max_bytes)s
 order by shard_seq
@@ -22,7 +22,7 @@ select
     event.meta ->> 'traceparent' as traceparent, event.meta ->> 'tracestate' as tracestate
 from events.log
 join events.event on event.id = log.event_id
-where log.position > %(after)s and log.position <= %(after)s + %(max_events)s
+where log.position > %(after)s and log.position <= %(after)s::bigint + %(max_events)s
 order by log.position
 
 -- name: origins

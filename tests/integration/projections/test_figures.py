@@ -19,11 +19,14 @@ from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.rename_company import RenameCompany
 from commands.dispatch import dispatch_many
+from commands.doorbells.memory import MemoryDoorbell
 from commands.errors import CommandError
 from commands.event_log.append import NewEvent, append_events, lock_streams
+from commands.event_log.read import read_log
 from commands.event_log.sequence import sequence_pending
 from commands.filings.withdraw_filing import WithdrawFiling
 from commands.messages import Command
+from commands.publishing import publish_pending
 from projections.projector import CatchUp, catch_up
 from projections.sweeper import drain, lagging_shards, refresh_figures
 from projections.verify import Difference, verify
@@ -393,6 +396,33 @@ class TestShards:
         assert sum(result.events for result in found) == 41
         drain(connection, redis)
         verify(connection, redis)
+
+
+class TestALongLog:
+    @pytest.mark.parametrize("length", [32_000, 2**31 - 1_000])
+    def test_goes_on_where_its_numbers_outgrow_an_integer_type(
+        self, connection: psycopg.Connection, redis: Redis, length: int
+    ) -> None:
+        doorbell = MemoryDoorbell()
+        dispatch_all(connection, register_company(cik=101), report_filing(cik=101))
+        drain(connection, redis)
+        publish_pending(connection, doorbell)
+        for table in ("events.log", "events.shard_head", "events.publication", "projections.checkpoint"):
+            position = sql.SQL("" if table == "events.publication" else ", position = position + {}").format(length)
+            shift = sql.SQL("update {} set shard_seq = shard_seq + {}{} where shard_seq > 0")
+            connection.execute(shift.format(sql.Identifier(*table.split(".")), length, position))
+        connection.execute("update figures_v1.freshness set position = position + %s", [length])
+
+        dispatch_all(connection, *(report_filing(cik=101) for _ in range(3)))
+        sequence_pending(connection)
+        publish_pending(connection, doorbell)
+        log = read_log(connection, after=length, max_events=1_000)
+        drain(connection, redis)
+
+        assert [event.position - length for event in log] == [1, 2, 3, 4, 5]
+        assert [bell.to_seq for bell in doorbell.rung] == [2, length + 5]
+        assert connection.execute("select count(*) from figures_v1.filing").fetchone() == (4,)
+        assert connection.execute("select position from figures_v1.freshness").fetchone() == (length + 5,)
 
 
 class TestVerify:
