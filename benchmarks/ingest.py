@@ -44,6 +44,7 @@ ROOT = Path(__file__).parent.parent
 TARGET_FACTS_PER_SECOND = 15_000
 TARGET_RATIO = 0.2
 _PATIENCE_SECONDS = 600
+_MANAGE = (sys.executable, str(ROOT / "manage.py"))
 
 FactRow = tuple[int, str, str, str | None, str, int, str, str]
 
@@ -143,18 +144,21 @@ def servers(folder: Path) -> Iterator[tuple[EmbeddedPostgres, EmbeddedValkey]]:
         postgres.stop()
 
 
-def fresh_database(postgres: EmbeddedPostgres) -> str:
-    """This will make an empty database and give its address."""
+@contextmanager
+def fresh_database(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """This will make an empty database, give its address, and leave the server to the next one as it was before."""
     name = f"run_{secrets.token_hex(4)}"
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    return postgres.url(name)
+        yield postgres.url(name)
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+        connection.execute("checkpoint")
 
 
 def copy_seconds(postgres: EmbeddedPostgres, rows: Sequence[FactRow]) -> float:
     """This will time a COPY of the rows into a table with the fact table's columns and primary key."""
     text = "".join("\t".join("\\N" if cell is None else str(cell) for cell in row) + "\n" for row in rows).encode()
-    with psycopg.connect(fresh_database(postgres), autocommit=True) as connection:
+    with fresh_database(postgres) as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             """
             create table fact (
@@ -178,35 +182,40 @@ def ingest_seconds(
 ) -> float:
     """This will time the whole way on a fresh installation, from the start of `manage.py ingest`."""
     folder.mkdir()
-    database_url = fresh_database(postgres)
-    environ = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "DATABASE_URL": database_url,
-        "REDIS_URL": valkey.url(),
-        "FACTFOLD_DATA": str(folder),
-        "FACTFOLD_ANONYMOUS": "true",
-        "FACTFOLD_DOORBELL": "celery",
-    }
-    manage = [sys.executable, str(ROOT / "manage.py")]
-    subprocess.run([*manage, "migrate", "--verbosity", "0"], check=True, cwd=ROOT, env=environ)
+    with fresh_database(postgres) as database_url:
+        environ = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DATABASE_URL": database_url,
+            "REDIS_URL": valkey.url(),
+            "FACTFOLD_DATA": str(folder),
+            "FACTFOLD_ANONYMOUS": "true",
+            "FACTFOLD_DOORBELL": "celery",
+        }
+        subprocess.run([*_MANAGE, "migrate", "--verbosity", "0"], check=True, cwd=ROOT, env=environ)
+        seconds = _timed_ingest(database_url, valkey, folder, files, environ)
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            _check(connection, "figures_v1.fact", rows)
+            _check_values(connection, rows)
+    return seconds
+
+
+def _timed_ingest(
+    database_url: str, valkey: EmbeddedValkey, folder: Path, files: Sequence[Path], environ: Mapping[str, str]
+) -> float:
     with (
         running_processes(folder, environ),
         psycopg.connect(database_url, autocommit=True) as watching,
         Redis.from_url(valkey.url()) as redis,
     ):
         begun = time.perf_counter()
-        ingest = [*manage, "ingest", "companyfacts", *map(str, files)]
+        ingest = [*_MANAGE, "ingest", "companyfacts", *map(str, files)]
         subprocess.run(ingest, check=True, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL)
         while not progress_over(watching, redis).done:
             if time.perf_counter() - begun > _PATIENCE_SECONDS:
                 raise FiguresWrong(f"the figures are not complete after {_PATIENCE_SECONDS} s")
             time.sleep(0.05)
-        seconds = time.perf_counter() - begun
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        _check(connection, "figures_v1.fact", rows)
-        _check_values(connection, rows)
-    return seconds
+        return time.perf_counter() - begun
 
 
 @contextmanager
@@ -214,7 +223,7 @@ def running_processes(folder: Path, environ: Mapping[str, str]) -> Iterator[None
     """This will run the processes that turn events into figures, as `manage.py up` starts them."""
     celery = [sys.executable, "-m", "celery", "--app", "config.celery", "worker", "--queues", "factfold"]
     celery += ["--concurrency", "2", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    lines = {"celery": celery, "worker": [sys.executable, str(ROOT / "manage.py"), "worker"]}
+    lines = {"celery": celery, "worker": [*_MANAGE, "worker"]}
     children = {
         name: ChildProcess([*line], log=folder / f"{name}.log", environ=environ, cwd=ROOT)
         for name, line in lines.items()
