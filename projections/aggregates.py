@@ -118,9 +118,9 @@ def _one(
 
 
 def place_everybody(connection: psycopg.Connection) -> None:
-    """This will put every company of a version that is being built, entered before, into its groups."""
-    _run(connection, {}, "begin_refresh", "take_everybody", "name_groups", "find_places", "join_groups")
-    _run(connection, {}, "find_successors")
+    """This will put every company of a version that is being built, entered before, into its groups and lines."""
+    run = partial(_run, connection, {})
+    run("begin_refresh", "take_everybody", "find_successors", "name_groups", "find_places", "join_groups")
 
 
 def work_out_metric(connection: psycopg.Connection, metric: Metric) -> None:
