@@ -30,7 +30,6 @@ def read_progress(database_url: str, redis_url: str) -> Progress:
 
 def progress_over(connection: psycopg.Connection, redis: Redis) -> Progress:
     """This will do the same over connections that are kept, for who asks many times a second."""
-    figures = live_version(connection, "figures")
     query = sql.SQL(
         """
         select (select coalesce(max(position), 0) from events.log) + (select count(*) from events.pending),
@@ -39,7 +38,9 @@ def progress_over(connection: psycopg.Connection, redis: Redis) -> Progress:
         from {}.freshness
         """
     )
-    row = connection.execute(query.format(sql.Identifier(figures.schema)), figures.key).fetchone()
+    with connection.transaction():
+        figures = live_version(connection, "figures")
+        row = connection.execute(query.format(sql.Identifier(figures.schema)), figures.key).fetchone()
     committed, folded, readable, refreshes = row or (0, 0, 0, 0)
     done = committed == readable and (refreshes == 0 or _redis_follows(redis, refreshes))
     return Progress(committed, int(folded or 0), done)

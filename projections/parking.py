@@ -110,20 +110,17 @@ def unpark(connection: psycopg.Connection, *, projection: str, streams: Sequence
     transaction that holds its shard's checkpoint, so that no event that comes in meanwhile overtakes a parked one.
     Group aggregates and Redis follow at the next refresh.
     """
-    version = live_version(connection, projection)
-    parked = [
-        row.stream for row in parked_streams(connection) if (row.name, row.version) == (projection, version.version)
-    ]
+    live = live_version(connection, projection).version
+    parked = [row.stream for row in parked_streams(connection) if (row.name, row.version) == (projection, live)]
     wanted = parked if streams is None else list(dict.fromkeys(streams))
-    return [
-        _unpark_stream(connection, PROJECTIONS[projection], version, stream) for stream in wanted if stream in parked
-    ]
+    return [_unpark_stream(connection, PROJECTIONS[projection], stream) for stream in wanted if stream in parked]
 
 
-def _unpark_stream(connection: psycopg.Connection, projection: Projection, version: Version, stream: str) -> Unparked:
-    parameters = {**version.key, "stream": stream}
+def _unpark_stream(connection: psycopg.Connection, projection: Projection, stream: str) -> Unparked:
     folded = 0
     with connection.transaction():
+        version = live_version(connection, projection.name)
+        parameters = {**version.key, "stream": stream}
         connection.execute(_SQL["hold_checkpoint"], parameters)
         version.enter(connection)
         while events := _parked_events(connection, parameters):

@@ -5,6 +5,11 @@ A new version of a projection, written from the log beside the live one, compare
 Projectors are kept from the live version, for moments, by holding its checkpoints: the new version, which never goes
 beyond the live one, is folded to just there and its groups are worked out; only then is the snapshot for the
 comparison taken, or the switch made. The comparison itself runs in that snapshot while the live version goes on.
+
+# Note [nobody is left inside]
+Who reads or refreshes asks which version is live and opens its tables in one transaction, without a lock between the
+two. So a version that was replaced is dropped only once every transaction has ended that began before it was looked
+for: later ones find its successor. A projector asks in a transaction before; it cannot take a checkpoint that is gone.
 """
 
 import time
@@ -40,6 +45,7 @@ _TOLD_LESS_OFTEN = 20
 """A rebuild of an hour tells its progress every few minutes."""
 
 _REFRESHED_ELSEWHERE_SECONDS = 0.05
+_STILL_INSIDE_SECONDS = 0.05
 
 Tell = Callable[[str], None]
 Clock = Callable[[], datetime]
@@ -134,7 +140,7 @@ class Rebuild:
             return self._switch(connection, version, [], alike=False)
 
     def drop_retired(self) -> list[int]:
-        """This will drop every version that was replaced and tell their numbers."""
+        """This will drop every version that was replaced, once nobody can be reading it, and tell their numbers."""
         return self._drop("retired")
 
     def abandon(self) -> list[int]:
@@ -144,14 +150,25 @@ class Rebuild:
     def _drop(self, state: str) -> list[int]:
         with self._connected() as connection:
             found = [version for version in versions(connection, self._projection.name) if version.state == state]
+            if found:
+                self._outlast_transactions(connection)
             for version in found:
                 with connection.transaction():
+                    for name in ("forget_checkpoints", "forget_parked", "forget_projection"):
+                        connection.execute(_SQL[name], version.key)
                     connection.execute(
                         sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(version.schema))
                     )
-                    for name in ("forget_parked", "forget_checkpoints", "forget_projection"):
-                        connection.execute(_SQL[name], version.key)
             return [version.version for version in found]
+
+    def _outlast_transactions(self, connection: psycopg.Connection) -> None:
+        """See Note [nobody is left inside]."""
+        (inside,) = _row(connection, "under_way")
+        if inside:
+            self._tell(f"waiting for {len(inside)} transactions that may still read what is to be dropped")
+        while inside:
+            time.sleep(_STILL_INSIDE_SECONDS)
+            (inside,) = _row(connection, "still_under_way", {"transactions": inside})
 
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection]:

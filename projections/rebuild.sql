@@ -18,6 +18,18 @@ select name, %(version)s, shard, shard_seq, position, shard_seq = 0
 from projections.checkpoint
 where name = %(name)s and version = %(live)s
 
+-- name: under_way
+-- Every transaction holds a lock on its own number from its beginning to its end.
+select coalesce(array_agg(virtualtransaction), '{}')
+from pg_locks join pg_stat_activity using (pid)
+where locktype = 'virtualxid' and mode = 'ExclusiveLock'
+    and datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
+
+-- name: still_under_way
+select coalesce(array_agg(virtualtransaction), '{}')
+from pg_locks
+where locktype = 'virtualxid' and mode = 'ExclusiveLock' and virtualtransaction = any(%(transactions)s)
+
 -- name: forget_parked
 delete from projections.parked where name = %(name)s and version = %(version)s
 

@@ -551,6 +551,26 @@ class TestReaders:
         with pytest.raises(RebuildRefused, match="no version is kept"):
             rebuild().roll_back()
 
+    def test_who_asked_which_version_is_live_can_read_it_until_his_transaction_ends(
+        self, connection: psycopg.Connection, redis: Redis, connect: Any, rebuild: Callable[..., Rebuild]
+    ) -> None:
+        write_history(connection, redis)
+        rebuild().run()
+        reader = connect()
+        waiting = threading.Event()
+        with ThreadPoolExecutor() as pool, reader.transaction():
+            found = live_version(reader, "figures")
+            rebuild().roll_back()
+            dropping = pool.submit(rebuild(tell=lambda text: waiting.set()).drop_retired)
+            wait_until(lambda: waiting.is_set() or dropping.done())
+
+            found.enter(reader)
+            (companies,) = reader.execute("select count(*) from company").fetchone() or (0,)
+        dropped = dropping.result()
+
+        assert (found.version, companies, dropped) == (2, len(CIKS), [2])
+        assert connection.execute("select to_regnamespace('figures_v2')").fetchone() == (None,)
+
     def test_projectors_at_work_fold_the_new_version_without_a_restart(
         self, connection: psycopg.Connection, redis: Redis, rebuild: Callable[..., Rebuild]
     ) -> None:
