@@ -46,7 +46,7 @@ SpanKind = PeriodType | None
 """None: a span that is no period of its own, such as nine months."""
 
 
-class Span(msgspec.Struct, frozen=True, order=True, gc=False):
+class Span(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True):
     """A period by its end and its length in days (0 for an instant); twelve added-up months are a kind of their own."""
 
     end: date
