@@ -141,6 +141,8 @@ def is_slip(value: Decimal, other: Decimal) -> bool:
 
 def most_trusted(copies: list[Copy]) -> list[Copy]:
     """The copies of the most trusted tier of forms that has any."""
+    if len(copies) == 1:
+        return copies
     tiers = {copy.tier for copy in copies}
     if len(tiers) == 1:
         return copies
@@ -170,6 +172,8 @@ def slips_among(peers: list[Copy]) -> tuple[list[Copy], tuple[str, ...]]:
 
 def without_slips(copies: list[Copy]) -> tuple[list[Copy], dict[tuple[str, str], tuple[str, ...]]]:
     """The copies of one span that are no slips, and the flags of each concept and unit that had some."""
+    if len(copies) == 1:
+        return copies, {}
     first = copies[0].value
     if all(copy.value == first for copy in copies):
         return copies, {}
@@ -193,6 +197,8 @@ def by_vintage(copies: list[Copy]) -> dict[Vintage, list[Copy]]:
     An amendment that repeats what the original of its cycle says, or only mends its scale or sign, is no vintage of
     its own.
     """
+    if len(copies) == 1:
+        return {(copies[0].cycle, False): copies}
     parted: dict[Vintage, list[Copy]] = defaultdict(list)
     originals: dict[tuple[str, str, int], Copy] = {}
     if any(copy.amendment for copy in copies):

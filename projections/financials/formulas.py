@@ -19,6 +19,7 @@ from projections.financials.timeline import (
     at,
     boundaries,
     covers,
+    held_from,
     overlay,
     trace,
     version_age,
@@ -200,7 +201,7 @@ def _is_instant(key: str) -> bool:
 def _formula_timeline(rule: Rule, lines: Sequence[Timeline], *, since: datetime) -> Timeline:
     if (lasting := _lasting(lines, since)) is not None:
         finding = _worked_out(rule, lasting)
-        return [] if finding is None else [Version.of(finding, known_from=since, known_to=None)]
+        return [] if finding is None else held_from(since, finding)
     later = (instant for instant in boundaries(lines) if instant > since)
     return trace((since, *later), lambda instant: _worked_out(rule, [at(line, instant) for line in lines]))
 

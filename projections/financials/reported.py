@@ -6,7 +6,7 @@ from datetime import datetime
 from projections.financials.copies import Copy
 from projections.financials.rounding import rounded
 from projections.financials.span_history import SpanHistory
-from projections.financials.timeline import Finding, Timeline, Version, trace
+from projections.financials.timeline import Finding, Timeline, held_from, trace
 from queries.metrics.catalogue import Metric
 
 BrokenChecks = Mapping[str, frozenset[str]]
@@ -17,14 +17,9 @@ def reported_timeline(metric: Metric, history: SpanHistory, broken: BrokenChecks
     """This will trace what filings have stated of the metric's concepts for one span."""
     if history.undisputed and not broken:
         earliest = history.copies[0]
-        finding = _finding(metric, earliest, (), broken)
-        return [Version.of(finding, known_from=earliest.known_from, known_to=None)]
+        return held_from(earliest.known_from, _finding(metric, earliest, (), broken))
 
-    return trace(
-        history.instants,
-        lambda instant: reported_at(metric, history, broken, instant),
-        is_final=lambda found: history.undisputed,
-    )
+    return trace(history.instants, lambda instant: reported_at(metric, history, broken, instant))
 
 
 def reported_at(metric: Metric, history: SpanHistory, broken: BrokenChecks, instant: datetime) -> Finding | None:

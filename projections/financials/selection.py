@@ -25,6 +25,9 @@ def select(metric: Metric, trusted: list[Copy]) -> tuple[Copy, tuple[str, ...]]:
 
 def ranked(metric: Metric, copies: list[Copy]) -> list[tuple[Measure, Copy]]:
     """The newest copy of each concept in one unit, in the order in which the metric would take them."""
+    if len(copies) == 1:
+        (copy,) = copies
+        return [((copy.concept, copy.unit), copy)]
     known = in_one_unit(metric, copies)
     newest = {copy.concept: copy for copy in known}
     return [((concept, newest[concept].unit), newest[concept]) for concept in preferred_concepts(metric, known)]

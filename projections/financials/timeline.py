@@ -73,18 +73,17 @@ Timeline = list[Version]
 """Versions in order of knowledge, not overlapping; gaps mean that nothing was known."""
 
 
-def trace(
-    instants: Iterable[datetime],
-    find: Callable[[datetime], Finding | None],
-    *,
-    is_final: Callable[[Finding], bool] = lambda finding: False,
-) -> Timeline:
+def held_from(instant: datetime, finding: Finding) -> Timeline:
+    """A finding that nothing later changes."""
+    return [Version.of(finding, known_from=instant, known_to=None)]
+
+
+def trace(instants: Iterable[datetime], find: Callable[[datetime], Finding | None]) -> Timeline:
     """
     This will ask `find` at each instant, in order, and join equal neighbouring answers.
 
     A value that is merely repeated by a later filing keeps the accession that first made it known; a ratio is repeated
-    when its parts are, for these are added up over companies. After a finding that `is_final` no instant is asked any
-    more: the caller knows that nothing later can change it.
+    when its parts are, for these are added up over companies.
     """
     timeline: Timeline = []
     held: Finding | None = None
@@ -96,8 +95,6 @@ def trace(
         if held is not None and since is not None:
             timeline.append(Version.of(held, known_from=since, known_to=instant))
         held, since = found, instant
-        if found is not None and is_final(found):
-            break
     if held is not None and since is not None:
         timeline.append(Version.of(held, known_from=since, known_to=None))
     return timeline

@@ -19,6 +19,7 @@ from projections.financials.timeline import (
     at,
     boundaries,
     covers,
+    held_from,
     overlay,
     trace,
     version_age,
@@ -139,13 +140,15 @@ def _earliest(candidates: Iterable[_Difference]) -> datetime:
 
 
 def _difference_timeline(metric: Metric, candidates: list[_Difference]) -> Timeline:
-    settled = len(candidates) == 1 and candidates[0].longer.undisputed and candidates[0].shorter.undisputed
     earliest = _earliest(candidates)
+    if len(candidates) == 1 and all(history.undisputed for history in candidates[0]):
+        lasting = _difference_at(metric, candidates, earliest)
+        if lasting is not None:
+            return held_from(earliest, lasting)
     involved = instants_of(history for each in candidates for history in (each.longer, each.shorter))
     return trace(
         (instant for instant in involved if instant >= earliest),
         partial(_difference_at, metric, candidates),
-        is_final=lambda found: settled,
     )
 
 
@@ -260,13 +263,18 @@ def _chains_back(day: date, reach: timedelta, quarters: list[Span], count: int) 
 
 def _added_up(metric: Metric, stated: list[Timeline], sums: list[_Sum]) -> Timeline:
     """Twelve months that are a stated year, or made of one and two spans to date."""
-    if not stated and not sums:
-        return []
+    if not stated:
+        if not sums:
+            return []
+        earliest = min(max(history.first_known for history in way) for way in sums)
+        if len(sums) == 1 and all(history.undisputed for history in sums[0]):
+            lasting = _year_to_date_sum(metric, sums[0], earliest)
+            if lasting is not None:
+                return held_from(earliest, lasting)
     instants = boundaries(stated) | instants_of(history for way in sums for history in way)
     if len(stated) == 1 and covers(stated[0], min(instants)):
         return stated[0]
     if not stated:
-        earliest = min(max(history.first_known for history in way) for way in sums)
         instants = {instant for instant in instants if instant >= earliest}
 
     def find(instant: datetime) -> Finding | None:
@@ -275,8 +283,7 @@ def _added_up(metric: Metric, stated: list[Timeline], sums: list[_Sum]) -> Timel
                 return version.finding()
         return next((found for way in sums if (found := _year_to_date_sum(metric, way, instant))), None)
 
-    settled = not stated and len(sums) == 1 and all(history.undisputed for history in sums[0])
-    return trace(instants, find, is_final=lambda found: settled)
+    return trace(instants, find)
 
 
 def _from_quarters(chains: Sequence[_Chain]) -> Timeline:
