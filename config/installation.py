@@ -43,6 +43,7 @@ class Installation:
                 "Use that one, stop it with Ctrl-C or `kill`, or start another one with --data OTHER_FOLDER."
             ) from None
         self._lock = lock
+        self._withdraw()
 
     def secret(self, name: str) -> str:
         """This will give a random secret that stays the same for this folder."""
@@ -58,11 +59,14 @@ class Installation:
         self._write_private(self.folder / INSTALLATION_FILE, content)
 
     def leave(self) -> None:
-        """This will let go of the folder."""
-        (self.folder / INSTALLATION_FILE).unlink(missing_ok=True)
+        """This will let go of the folder, if it was taken."""
         if self._lock:
+            self._withdraw()
             self._lock.close()
             self._lock = None
+
+    def _withdraw(self) -> None:
+        (self.folder / INSTALLATION_FILE).unlink(missing_ok=True)
 
     def _write_private(self, file: Path, content: Mapping[str, str | int]) -> None:
         fresh = file.with_suffix(".new")

@@ -80,12 +80,13 @@ class TestUp:
         assert outcome.returncode == 0, outcome.stderr
         assert json.loads(outcome.stdout)["companies"] == len(FEW)
 
-    def test_refuses_a_folder_on_which_another_one_runs(self, api: str, data: Path) -> None:
+    def test_refuses_a_folder_on_which_another_one_runs_and_leaves_that_alone(self, api: str, data: Path) -> None:
         outcome = manage("up", "--port", "0", "--data", str(data))
 
         assert outcome.returncode == 1
         assert f"already runs on {data} at {api}" in outcome.stderr
         assert "--data" in outcome.stderr
+        assert manage("status", "--data", str(data)).returncode == 0
 
     @pytest.mark.skipif(sys.platform != "linux", reason="finds the children in /proc")
     @pytest.mark.parametrize(("name", "program"), [("celery", "config.celery"), ("api", "config.serve")])
