@@ -1,5 +1,6 @@
 """Which command a command line means, and which installation it is for."""
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -64,16 +65,19 @@ def _run_django(arguments: list[str]) -> int:
     arguments, named = _without_data_option(arguments)
     if named:
         os.environ["FACTFOLD_DATA"] = named
+    running = read_installation(data_folder())
     if arguments[0] in _NEEDS_NO_SERVERS or "--help" in arguments:
         for variable, value in _NOWHERE.items():
             os.environ.setdefault(variable, value)
-    elif not os.environ.get("DATABASE_URL") and not read_installation(data_folder()):
+    elif running is None and (named or not os.environ.get("DATABASE_URL")):
         print(
             f"error: no installation runs in {data_folder()}. Start it with `python3 manage.py up`, name the folder "
-            "of a running one with --data DIR, or set DATABASE_URL and REDIS_URL.",
+            "of a running one with --data DIR, or set DATABASE_URL and REDIS_URL and leave --data out.",
             file=sys.stderr,
         )
         return CANNOT_START
+    elif running and named:
+        os.environ |= running.environ
     from django.core.management import execute_from_command_line
 
     if arguments[0] in _TRACED:
@@ -92,14 +96,7 @@ def _run_django(arguments: list[str]) -> int:
 
 
 def _without_data_option(arguments: list[str]) -> tuple[list[str], str | None]:
-    kept: list[str] = []
-    folder = None
-    remaining = iter(arguments)
-    for argument in remaining:
-        if argument == "--data":
-            folder = next(remaining, None)
-        elif argument.startswith("--data="):
-            folder = argument.removeprefix("--data=")
-        else:
-            kept.append(argument)
-    return kept, folder
+    parser = argparse.ArgumentParser(prog="manage.py", add_help=False, allow_abbrev=False)
+    parser.add_argument("--data", metavar="DIR")
+    options, kept = parser.parse_known_args(arguments)
+    return kept or ["help"], options.data
