@@ -5,8 +5,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-import psycopg
-
 from config.env import EnvironmentInvalid, data_folder, read_installation
 
 CANNOT_START = 2
@@ -86,13 +84,39 @@ def _run_django(arguments: list[str]) -> int:
         start_tracing(arguments[0])
     try:
         execute_from_command_line(["manage.py", *arguments])
-    except EnvironmentInvalid as error:
-        print(f"error: {error}", file=sys.stderr)
-        return CANNOT_START
-    except psycopg.OperationalError as error:
-        print(f"error: the database does not answer: {str(error).strip()}\nIs it running?", file=sys.stderr)
+    except Exception as error:
+        if (told := _told(error)) is None:
+            raise
+        print(f"error: {told}", file=sys.stderr)
         return CANNOT_START
     return 0
+
+
+def _told(error: Exception) -> str | None:
+    """What to tell of an error whose cause lies outside the program, and what to do; None for any other."""
+    import django.db
+    import psycopg
+    import redis.exceptions
+
+    from config.observation import NO_TABLES
+    from projections.projection import NotMigrated
+
+    known: Sequence[tuple[tuple[type[Exception], ...], str]] = (
+        ((EnvironmentInvalid,), "{}"),
+        (
+            (psycopg.OperationalError, django.db.OperationalError),
+            "the database does not answer: {}\nStart PostgreSQL, or correct DATABASE_URL.",
+        ),
+        (
+            (*NO_TABLES, NotMigrated),
+            "the database lacks what this version needs: {}\nRun `python3 manage.py migrate`, then this again.",
+        ),
+        (
+            (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError),
+            "Redis does not answer: {}\nStart it, or correct REDIS_URL.",
+        ),
+    )
+    return next((text.format(str(error).strip()) for kinds, text in known if isinstance(error, kinds)), None)
 
 
 def _without_data_option(arguments: list[str]) -> tuple[list[str], str | None]:

@@ -20,7 +20,8 @@ from projections.vital_signs import VitalSigns, ask_vital_signs, read_vital_sign
 CACHE_SECONDS = 1.0
 DATABASE_SECONDS = 2
 REDIS_SECONDS = 0.25
-_NO_TABLES = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
+NO_TABLES = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
+"""What PostgreSQL says where migrations have not been run."""
 
 
 class RedisSigns(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +104,7 @@ class Watch:
             try:
                 async with asyncio.timeout(DATABASE_SECONDS + 1):
                     seen = Observation(signs=await self._ask_database(), redis=redis_signs)
-            except _NO_TABLES as error:
+            except NO_TABLES as error:
                 seen = Observation(signs=None, redis=redis_signs, missing_tables=True, failure=_first_line(error))
             except (psycopg.Error, OSError, TimeoutError) as error:
                 await self._drop_connection()
