@@ -192,11 +192,7 @@ class TestLambda:
         self, waiting: psycopg.Connection, emulator: EmulatedAws, database_url: str, redis_url: str
     ) -> None:
         queue_url = emulator.make_queue(dead_letters_after=5)
-        emulator.make_function(
-            "projections.delivery.lambda_handler.handler",
-            queue_url=queue_url,
-            environ={"DATABASE_URL": database_url, "REDIS_URL": redis_url, "FACTFOLD_ANONYMOUS": "true"},
-        )
+        emulator.make_function(queue_url=queue_url, environ={"DATABASE_URL": database_url, "REDIS_URL": redis_url})
 
         publish_pending(waiting, SqsDoorbell(emulator.sqs, queue_url=queue_url))
 
