@@ -4,16 +4,16 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
 
 from config.env import EnvironmentInvalid, data_folder, read_installation
 
 CANNOT_START = 2
 
-_NEEDS_NO_SERVERS = frozenset(
+_HELP = frozenset({"help", "--help", "-h"})
+_NEEDS_NO_SERVERS = _HELP | frozenset(
     {
-        "help",
-        "--help",
-        "-h",
         "--version",
         "version",
         "spectacular",
@@ -32,6 +32,24 @@ _NOWHERE = {
 }
 
 
+class _Own(NamedTuple):
+    """A command that is no Django command: the function that runs it, and what it does."""
+
+    module: str
+    function: str
+    does: str
+
+
+_OWN = {
+    "up": _Own("config.up", "command", "run a whole installation until Ctrl-C: servers, API, MCP, workers"),
+    "test": _Own(
+        "config.checks", "run_tests", "run the tests, or with -m slow those that take long; takes what pytest takes"
+    ),
+    "lint": _Own("config.checks", "run_lint", "check everything that can be checked without running it"),
+    "soak": _Own("config.soak.command", "command", "run the pipeline on servers of its own while things are killed"),
+}
+
+
 def run_command(arguments: Sequence[str]) -> int:
     """
     This will run `up`, `test`, `lint`, `soak` or a Django command, and give the exit code.
@@ -39,22 +57,13 @@ def run_command(arguments: Sequence[str]) -> int:
     `--data DIR` before or after a Django command's own options names the running installation it is for.
     """
     name, rest = (arguments[0], list(arguments[1:])) if arguments else ("help", [])
-    if name == "up":
-        from config.up import command
-
-        return command(rest)
-    if name == "test":
-        from config.checks import run_tests
-
-        return run_tests(rest)
-    if name == "lint":
-        from config.checks import run_lint
-
-        return run_lint()
-    if name == "soak":
-        from config.soak.command import command as soak
-
-        return soak(rest)
+    if own := _OWN.get(name):
+        code: int = getattr(import_module(own.module), own.function)(rest)
+        return code
+    if name in _HELP and not rest:
+        print("Commands of Factfold, each with --help:")
+        print("\n".join(f"    {name:<5} {own.does}" for name, own in _OWN.items()))
+        print("\nCommands for a running installation, by the part they belong to, and Django's own:")
     return _run_django([name, *rest])
 
 
@@ -64,18 +73,20 @@ def _run_django(arguments: list[str]) -> int:
     if named:
         os.environ["FACTFOLD_DATA"] = named
     running = read_installation(data_folder())
-    if arguments[0] in _NEEDS_NO_SERVERS or "--help" in arguments:
+    has_servers = running is not None or (not named and bool(os.environ.get("DATABASE_URL")))
+    needs_servers = arguments[0] not in _NEEDS_NO_SERVERS and "--help" not in arguments
+    if not (needs_servers and has_servers):
         for variable, value in _NOWHERE.items():
-            os.environ.setdefault(variable, value)
-    elif running is None and (named or not os.environ.get("DATABASE_URL")):
+            os.environ[variable] = os.environ.get(variable) or value
+    elif running and named:
+        os.environ |= running.environ
+    if needs_servers and not has_servers and _exists(arguments[0]):
         print(
             f"error: no installation runs in {data_folder()}. Start it with `python3 manage.py up`, name the folder "
             "of a running one with --data DIR, or set DATABASE_URL and REDIS_URL and leave --data out.",
             file=sys.stderr,
         )
         return CANNOT_START
-    elif running and named:
-        os.environ |= running.environ
     from django.core.management import execute_from_command_line
 
     if arguments[0] in _TRACED:
@@ -90,6 +101,14 @@ def _run_django(arguments: list[str]) -> int:
         print(f"error: {told}", file=sys.stderr)
         return CANNOT_START
     return 0
+
+
+def _exists(command: str) -> bool:
+    import django
+    from django.core.management import get_commands
+
+    django.setup()
+    return command in get_commands()
 
 
 def _told(error: Exception) -> str | None:

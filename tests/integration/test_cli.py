@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
@@ -184,3 +185,24 @@ class TestAnyCommand:
 
         assert outcome.code == 2
         assert "argument --data: expected one argument" in outcome.err
+
+    def test_is_listed_with_those_that_are_no_django_commands(self, run: Run) -> None:
+        outcome = run("help")
+
+        listed = [line.split()[0] for line in outcome.out.splitlines() if line.startswith("    ")]
+        assert outcome.code == 0
+        assert listed[:4] == ["up", "test", "lint", "soak"]
+        assert {"status", "verify", "worker"} <= set(listed)
+
+    def test_that_does_not_exist_is_told_as_such_also_where_nothing_runs(self, tmp_path: Path) -> None:
+        outcome = manage("statu", "--data", str(tmp_path))
+
+        assert outcome.returncode == 1
+        assert "Unknown command: 'statu'. Did you mean status?" in outcome.stderr
+
+    @pytest.mark.parametrize("line", ["up --help", "lint --help", "soak --help", "verify --help"])
+    def test_says_what_it_does_without_doing_it(self, run: Run, line: str) -> None:
+        outcome = run(line)
+
+        assert outcome.code == 0
+        assert outcome.out.startswith(f"usage: manage.py {line.split()[0]} ")
