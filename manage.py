@@ -156,7 +156,7 @@ def keep_compiled_modules():
 
 def main():
     if os.name == "nt":
-        sys.exit("Factfold runs on Linux and macOS; on Windows use it inside WSL.")
+        sys.exit("Factfold runs on Linux, and has not been tried on macOS; on Windows use it inside WSL.")
     if not os.environ.get("FACTFOLD_NO_BOOTSTRAP"):
         prepare_venv()
         keep_compiled_modules()

@@ -30,8 +30,9 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from benchmarks.installation import ROOT, Installation, running_installation
+from benchmarks.installation import ROOT, running_installation
 from benchmarks.machine import Machine
+from config.env import RunningInstallation
 
 IDLE_P99_MS = 250
 LOADED_P99_MS = 1_000
@@ -253,7 +254,7 @@ async def _read(api_url: str, *, rate: float) -> None:
 
 
 @contextmanager
-def _reading(installation: Installation, *, rate: float | None) -> Iterator[Any]:
+def _reading(installation: RunningInstallation, *, rate: float | None) -> Iterator[Any]:
     """This will read meanwhile, from a process of its own; what it gives tells afterwards how many answers a second."""
     command = [sys.executable, "-m", "benchmarks.freshness", "reader", installation.api_url, str(rate or 0)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

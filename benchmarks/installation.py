@@ -9,26 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
+from config.env import RunningInstallation, read_installation
 
 ROOT = Path(__file__).parent.parent
 _OTHERS = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
 _PATIENCE_SECONDS = 300
 
 
-class Installation(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a running installation is reached; `pid` is that of `manage.py up`."""
-
-    api_url: str
-    database_url: str
-    redis_url: str
-    pid: int
-
-
 @contextmanager
 def running_installation(
     folder: Path, *options: str, environ: Mapping[str, str] | None = None
-) -> Iterator[Installation]:
+) -> Iterator[RunningInstallation]:
     """This will run an installation that has worked out everything it was started with; `environ` adds settings."""
     own = {name: value for name, value in os.environ.items() if name not in _OTHERS and not name.startswith("FACTFOLD")}
     command = [sys.executable, str(ROOT / "manage.py"), "up", "--data", str(folder), "--port", "0", *options]
@@ -50,7 +41,9 @@ def running_installation(
         alarm.cancel()
         # It goes on talking, and must not be stopped by a full pipe.
         threading.Thread(target=process.stdout.read, daemon=True).start()
-        yield msgspec.json.decode((folder / "installation.json").read_bytes(), type=Installation)
+        running = read_installation(folder)
+        assert running, "it is ready, so it has said where it is"
+        yield running
     finally:
         alarm.cancel()
         process.terminate()

@@ -1,5 +1,6 @@
 """What CI runs: the tests, and everything that can be checked without running the program."""
 
+import argparse
 import os
 import re
 import subprocess
@@ -23,8 +24,13 @@ def run_tests(arguments: Sequence[str]) -> int:
     ).returncode
 
 
-def run_lint() -> int:
+def run_lint(arguments: Sequence[str]) -> int:
     """This will run every check, print what each found, and give 1 if any found something."""
+    argparse.ArgumentParser(
+        prog="manage.py lint",
+        description="Checks form, types, imports, published documents and locks, and tells what each check found. "
+        "Exits with 1 if any found something. The first run installs the tools for deploy/ once.",
+    ).parse_args(arguments)
     checks: dict[str, Callable[[], str]] = {
         "ruff check": lambda: _output_of("ruff", "check", "."),
         "ruff format": lambda: _output_of("ruff", "format", "--check", "."),
@@ -39,8 +45,9 @@ def run_lint() -> int:
     }
     failed = []
     for name, check in checks.items():
+        print(f"{name}: ", end="", flush=True)
         findings = check()
-        print(f"{name}: {'ok' if not findings else 'FAILED'}", flush=True)
+        print("FAILED" if findings else "ok", flush=True)
         if findings:
             print(findings, flush=True)
             failed.append(name)

@@ -1,20 +1,19 @@
 """Which command a command line means, and which installation it is for."""
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
-
-import psycopg
+from importlib import import_module
+from typing import NamedTuple
 
 from config.env import EnvironmentInvalid, data_folder, read_installation
 
 CANNOT_START = 2
 
-_NEEDS_NO_SERVERS = frozenset(
+_HELP = frozenset({"help", "--help", "-h"})
+_NEEDS_NO_SERVERS = _HELP | frozenset(
     {
-        "help",
-        "--help",
-        "-h",
         "--version",
         "version",
         "spectacular",
@@ -33,6 +32,24 @@ _NOWHERE = {
 }
 
 
+class _Own(NamedTuple):
+    """A command that is no Django command: the function that runs it, and what it does."""
+
+    module: str
+    function: str
+    does: str
+
+
+_OWN = {
+    "up": _Own("config.up", "command", "run a whole installation until Ctrl-C: servers, API, MCP, workers"),
+    "test": _Own(
+        "config.checks", "run_tests", "run the tests, or with -m slow those that take long; takes what pytest takes"
+    ),
+    "lint": _Own("config.checks", "run_lint", "check everything that can be checked without running it"),
+    "soak": _Own("config.soak.command", "command", "run the pipeline on servers of its own while things are killed"),
+}
+
+
 def run_command(arguments: Sequence[str]) -> int:
     """
     This will run `up`, `test`, `lint`, `soak` or a Django command, and give the exit code.
@@ -40,22 +57,13 @@ def run_command(arguments: Sequence[str]) -> int:
     `--data DIR` before or after a Django command's own options names the running installation it is for.
     """
     name, rest = (arguments[0], list(arguments[1:])) if arguments else ("help", [])
-    if name == "up":
-        from config.up import command
-
-        return command(rest)
-    if name == "test":
-        from config.checks import run_tests
-
-        return run_tests(rest)
-    if name == "lint":
-        from config.checks import run_lint
-
-        return run_lint()
-    if name == "soak":
-        from config.soak.command import command as soak
-
-        return soak(rest)
+    if own := _OWN.get(name):
+        code: int = getattr(import_module(own.module), own.function)(rest)
+        return code
+    if name in _HELP and not rest:
+        print("Commands of Factfold, each with --help:")
+        print("\n".join(f"    {name:<5} {own.does}" for name, own in _OWN.items()))
+        print("\nCommands for a running installation, by the part they belong to, and Django's own:")
     return _run_django([name, *rest])
 
 
@@ -64,13 +72,18 @@ def _run_django(arguments: list[str]) -> int:
     arguments, named = _without_data_option(arguments)
     if named:
         os.environ["FACTFOLD_DATA"] = named
-    if arguments[0] in _NEEDS_NO_SERVERS or "--help" in arguments:
+    running = read_installation(data_folder())
+    has_servers = running is not None or (not named and bool(os.environ.get("DATABASE_URL")))
+    needs_servers = arguments[0] not in _NEEDS_NO_SERVERS and "--help" not in arguments
+    if not (needs_servers and has_servers):
         for variable, value in _NOWHERE.items():
-            os.environ.setdefault(variable, value)
-    elif not os.environ.get("DATABASE_URL") and not read_installation(data_folder()):
+            os.environ[variable] = os.environ.get(variable) or value
+    elif running and named:
+        os.environ |= running.environ
+    if needs_servers and not has_servers and _exists(arguments[0]):
         print(
             f"error: no installation runs in {data_folder()}. Start it with `python3 manage.py up`, name the folder "
-            "of a running one with --data DIR, or set DATABASE_URL and REDIS_URL.",
+            "of a running one with --data DIR, or set DATABASE_URL and REDIS_URL and leave --data out.",
             file=sys.stderr,
         )
         return CANNOT_START
@@ -82,24 +95,51 @@ def _run_django(arguments: list[str]) -> int:
         start_tracing(arguments[0])
     try:
         execute_from_command_line(["manage.py", *arguments])
-    except EnvironmentInvalid as error:
-        print(f"error: {error}", file=sys.stderr)
-        return CANNOT_START
-    except psycopg.OperationalError as error:
-        print(f"error: the database does not answer: {str(error).strip()}\nIs it running?", file=sys.stderr)
+    except Exception as error:
+        if (told := _told(error)) is None:
+            raise
+        print(f"error: {told}", file=sys.stderr)
         return CANNOT_START
     return 0
 
 
+def _exists(command: str) -> bool:
+    import django
+    from django.core.management import get_commands
+
+    django.setup()
+    return command in get_commands()
+
+
+def _told(error: Exception) -> str | None:
+    """What to tell of an error whose cause lies outside the program, and what to do; None for any other."""
+    import django.db
+    import psycopg
+    import redis.exceptions
+
+    from config.observation import NO_TABLES
+    from projections.projection import NotMigrated
+
+    known: Sequence[tuple[tuple[type[Exception], ...], str]] = (
+        ((EnvironmentInvalid,), "{}"),
+        (
+            (psycopg.OperationalError, django.db.OperationalError),
+            "the database does not answer: {}\nStart PostgreSQL, or correct DATABASE_URL.",
+        ),
+        (
+            (*NO_TABLES, NotMigrated),
+            "the database lacks what this version needs: {}\nRun `python3 manage.py migrate`, then this again.",
+        ),
+        (
+            (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError),
+            "Redis does not answer: {}\nStart it, or correct REDIS_URL.",
+        ),
+    )
+    return next((text.format(str(error).strip()) for kinds, text in known if isinstance(error, kinds)), None)
+
+
 def _without_data_option(arguments: list[str]) -> tuple[list[str], str | None]:
-    kept: list[str] = []
-    folder = None
-    remaining = iter(arguments)
-    for argument in remaining:
-        if argument == "--data":
-            folder = next(remaining, None)
-        elif argument.startswith("--data="):
-            folder = argument.removeprefix("--data=")
-        else:
-            kept.append(argument)
-    return kept, folder
+    parser = argparse.ArgumentParser(prog="manage.py", add_help=False, allow_abbrev=False)
+    parser.add_argument("--data", metavar="DIR")
+    options, kept = parser.parse_known_args(arguments)
+    return kept or ["help"], options.data

@@ -1,18 +1,26 @@
 """The environment of a process, read once: which servers, which doorbell, how open."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
+import msgspec
+
 INSTALLATION_FILE = "installation.json"
 DEFAULT_DATA_FOLDER = Path(__file__).parent.parent / ".factfold"
 MAX_SHARDS = 1024
 DOORBELLS = ("celery", "celery-sqs", "sqs")
 """Celery on the installation's Redis, Celery with an SQS queue as its broker, and our own bells on an SQS queue."""
+SERVERS = ("DATABASE_URL", "REDIS_URL")
+ONE_FOR_ALL = (
+    *SERVERS,
+    *("FACTFOLD_SECRET_KEY", "FACTFOLD_ANONYMOUS", "FACTFOLD_DOORBELL", "FACTFOLD_SQS_QUEUE_URL"),
+    *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"),
+)
+"""What all processes of an installation have to agree in."""
 SHARED_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 """Names a folder in which the processes behind one address count together; the Prometheus library's own variable."""
 
@@ -51,7 +59,6 @@ class Settings:
     anonymous: bool
     secret_key: str
     allowed_hosts: tuple[str, ...]
-    data_dir: Path
     min_position_wait_ms: int
     max_parked_streams: int
     backlog_events: int
@@ -62,13 +69,20 @@ class Settings:
     log: Literal["text", "json"]
 
 
-def read_installation(folder: Path) -> dict[str, str]:
-    """This will give what the installation running in `folder` wrote there, or an empty dict where there is none."""
+class RunningInstallation(msgspec.Struct, frozen=True, kw_only=True):
+    """What `manage.py up` tells other commands: where its API is, its process, and its values of `ONE_FOR_ALL`."""
+
+    api_url: str
+    pid: int
+    environ: dict[str, str]
+
+
+def read_installation(folder: Path) -> RunningInstallation | None:
+    """This will give what the installation running in `folder` wrote there, or None where there is none."""
     try:
-        content = json.loads((folder / INSTALLATION_FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return {}
-    return {key: str(value) for key, value in content.items()} if isinstance(content, dict) else {}
+        return msgspec.json.decode((folder / INSTALLATION_FILE).read_bytes(), type=RunningInstallation)
+    except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
+        return None
 
 
 def data_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -80,52 +94,54 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """
     This will read the settings from `environ`.
 
-    Where `DATABASE_URL` is not set, the servers of the installation running in `FACTFOLD_DATA`
-    (default `.factfold` beside manage.py) are used.
+    What it lacks is that of the installation running in `FACTFOLD_DATA` (default `.factfold` beside manage.py), unless
+    it names other servers than those.
 
     Raises: EnvironmentInvalid, naming every missing or unusable variable at once.
     """
-    reading = _Reading(environ)
-    data_dir = data_folder(environ)
-    installation: dict[str, str] = {} if environ.get("DATABASE_URL") else read_installation(data_dir)
+    folder = data_folder(environ)
+    running = read_installation(folder)
+    given = {name: value for name, value in environ.items() if value}
+    if running and all(given.get(name, running.environ[name]) == running.environ[name] for name in SERVERS):
+        given = running.environ | given
+    reading = _Reading(given)
+    there = (
+        f"what runs in {folder} has other servers; --data names it" if running else f"nothing is running in {folder}"
+    )
     doorbell = reading.choice("FACTFOLD_DOORBELL", options=DOORBELLS, default="celery")
-    anonymous = reading.flag("FACTFOLD_ANONYMOUS", default=bool(installation))
+    anonymous = reading.flag("FACTFOLD_ANONYMOUS", default=False)
     settings = Settings(
         database_url=reading.url(
             "DATABASE_URL",
             schemes=("postgresql", "postgres"),
-            found=installation.get("database_url"),
-            fix=f"set it, or start `python3 manage.py up` (nothing is running in {data_dir})",
+            fix=f"set it, or start `python3 manage.py up` ({there})",
         ),
         redis_url=reading.url(
             "REDIS_URL",
             schemes=("redis", "rediss", "unix"),
-            found=installation.get("redis_url"),
-            fix="set it, for example redis://127.0.0.1:6379/0",
+            fix=f"set it, for example redis://127.0.0.1:6379/0 ({there})",
         ),
         doorbell=cast(Literal["celery", "celery-sqs", "sqs"], doorbell),
         sqs_queue_url=reading.required("FACTFOLD_SQS_QUEUE_URL", f"FACTFOLD_DOORBELL is {doorbell}")
         if doorbell in ("celery-sqs", "sqs")
         else None,
-        aws_region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None,
-        aws_endpoint_url=environ.get("AWS_ENDPOINT_URL_SQS") or environ.get("AWS_ENDPOINT_URL") or None,
+        aws_region=given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION"),
+        aws_endpoint_url=given.get("AWS_ENDPOINT_URL_SQS") or given.get("AWS_ENDPOINT_URL"),
         shards=reading.number("FACTFOLD_SHARDS", default=8, least=1, most=MAX_SHARDS),
         anonymous=anonymous,
-        secret_key=environ.get("FACTFOLD_SECRET_KEY")
-        or installation.get("secret_key")
+        secret_key=given.get("FACTFOLD_SECRET_KEY")
         or (
             "anonymous-installation-without-sessions"
             if anonymous
             else reading.required("FACTFOLD_SECRET_KEY", "FACTFOLD_ANONYMOUS is off")
         ),
         allowed_hosts=reading.names("FACTFOLD_ALLOWED_HOSTS", default=("127.0.0.1", "localhost", "[::1]")),
-        data_dir=data_dir,
         min_position_wait_ms=reading.number("FACTFOLD_MIN_POSITION_WAIT_MS", default=2000, least=0, most=60_000),
         max_parked_streams=reading.number("FACTFOLD_MAX_PARKED_STREAMS", default=100, least=1, most=1_000_000),
         backlog_events=reading.number("FACTFOLD_BACKLOG_EVENTS", default=20_000, least=0, most=10**9),
         backlog_seconds=reading.number("FACTFOLD_BACKLOG_SECONDS", default=30, least=0, most=86_400),
         stall_seconds=reading.number("FACTFOLD_STALL_SECONDS", default=30, least=1, most=86_400),
-        worker_metrics_host=environ.get("FACTFOLD_WORKER_METRICS_HOST") or "127.0.0.1",
+        worker_metrics_host=given.get("FACTFOLD_WORKER_METRICS_HOST") or "127.0.0.1",
         worker_metrics_port=reading.number("FACTFOLD_WORKER_METRICS_PORT", default=0, least=0, most=65_535),
         log=cast(Literal["text", "json"], reading.choice("FACTFOLD_LOG", options=("text", "json"), default="text")),
     )
@@ -141,8 +157,8 @@ class _Reading:
         self._environ = environ
         self.problems: list[str] = []
 
-    def url(self, name: str, *, schemes: tuple[str, ...], found: str | None, fix: str) -> str:
-        value = self._environ.get(name) or found
+    def url(self, name: str, *, schemes: tuple[str, ...], fix: str) -> str:
+        value = self._environ.get(name)
         if not value:
             self.problems.append(f"{name} is missing: {fix}")
             return ""

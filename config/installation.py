@@ -1,14 +1,14 @@
 """The data folder of an installation: who holds it, its secrets, and where its servers are."""
 
 import fcntl
-import json
 import os
 import secrets
-from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from config.env import INSTALLATION_FILE, read_installation
+import msgspec
+
+from config.env import INSTALLATION_FILE, RunningInstallation, read_installation
 
 
 class FolderInUse(Exception):
@@ -37,36 +37,40 @@ class Installation:
         except OSError:
             lock.close()
             running = read_installation(self.folder)
-            where = f" at {running['api_url']} (process {running['pid']})" if running else " (it is still starting)"
+            where = f" at {running.api_url} (process {running.pid})" if running else " (it is still starting)"
             raise FolderInUse(
                 f"Factfold already runs on {self.folder}{where}.\n"
                 "Use that one, stop it with Ctrl-C or `kill`, or start another one with --data OTHER_FOLDER."
             ) from None
         self._lock = lock
+        self._withdraw()
 
     def secret(self, name: str) -> str:
         """This will give a random secret that stays the same for this folder."""
         file = self.folder / "secrets.json"
-        known: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        known: dict[str, str] = msgspec.json.decode(file.read_bytes()) if file.exists() else {}
         if name not in known:
             known[name] = secrets.token_urlsafe(24)
             self._write_private(file, known)
         return known[name]
 
-    def announce(self, content: Mapping[str, str | int]) -> None:
+    def announce(self, running: RunningInstallation) -> None:
         """This will let other commands find the running servers."""
-        self._write_private(self.folder / INSTALLATION_FILE, content)
+        self._write_private(self.folder / INSTALLATION_FILE, running)
 
     def leave(self) -> None:
-        """This will let go of the folder."""
-        (self.folder / INSTALLATION_FILE).unlink(missing_ok=True)
+        """This will let go of the folder, if it was taken."""
         if self._lock:
+            self._withdraw()
             self._lock.close()
             self._lock = None
 
-    def _write_private(self, file: Path, content: Mapping[str, str | int]) -> None:
+    def _withdraw(self) -> None:
+        (self.folder / INSTALLATION_FILE).unlink(missing_ok=True)
+
+    def _write_private(self, file: Path, content: object) -> None:
         fresh = file.with_suffix(".new")
         fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as writing:
-            json.dump(content, writing, indent=1)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as writing:
+            writing.write(msgspec.json.format(msgspec.json.encode(content), indent=1))
         fresh.replace(file)

@@ -206,6 +206,7 @@ def _figures(signs: VitalSigns, *, redis_refresh: int | None) -> Iterator[Metric
     yield _gauge("figures_refresh", "How often the aggregates have been refreshed.", figures.seq)
     yield _gauge("figures_age_seconds", "Since that position became readable.", figures.fresh_seconds)
     yield _gauge("figures_lag_seconds", "From that event's recording until it was readable.", figures.lag_ms / 1000)
+    yield _gauge("figures_unread_events", "Events that are folded and cannot be read yet.", figures.unread_events)
     if redis_refresh is not None:
         yield _gauge("redis_behind", "Refreshes Redis is behind the tables.", figures.seq - redis_refresh)
 

@@ -20,15 +20,21 @@ from projections.vital_signs import VitalSigns, ask_vital_signs, read_vital_sign
 CACHE_SECONDS = 1.0
 DATABASE_SECONDS = 2
 REDIS_SECONDS = 0.25
-_NO_TABLES = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
+NO_TABLES = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
+"""What PostgreSQL says where migrations have not been run."""
 
 
 class RedisSigns(msgspec.Struct, frozen=True, kw_only=True):
-    """Which epoch Redis serves and which refresh it has reached; `reachable` is false when it does not answer."""
+    """
+    Which epoch Redis serves and which refresh it has reached; `reachable` is false when it does not answer.
+
+    `behind_seconds` is for how long whoever looks has seen it stand there, behind the tables; 0 when it is not behind.
+    """
 
     reachable: bool
     epoch: int | None = None
     seq: int | None = None
+    behind_seconds: float = 0.0
 
     @property
     def word(self) -> str:
@@ -79,6 +85,8 @@ class Watch:
         self._looking: asyncio.Task[Observation] | None = None
         self._seen: Observation | None = None
         self._seen_at = 0.0
+        self._behind: tuple[int | None, int | None] | None = None
+        self._behind_since = 0.0
 
     async def look(self) -> Observation:
         """This will tell how the installation stands, or stood less than a second ago."""
@@ -103,15 +111,27 @@ class Watch:
             try:
                 async with asyncio.timeout(DATABASE_SECONDS + 1):
                     seen = Observation(signs=await self._ask_database(), redis=redis_signs)
-            except _NO_TABLES as error:
+            except NO_TABLES as error:
                 seen = Observation(signs=None, redis=redis_signs, missing_tables=True, failure=_first_line(error))
             except (psycopg.Error, OSError, TimeoutError) as error:
                 await self._drop_connection()
                 seen = Observation(signs=None, redis=redis_signs, failure=_first_line(error))
-            self._seen, self._seen_at = seen, time.monotonic()
-            return seen
+            self._seen, self._seen_at = self._noting_redis(seen), time.monotonic()
+            return self._seen
         finally:
             self._looking = None
+
+    def _noting_redis(self, seen: Observation) -> Observation:
+        # Nothing tells when the refresh it lacks came about: others may have followed.
+        found = seen.redis
+        figures = seen.signs.figures if seen.signs else None
+        if not found.reachable or figures is None or (found.seq or 0) >= figures.seq:
+            self._behind = None
+            return seen
+        if self._behind != (found.epoch, found.seq):
+            self._behind, self._behind_since = (found.epoch, found.seq), time.monotonic()
+        told = msgspec.structs.replace(found, behind_seconds=time.monotonic() - self._behind_since)
+        return msgspec.structs.replace(seen, redis=told)
 
     async def _ask_database(self) -> VitalSigns:
         if self._connection is None or self._connection.closed:

@@ -2,8 +2,9 @@
 
 import msgspec
 
-from config.observation import Observation
-from projections.vital_signs import VitalSigns
+from config.observation import Observation, RedisSigns
+from projections.sweeper import MANY_WAITING
+from projections.vital_signs import FiguresSigns, VitalSigns, backlog_of
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +36,7 @@ def reasons_against(
     """
     This will say why an installation is not ready; an empty list says that it is.
 
-    A Redis that is away is none: readers are answered from the tables.
+    A Redis that is away is none: readers are answered from the tables. One that stands still is: it shows old figures.
     """
     if seen.signs is None and not seen.missing_tables:
         return [
@@ -54,7 +55,11 @@ def reasons_against(
                 fix="Run `python3 manage.py migrate`.",
             )
         ]
-    return _paused(seen.signs, max_parked_streams) + _standing_still(seen.signs, stall_seconds)
+    return [
+        *_paused(seen.signs, max_parked_streams),
+        *_standing_still(seen.signs, stall_seconds),
+        *_not_shown(seen.signs, seen.signs.figures, seen.redis, stall_seconds),
+    ]
 
 
 def _paused(signs: VitalSigns, max_parked_streams: int) -> list[Reason]:
@@ -101,3 +106,34 @@ def _standing_still(signs: VitalSigns, stall_seconds: float) -> list[Reason]:
             )
         )
     return reasons
+
+
+def _not_shown(signs: VitalSigns, figures: FiguresSigns, redis: RedisSigns, stall_seconds: float) -> list[Reason]:
+    reasons: list[Reason] = []
+    # Under a load figures wait for it, and where everything is worked out anew they may for minutes.
+    unread_seconds = min(figures.unread_seconds or 0.0, figures.fresh_seconds)
+    refreshing = _is_at_work(figures.refresher_idle_seconds, stall_seconds)
+    if unread_seconds > stall_seconds and not refreshing and backlog_of(signs).events < MANY_WAITING:
+        reasons.append(
+            Reason(
+                reason="figures_stalled",
+                message=f"{figures.unread_events} events are folded and cannot be read, for {unread_seconds:.0f} s: the"
+                f" figures stand at position {figures.position}.",
+                fix="See that a worker runs (`python3 manage.py worker`), what its log says, and whether a session that"
+                " does nothing holds it up.",
+            )
+        )
+    if redis.behind_seconds > stall_seconds and not _is_at_work(figures.filler_idle_seconds, stall_seconds):
+        reasons.append(
+            Reason(
+                reason="redis_stalled",
+                message=f"Redis stands at refresh {redis.seq or 0}, the tables at {figures.seq}, for"
+                f" {redis.behind_seconds:.0f} s.",
+                fix="See in the worker's log what Redis refuses: it may be out of memory or read-only.",
+            )
+        )
+    return reasons
+
+
+def _is_at_work(idle_seconds: float | None, stall_seconds: float) -> bool:
+    return idle_seconds is not None and idle_seconds <= stall_seconds

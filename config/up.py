@@ -19,7 +19,7 @@ from config.catching_up import Progress, read_progress
 from config.embedded.bound_process import ProgramMissing, ServerFailed
 from config.embedded.postgres import EmbeddedPostgres
 from config.embedded.valkey import EmbeddedValkey
-from config.env import EnvironmentInvalid, data_folder, read_settings
+from config.env import ONE_FOR_ALL, EnvironmentInvalid, RunningInstallation, data_folder, read_settings
 from config.installation import FolderInUse, Installation
 from config.supervisor import ChildProcess, ProcessFailed, Supervisor
 from config.welcome import where_to_look
@@ -116,15 +116,8 @@ def _run(installation: Installation, supervisor: Supervisor, *, port: int | None
     settings = read_settings(environ)
     os.environ |= environ
     _migrate(settings.shards)
-    installation.announce(
-        {
-            "database_url": settings.database_url,
-            "redis_url": settings.redis_url,
-            "api_url": api_url,
-            "secret_key": settings.secret_key,
-            "pid": os.getpid(),
-        }
-    )
+    agreed = {name: environ[name] for name in ONE_FOR_ALL if environ.get(name)}
+    installation.announce(RunningInstallation(api_url=api_url, pid=os.getpid(), environ=agreed))
 
     _start_processes(installation, supervisor, listening=listening, environ=environ)
     if sample:

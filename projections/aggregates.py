@@ -15,7 +15,7 @@ import psycopg
 from psycopg import IsolationLevel
 
 from commands.sql import load_statements
-from projections.projection import Version, live_version
+from projections.projection import NotMigrated, Version, live_version
 from queries.metrics.catalogue import Metric, load_catalogue
 from queries.read_models.aggregate_fragment import MEMBERS_SHOWN
 
@@ -113,7 +113,7 @@ def _one(
 ) -> tuple[Any, ...]:
     row: tuple[Any, ...] | None = connection.execute(statement, parameters).fetchone()
     if row is None:
-        raise LookupError("the figures' freshness row is missing; run migrate")
+        raise NotMigrated("the figures' freshness row is missing")
     return row
 
 

@@ -14,6 +14,10 @@ _SQL = load_statements("projections", "projection.sql")
 Fold = Callable[[psycopg.Connection, Sequence[RecordedEvent]], None]
 
 
+class NotMigrated(LookupError):
+    """The database lacks rows that migrations put there: run `python3 manage.py migrate`."""
+
+
 class Projection(msgspec.Struct, frozen=True, kw_only=True):
     """
     One read model and the way events get into it.
@@ -74,4 +78,4 @@ def live_version(connection: psycopg.Connection, name: str) -> Version:
     for version in versions(connection, name):
         if version.state == "live":
             return version
-    raise LookupError(f"the projection {name} has no live version; run migrate")
+    raise NotMigrated(f"the projection {name} has no live version")

@@ -12,7 +12,7 @@ from commands.sql import load_statements
 from commands.tracing import Origin, record_span
 from projections.catalog import PROJECTIONS
 from projections.parking import fold_or_park, fold_strictly, is_paused
-from projections.projection import Projection, Version
+from projections.projection import NotMigrated, Projection, Version
 
 _SQL = load_statements("projections", "projector.sql")
 
@@ -119,7 +119,7 @@ def _ending_with_a_stream(events: list[RecordedEvent]) -> list[RecordedEvent]:
 def _lag(connection: psycopg.Connection, projection: Projection, shard: int) -> tuple[Version, int, int, int]:
     row = connection.execute(_SQL["lag"], {"name": projection.name, "shard": shard}).fetchone()
     if row is None:
-        raise LookupError(f"the projection {projection.name} has no live shard {shard}; run migrate")
+        raise NotMigrated(f"the projection {projection.name} has no live shard {shard}")
     number, generation, reached, head, parked = row
     version = Version(name=projection.name, version=number, state="live", generation=generation)
     return version, reached, head, parked

@@ -30,7 +30,7 @@ from psycopg.rows import DictRow, dict_row
 from redis import Redis
 
 from commands.sql import load_statements
-from projections.projection import live_version
+from projections.projection import NotMigrated, live_version
 from queries.read_models.aggregate_fragment import StoredAggregate, join_rows, public_row, render_row
 
 _SQL = load_statements("projections", "redis_views.sql")
@@ -136,7 +136,7 @@ def _follow(connection: psycopg.Connection, redis: Redis, held: _Held) -> _Step:
     with connection.cursor(row_factory=dict_row) as cursor:
         freshness = cursor.execute(_SQL["freshness"]).fetchone()
         if freshness is None:
-            raise LookupError("the figures' freshness row is missing; run migrate")
+            raise NotMigrated("the figures' freshness row is missing")
         if held.epoch is None or held.seq is None or held.seq > freshness["seq"]:
             return _load_epoch(cursor, redis, freshness, held)
         if held.seq == freshness["seq"]:

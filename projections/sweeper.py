@@ -1,12 +1,13 @@
 """The net under the doorbells: whatever was not rung, or was not heard, is found and done here."""
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import psycopg
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from commands.event_log.read import read_origins
 from commands.event_log.sequence import sequence_pending
@@ -16,6 +17,8 @@ from projections.aggregates import is_being_refreshed, is_stale, refresh
 from projections.catalog import PROJECTIONS
 from projections.projector import catch_up
 from projections.redis_views import follow
+
+logger = logging.getLogger(__name__)
 
 _SQL = load_statements("projections", "sweeper.sql")
 
@@ -109,6 +112,9 @@ def refresh_figures(connection: psycopg.Connection, redis: Redis, *, clock: Cloc
         try:
             if fragments := follow(connection, redis):
                 record_span("redis follow", origins, begun_ns=begun_ns, attributes={"factfold.fragments": fragments})
+        except ResponseError as refusal:
+            logger.warning("Redis refuses the figures, trying again: %s", refusal)
+            return
         except RedisError:
             return
         if not is_stale(connection) or is_being_refreshed(connection) or _waiting(connection) >= MANY_WAITING:

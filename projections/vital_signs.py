@@ -54,12 +54,22 @@ class DoorbellSigns(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FiguresSigns(msgspec.Struct, frozen=True, kw_only=True):
-    """What readers see: the number of the refresh, the position, and how long ago it became readable."""
+    """
+    What readers see: the number of the refresh, the position, and how long ago it became readable.
+
+    `unread_events` are folded and cannot be read yet; the first of them has had its position for `unread_seconds`, None
+    where there is none. Who refreshes, and who fills Redis anew, last did something so long ago as `…_idle_seconds`
+    say; None where nobody is at it.
+    """
 
     seq: int
     position: int
     lag_ms: int
     fresh_seconds: float
+    unread_events: int
+    unread_seconds: float | None
+    refresher_idle_seconds: float | None
+    filler_idle_seconds: float | None
 
 
 class VitalSigns(msgspec.Struct, frozen=True, kw_only=True):

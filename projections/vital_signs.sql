@@ -67,8 +67,40 @@ select set_config('search_path', 'figures_v' || version, true)
 from projections.projection where name = 'figures' and state = 'live'
 
 -- name: freshness
+-- What readers see beside what is folded, and who is at bringing it to them: holders of the locks of projections/aggregates.py
+-- and projections/redis_views.py, idle while they wait for another's lock or for their own process.
+-- Index: log (shard, shard_seq), for the event each shard waits for; log (position), for the newest and the first unread.
+with live as (
+    select version from projections.projection where name = 'figures' and state = 'live'
+), folded as (
+    select coalesce(
+        (
+            select min(log.position) - 1
+            from live
+            join projections.checkpoint on checkpoint.name = 'figures' and checkpoint.version = live.version
+            join events.log on log.shard = checkpoint.shard and log.shard_seq = checkpoint.shard_seq + 1
+        ),
+        (select max(position) from events.log),
+        0
+    ) as position
+), at_work as (
+    select (classid::bigint << 32) | objid::bigint as key,
+        case when state = 'active' and wait_event_type is distinct from 'Lock' then 0
+            else extract(epoch from clock_timestamp() - state_change) end::float8 as idle_seconds
+    from pg_locks join pg_stat_activity using (pid)
+    where locktype = 'advisory' and objsubid = 1 and granted and datname = current_database()
+)
 select json_build_object(
-    'seq', seq, 'position', position, 'lag_ms', lag_ms,
-    'fresh_seconds', extract(epoch from clock_timestamp() - fresh_at)::float8
+    'seq', seq, 'position', freshness.position, 'lag_ms', lag_ms,
+    'fresh_seconds', extract(epoch from clock_timestamp() - fresh_at)::float8,
+    'unread_events', greatest(folded.position - freshness.position, 0),
+    'unread_seconds', (
+        select extract(epoch from clock_timestamp() - sequenced_at)::float8
+        from events.log where log.position = freshness.position + 1 and log.position <= folded.position
+    ),
+    'refresher_idle_seconds', (
+        select idle_seconds from at_work, live where key = 0x6672657368 + (version::bigint << 40)
+    ),
+    'filler_idle_seconds', (select idle_seconds from at_work where key = 0x7265646973)
 )::text
-from freshness
+from freshness, folded

@@ -64,10 +64,15 @@ class Servers:
 
     def make_database(self) -> str:
         if not self._database_made:
-            self.start_postgres()
-            self._create(self.database, template=TEMPLATE)
+            self.clone(self.database)
             self._database_made = True
         return self.url(self.database)
+
+    def clone(self, database: str) -> str:
+        """This will make a migrated database beside this worker's own, and give its address."""
+        self.start_postgres()
+        self._create(database, template=TEMPLATE)
+        return self.url(database)
 
     def start_valkey(self) -> str:
         if self.valkey.process is None:

@@ -122,7 +122,8 @@ class WriteView(APIView):
             raise CommandError(
                 code="unauthenticated",
                 message="This installation does not accept anonymous requests.",
-                fix="Start it with FACTFOLD_ANONYMOUS=true on loopback, or send an API key once keys are set up.",
+                fix="Start it with FACTFOLD_ANONYMOUS=true where only those reach it who may read and write: "
+                "there are no API keys yet.",
             )
         if request.headers.get("Content-Encoding", "identity") != "identity":
             raise CommandError(
@@ -189,7 +190,7 @@ def refusals(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
 _PROBLEM = "application/problem+json"
 _REFUSED = {
     400: "The body is not JSON, or a header is not of its form",
-    401: "Anonymous writing is off and no key was sent",
+    401: "Anonymous writing is off",
     404: "No such company, filing, command or id",
     409: "The stream has moved on, or the filing is withdrawn",
     413: "The body is too long",

@@ -1,6 +1,11 @@
-"""Who may read. The one place where a reader is let in; keys will be checked here."""
+"""Who may read. The one place where a reader is let in."""
 
 from queries.errors import QueryError
+
+FIX = (
+    "Let the operator set FACTFOLD_ANONYMOUS=true where only those reach this address who may read and write: "
+    "there are no API keys yet."
+)
 
 
 def admit(*, anonymous: bool) -> None:
@@ -14,6 +19,5 @@ def admit(*, anonymous: bool) -> None:
         raise QueryError(
             code="unauthenticated",
             message="this installation does not answer anonymous readers",
-            fix="Send an API key as `Authorization: Bearer KEY`, or let the operator set FACTFOLD_ANONYMOUS=1 "
-            "on an installation that listens on loopback only.",
+            fix=FIX,
         )

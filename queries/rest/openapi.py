@@ -8,6 +8,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import spectacular_settings
 
 from queries.metrics.catalogue import load_catalogue
+from queries.rest.access import FIX
 from queries.rest.catalog import CHANGE_STREAM, OPERATIONS
 
 Version = Literal["3.1.1", "3.0.3"]
@@ -84,23 +85,13 @@ _PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
         ),
     ),
     401: (
-        "The installation wants to know who is asking.",
+        "The installation is not open to everybody.",
         _problem(
             401,
             "unauthenticated",
             "Who is asking is not known",
             "this installation does not answer anonymous readers",
-            "Send an API key as `Authorization: Bearer KEY`.",
-        ),
-    ),
-    403: (
-        "The key may not do this.",
-        _problem(
-            403,
-            "forbidden",
-            "This is not allowed",
-            "the key has no scope `read`",
-            "Ask the operator for a key with it.",
+            FIX,
         ),
     ),
     404: (
@@ -146,12 +137,6 @@ _PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
             position=48000,
         ),
     ),
-    429: (
-        "Too many questions; Retry-After says when to go on.",
-        _problem(
-            429, "rate_limited", "Too many requests", "the key's rate is used up", "Wait as long as Retry-After says."
-        ),
-    ),
     503: (
         "The figures have not come so far yet, or a server is away; Retry-After says when to try again.",
         _problem(
@@ -164,7 +149,7 @@ _PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
         ),
     ),
 }
-_ALWAYS = (400, 401, 403, 404, 406, 429, 503)
+_ALWAYS = (400, 401, 404, 406, 503)
 
 _HEADERS: dict[str, tuple[str, dict[str, Any], Any]] = {
     "ETag": ("Strong tag of these bytes.", {"type": "string"}, '"48210-9c1185a5c5e9fc54"'),
@@ -225,14 +210,6 @@ def add_common_parts(result: Document, generator: Any, request: Any, public: boo
         name: {"description": text, "schema": schema, "example": example}
         for name, (text, schema, example) in _HEADERS.items()
     }
-    components["securitySchemes"] = {
-        "ApiKey": {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "An API key of this installation. Not needed where anonymous reading is on.",
-        }
-    }
-    result["security"] = [{"ApiKey": []}, {}]
     for operation in (*OPERATIONS, CHANGE_STREAM):
         declared = result.get("paths", {}).get(operation.path, {}).get("get")
         if declared is None:
@@ -260,7 +237,7 @@ def _problem_response(status: int, text: str, example: Mapping[str, Any]) -> dic
             }
         },
     }
-    if status in (429, 503):
+    if status == 503:
         response["headers"]["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
     return response
 

@@ -14,6 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from config.embedded.sqs import CREDENTIALS
+from tests.conftest import Servers
+from tests.fixtures.companyfacts_files import company_document, fact
+from tests.fixtures.emulated_aws import running_emulator
 from tests.fixtures.running_installation import ROOT, RunningInstallation, answer_of, manage
 from tests.fixtures.waiting import wait_until
 
@@ -49,6 +53,27 @@ def api(installation: RunningInstallation) -> str:
     return installation.wait_until_ready()
 
 
+@pytest.fixture(scope="class")
+def given(servers: Servers) -> Iterator[dict[str, str]]:
+    """The environment of who has a PostgreSQL and an SQS queue, and no Valkey."""
+    with running_emulator() as emulator:
+        yield {
+            "DATABASE_URL": servers.clone("given"),
+            "FACTFOLD_DOORBELL": "sqs",
+            "FACTFOLD_SQS_QUEUE_URL": emulator.make_queue(),
+            "AWS_ENDPOINT_URL": emulator.url,
+            **CREDENTIALS,
+        }
+
+
+@pytest.fixture(scope="class")
+def own(tmp_path_factory: pytest.TempPathFactory, given: dict[str, str]) -> Iterator[RunningInstallation]:
+    running = RunningInstallation(tmp_path_factory.mktemp("own") / "data", "--port", "0", "--empty", **given)
+    running.wait_until_ready()
+    yield running
+    running.stop()
+
+
 class TestUp:
     def test_prints_three_commands_that_work(self, installation: RunningInstallation) -> None:
         commands = re.findall(r"^ +(curl .*)$", installation.said, re.MULTILINE)
@@ -80,12 +105,13 @@ class TestUp:
         assert outcome.returncode == 0, outcome.stderr
         assert json.loads(outcome.stdout)["companies"] == len(FEW)
 
-    def test_refuses_a_folder_on_which_another_one_runs(self, api: str, data: Path) -> None:
+    def test_refuses_a_folder_on_which_another_one_runs_and_leaves_that_alone(self, api: str, data: Path) -> None:
         outcome = manage("up", "--port", "0", "--data", str(data))
 
         assert outcome.returncode == 1
         assert f"already runs on {data} at {api}" in outcome.stderr
         assert "--data" in outcome.stderr
+        assert manage("status", "--data", str(data)).returncode == 0
 
     @pytest.mark.skipif(sys.platform != "linux", reason="finds the children in /proc")
     @pytest.mark.parametrize(("name", "program"), [("celery", "config.celery"), ("api", "config.serve")])
@@ -135,6 +161,29 @@ class TestUp:
         assert code == 0
 
 
+@pytest.mark.slow
+class TestUpOnGivenServers:
+    def test_is_known_to_who_names_one_of_them_and_the_folder(
+        self, own: RunningInstallation, given: dict[str, str], tmp_path: Path
+    ) -> None:
+        shell = {"DATABASE_URL": given["DATABASE_URL"], "FACTFOLD_DATA": str(own.data)}
+        (tmp_path / "apple.json").write_bytes(company_document({"Revenues": {"USD": [fact()]}}))
+
+        ingested = manage("ingest", "companyfacts", str(tmp_path), "--wait", **shell)
+        verified = manage("verify", **shell)
+
+        assert ingested.returncode == 0, ingested.stderr
+        assert verified.stdout.startswith("OK  2 events, 1 companies"), verified.stderr
+
+    def test_is_what_an_option_names_whatever_the_environment_does(self, own: RunningInstallation) -> None:
+        elsewhere = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
+
+        outcome = manage("status", "--json", "--data", str(own.data), **elsewhere)
+
+        assert outcome.returncode == 0, outcome.stderr
+        assert json.loads(outcome.stdout)["redis"]["reachable"]
+
+
 class TestUpThatCannotStart:
     def test_says_which_port_is_busy_and_what_to_do(self, tmp_path: Path) -> None:
         with socket.socket() as taken:
@@ -161,8 +210,11 @@ class TestUpThatCannotStart:
         assert "Check that DATABASE_URL names" in outcome.stderr
         assert "Traceback" not in outcome.stderr
 
-    def test_says_that_nothing_runs_to_a_command_that_needs_an_installation(self, tmp_path: Path) -> None:
-        outcome = manage("status", "--data", str(tmp_path))
+    @pytest.mark.parametrize("environ", [{}, {"DATABASE_URL": "postgresql://127.0.0.1:1/none"}])
+    def test_says_that_nothing_runs_to_a_command_that_needs_an_installation(
+        self, tmp_path: Path, environ: dict[str, str]
+    ) -> None:
+        outcome = manage("status", "--data", str(tmp_path), **environ)
 
         assert outcome.returncode == 2
         assert f"no installation runs in {tmp_path}" in outcome.stderr

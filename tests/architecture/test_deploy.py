@@ -19,6 +19,7 @@ from config.packaging import HANDLER, PYTHON
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"
+PAGE = (DEPLOY / "README.md").read_text(encoding="utf-8")
 DEVELOPMENT_ONLY = {"config/up.py", "config/checks.py", "config/deploy_checks.py"}
 
 TEXTS = {"type": "array", "items": {"type": "string"}}
@@ -190,6 +191,15 @@ class TestTheComposeFile:
         ]
 
         assert [settings.doorbell for settings in read] == [doorbell] * 5
+
+    def test_passes_on_what_its_page_lists_and_whole_credentials(self, compose: dict[str, Any]) -> None:
+        table = [line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")]
+        listed = {name for cell in table for name in re.findall(r"`([A-Z_]+)`", cell)}
+
+        passed = compose["services"]["worker"]["environment"].keys()
+
+        assert listed - passed == set()
+        assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} <= passed
 
     def test_names_programs_there_are(self, compose: dict[str, Any]) -> None:
         commands = [service.get("command") or [] for service in compose["services"].values()]

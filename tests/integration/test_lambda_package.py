@@ -1,4 +1,4 @@
-"""The package of the Lambda function holds all it needs, and runs under AWS's own runtime."""
+"""The package of the Lambda function holds all it needs, and runs under AWS's own runtime and behind a queue."""
 
 import platform
 import sys
@@ -16,10 +16,12 @@ from commands.dispatch import dispatch_many
 from commands.doorbells.memory import MemoryDoorbell
 from commands.event_log.read import shard_heads
 from commands.event_log.sequence import sequence_pending
-from commands.publishing import publish_pending
+from commands.publishing import Bell, publish_pending
 from config.packaging import HANDLER, PYTHON, PackagingFailed, build_lambda
+from tests.fixtures.emulated_aws import running_emulator
 from tests.fixtures.filings import NOW, RegisterCompanyFactory, ReportFilingFactory
 from tests.fixtures.runtime_api import RunningFunction, running_function
+from tests.fixtures.waiting import wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -81,6 +83,15 @@ def rung(connection: psycopg.Connection, redis: Redis) -> dict[str, Any]:
     }
 
 
+def reached(connection: psycopg.Connection) -> dict[int, int]:
+    rows = connection.execute("select shard, shard_seq from projections.checkpoint where shard_seq > 0")
+    return dict(rows.fetchall())
+
+
+def heads(connection: psycopg.Connection) -> dict[int, int]:
+    return {shard: head.shard_seq for shard, head in shard_heads(connection).items() if head.shard_seq}
+
+
 class TestThePackage:
     def test_is_small_enough_and_holds_no_program_of_ours_that_is_not_needed(self, archive: Path) -> None:
         names = zipfile.ZipFile(archive).namelist()
@@ -96,10 +107,8 @@ class TestTheFunction:
     ) -> None:
         answer = function.invoke(rung)
 
-        rows = connection.execute("select shard, shard_seq from projections.checkpoint where shard_seq > 0")
-        reached: dict[int, int] = dict(rows.fetchall())
         assert answer == ("response", {"batchItemFailures": []})
-        assert reached == {shard: head.shard_seq for shard, head in shard_heads(connection).items() if head.shard_seq}
+        assert reached(connection) == heads(connection)
 
     def test_reports_what_is_no_bell(self, function: RunningFunction, rung: dict[str, Any]) -> None:
         broken = {"messageId": "broken", "eventSource": "aws:sqs", "body": "ring ring"}
@@ -112,3 +121,31 @@ class TestTheFunction:
         kind, told = function.invoke({"detail": "something else"})
 
         assert (kind, told["errorType"]) == ("error", "KeyError")
+
+
+class TestBehindTheQueue:
+    def test_what_fails_is_heard_again_and_put_aside_while_the_others_are_folded(
+        self, archive: Path, rung: dict[str, Any], connection: psycopg.Connection, database_url: str, redis_url: str
+    ) -> None:
+        ahead = Bell(shard=0, from_seq=1, to_seq=999, from_position=1, to_position=999)
+        failing = ["ring ring", encode_bell(ahead, now=NOW)]
+        bodies = [*failing, *(record["body"] for record in rung["Records"])]
+        entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+        with running_emulator() as emulator:
+            queue_url = emulator.make_queue(visibility_seconds=2, dead_letters_after=3)
+            emulator.make_function(
+                queue_url=queue_url,
+                environ={"DATABASE_URL": database_url, "REDIS_URL": redis_url},
+                archive=archive.read_bytes(),
+            )
+
+            emulator.sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
+
+            wait_until(lambda: emulator.messages_left(queue_url) == len(failing))
+            put_aside_at_first = emulator.dead_letters(queue_url)
+            wait_until(lambda: emulator.messages_left(queue_url) == 0)
+            put_aside = emulator.dead_letters(queue_url)
+
+        assert len(entries) <= 10
+        assert reached(connection) == heads(connection)
+        assert (put_aside_at_first, put_aside) == ([], sorted(failing))

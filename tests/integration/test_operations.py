@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,17 @@ from config.embedded.bound_process import free_port
 from config.measures import exposition
 from config.operations import Operations
 from config.worker_metrics import Lookout, listening
-from projections.sweeper import drain
+from projections.aggregates import _REFRESH_LOCK
+from projections.projector import catch_up
+from projections.redis_views import _LOCK as _FILLING
+from projections.sweeper import MANY_WAITING, drain, lagging_shards, sweep
 from tests.fixtures.filings import NOW, RegisterCompanyFactory, ReportFilingFactory
 from tests.fixtures.running_installation import ROOT
 from tests.fixtures.waiting import wait_until
 
+_HELD = (
+    "select 1 from pg_locks where locktype = 'advisory' and granted and (classid::bigint << 32) | objid::bigint = %s"
+)
 NOTHING = {"visible": 0, "in_flight": 0, "delayed": 0}
 
 
@@ -65,6 +73,34 @@ def codes(told: dict[str, Any]) -> list[str]:
 def report(connection: psycopg.Connection) -> None:
     company = RegisterCompanyFactory.build()
     dispatch_many(connection, [company, ReportFilingFactory.build(cik=company.cik)], now=NOW)
+
+
+def catch_all_up(connection: psycopg.Connection) -> None:
+    for shard in lagging_shards(connection):
+        catch_up(connection, projection="figures", shard=shard)
+
+
+@contextmanager
+def at_work(session: psycopg.Connection, lock: int) -> Iterator[None]:
+    """Has a session hold a lock during the block while it is busy with a statement of its own."""
+    with ThreadPoolExecutor() as elsewhere:
+        working = elsewhere.submit(session.execute, "select pg_advisory_xact_lock(%s), pg_sleep(60)", [lock])
+        try:
+            with psycopg.connect(settings.FACTFOLD.database_url, autocommit=True) as looking:
+                wait_until(lambda: looking.execute(_HELD, [lock]).fetchone())
+            yield
+        finally:
+            session.cancel()
+        assert isinstance(working.exception(), psycopg.errors.QueryCanceled)
+
+
+def first_unfolded(connection: psycopg.Connection) -> tuple[str, float]:
+    """The shard of the first event, which nobody has folded, and how long it has had its position."""
+    row = connection.execute(
+        "select shard, extract(epoch from clock_timestamp() - sequenced_at)::float8 from events.log where position = 1"
+    ).fetchone()
+    assert row
+    return str(row[0]), row[1]
 
 
 def measures(text: str) -> dict[str, Metric]:
@@ -161,6 +197,87 @@ class TestReadiness:
         assert within_limit[0] == 200
         assert (beyond[0], codes(beyond[1])) == (503, ["projection_paused"])
 
+    async def test_is_denied_while_what_is_folded_cannot_be_read_and_returns(
+        self, connection: psycopg.Connection, connect: Callable[[], psycopg.Connection], redis: Redis
+    ) -> None:
+        report(connection)
+        sequence_pending(connection)
+        other = connect()
+        with other.transaction():
+            other.execute("select pg_advisory_xact_lock(%s)", [_REFRESH_LOCK + (1 << 40)])
+            sweep(connection, redis)
+
+            within_limit = await readiness(stall_seconds=30)
+            beyond = await readiness(stall_seconds=0)
+        drain(connection, redis)
+        after = await readiness(stall_seconds=0)
+
+        assert within_limit[0] == 200
+        assert (beyond[0], codes(beyond[1])) == (503, ["figures_stalled"])
+        assert "2 events are folded and cannot be read" in beyond[1]["reasons"][0]["message"]
+        assert after[0] == 200
+
+    async def test_is_not_denied_while_somebody_works_the_figures_out(
+        self, connection: psycopg.Connection, connect: Callable[[], psycopg.Connection], redis: Redis
+    ) -> None:
+        report(connection)
+        sequence_pending(connection)
+        with at_work(connect(), _REFRESH_LOCK + (1 << 40)):
+            sweep(connection, redis)
+
+            status, _ = await readiness(stall_seconds=0)
+
+        assert status == 200
+
+    async def test_is_not_denied_while_somebody_fills_redis(
+        self, connection: psycopg.Connection, connect: Callable[[], psycopg.Connection], redis: Redis
+    ) -> None:
+        report(connection)
+        drain(connection, redis)
+        redis.flushall()
+
+        standing = await readiness(stall_seconds=0)
+        with at_work(connect(), _FILLING):
+            filling = await readiness(stall_seconds=0)
+
+        assert (standing[0], codes(standing[1])) == (503, ["redis_stalled"])
+        assert (filling[0], filling[1]["redis"]) == (200, "empty")
+
+    async def test_is_not_denied_while_figures_wait_for_the_end_of_a_load(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        report(connection)
+        sequence_pending(connection)
+        catch_all_up(connection)
+        dispatch_many(connection, RegisterCompanyFactory.build_batch(MANY_WAITING), now=NOW)
+
+        _, told = await readiness(stall_seconds=0)
+
+        assert codes(told) == ["sequencer_stalled"]
+
+    async def test_is_denied_while_redis_refuses_the_figures_and_returns(
+        self, connection: psycopg.Connection, redis: Redis, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        report(connection)
+        drain(connection, redis)
+        redis.config_set("maxmemory", 1)
+        try:
+            report(connection)
+            drain(connection, redis)
+
+            within_limit = await readiness(stall_seconds=30)
+            beyond = await readiness(stall_seconds=0)
+        finally:
+            redis.config_set("maxmemory", 0)
+        drain(connection, redis)
+        after = await readiness(stall_seconds=0)
+
+        assert (within_limit[0], within_limit[1]["redis"]) == (200, "live")
+        assert (beyond[0], codes(beyond[1])) == (503, ["redis_stalled"])
+        assert "Redis stands at refresh 1, the tables at 2" in beyond[1]["reasons"][0]["message"]
+        assert "Redis refuses the figures, trying again: command not allowed when used memory" in caplog.text
+        assert after[0] == 200
+
     async def test_is_not_denied_for_a_transaction_that_was_open_for_long(
         self, connection: psycopg.Connection, redis: Redis
     ) -> None:
@@ -196,6 +313,36 @@ class TestMeasures:
         folded = [sample.value for sample in told["factfold_projection_events"].samples]
         assert sum(folded) == 2
         assert len(told["factfold_doorbell_age_seconds"].samples) == 1
+
+    async def test_tell_the_true_lag_of_a_shard_and_of_the_figures(
+        self, front_door: httpx.AsyncClient, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        report(connection)
+        sequence_pending(connection)
+        connection.execute("update events.log set sequenced_at = sequenced_at - interval '1 hour' where position = 1")
+        shard, at_least = first_unfolded(connection)
+
+        told = measures((await front_door.get("/prometheus")).text)
+
+        _, at_most = first_unfolded(connection)
+        assert value(told, "factfold_projection_lag_events", shard=shard) == 2
+        assert 3600 < at_least <= value(told, "factfold_projection_lag_seconds", shard=shard) <= at_most
+        assert value(told, "factfold_figures_unread_events") == 0
+
+    async def test_tell_of_events_that_are_folded_and_cannot_be_read(
+        self, front_door: httpx.AsyncClient, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        report(connection)
+        drain(connection, redis)
+        report(connection)
+        sequence_pending(connection)
+        catch_all_up(connection)
+
+        told = measures((await front_door.get("/prometheus")).text)
+
+        assert value(told, "factfold_figures_position") == 2
+        assert value(told, "factfold_figures_unread_events") == 2
+        assert all(sample.value == 0 for sample in told["factfold_projection_lag_events"].samples)
 
     async def test_count_requests_by_route_and_status(self, front_door: httpx.AsyncClient) -> None:
         for path in ("/v1/status", "/v1/companies/NOBODY", "/v1/companies/SOMEBODY", "/nowhere", "/v1/commands/x"):

@@ -1,14 +1,29 @@
 """Settings come from the environment, once, and everything wrong is told at once."""
 
-import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from config.env import INSTALLATION_FILE, EnvironmentInvalid, read_settings
+from config.env import INSTALLATION_FILE, EnvironmentInvalid, RunningInstallation, read_settings
 
 SERVERS = {"DATABASE_URL": "postgresql://127.0.0.1/factfold", "REDIS_URL": "redis://127.0.0.1/0"}
 OPEN = {**SERVERS, "FACTFOLD_ANONYMOUS": "true"}
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Path:
+    """The folder of an installation that runs."""
+    environ = {
+        "DATABASE_URL": "postgresql://here/a",
+        "REDIS_URL": "redis://here/0",
+        "FACTFOLD_SECRET_KEY": "s",
+        "FACTFOLD_DOORBELL": "sqs",
+        "FACTFOLD_SQS_QUEUE_URL": "http://here/bells",
+    }
+    told = RunningInstallation(api_url="http://here", pid=7, environ=environ)
+    (tmp_path / INSTALLATION_FILE).write_bytes(msgspec.json.encode(told))
+    return tmp_path
 
 
 class TestReadSettings:
@@ -53,22 +68,34 @@ class TestReadSettings:
         with pytest.raises(EnvironmentInvalid, match="'gong'; use celery or celery-sqs or sqs"):
             read_settings({**OPEN, "FACTFOLD_DOORBELL": "gong"})
 
-    def test_finds_the_installation_that_runs_in_the_data_folder(self, tmp_path: Path) -> None:
-        running = {"database_url": "postgresql://here/a", "redis_url": "redis://here/0", "secret_key": "s", "pid": 7}
-        (tmp_path / INSTALLATION_FILE).write_text(json.dumps(running))
-
-        settings = read_settings({"FACTFOLD_DATA": str(tmp_path)})
+    def test_finds_the_installation_that_runs_in_the_data_folder(self, running: Path) -> None:
+        settings = read_settings({"FACTFOLD_DATA": str(running)})
 
         assert settings.database_url == "postgresql://here/a"
         assert settings.redis_url == "redis://here/0"
         assert settings.secret_key == "s"
+        assert (settings.doorbell, settings.sqs_queue_url) == ("sqs", "http://here/bells")
 
-    def test_takes_nothing_from_the_folder_when_a_database_is_named(self, tmp_path: Path) -> None:
-        (tmp_path / INSTALLATION_FILE).write_text(json.dumps({"database_url": "postgresql://here/a"}))
+    @pytest.mark.parametrize("named", [{"DATABASE_URL": "postgresql://here/a"}, {"REDIS_URL": "redis://here/0"}])
+    def test_takes_what_is_not_named_from_the_installation_that_has_the_server_that_is(
+        self, running: Path, named: dict[str, str]
+    ) -> None:
+        settings = read_settings({"FACTFOLD_DATA": str(running), "FACTFOLD_DOORBELL": "celery", **named})
 
-        settings = read_settings({**OPEN, "FACTFOLD_DATA": str(tmp_path)})
+        assert (settings.database_url, settings.redis_url) == ("postgresql://here/a", "redis://here/0")
+        assert settings.doorbell == "celery"
 
-        assert settings.database_url == SERVERS["DATABASE_URL"]
+    @pytest.mark.parametrize(
+        ("named", "missing"),
+        [({"DATABASE_URL": "postgresql://there/a"}, "REDIS_URL"), ({"REDIS_URL": "redis://there/0"}, "DATABASE_URL")],
+    )
+    def test_takes_nothing_from_an_installation_with_other_servers(
+        self, running: Path, named: dict[str, str], missing: str
+    ) -> None:
+        with pytest.raises(EnvironmentInvalid, match=f"what runs in {running} has other servers") as refused:
+            read_settings({"FACTFOLD_DATA": str(running), "FACTFOLD_ANONYMOUS": "true", **named})
+
+        assert [problem.split()[0] for problem in refused.value.problems] == [missing]
 
     def test_treats_a_half_written_installation_file_as_none(self, tmp_path: Path) -> None:
         (tmp_path / INSTALLATION_FILE).write_text('{"database_url": ')

@@ -85,10 +85,6 @@ class Command(BaseCommand):
                 + "\nStart it (`python3 manage.py up`) or set DATABASE_URL, run this again; it goes on where it was."
             )
             sys.exit(NOTHING_USABLE)
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-            shown.finish()
-            self.stderr.write("The database lacks tables. Run `python3 manage.py migrate`, then this again.")
-            sys.exit(NOTHING_USABLE)
         shown.finish()
         if room.waited_seconds >= 0.1:
             self.stdout.write(f"waited {room.waited_seconds:.1f} s in between for the figures to follow")

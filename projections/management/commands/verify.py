@@ -14,7 +14,7 @@ from projections.verify import Difference, verify
 class Command(BaseCommand):
     help = (
         "Checks that the log is dense and ordered, that the read tables and aggregates equal a plain fold of it, and "
-        "that Redis serves the same. Exits with 1 and the first difference otherwise."
+        "that Redis serves the same. Exits with 1 and the first difference otherwise, with 2 where a server is away."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -23,6 +23,7 @@ class Command(BaseCommand):
             psycopg.connect(factfold.database_url, autocommit=True) as connection,
             Redis.from_url(factfold.redis_url) as redis,
         ):
+            redis.ping()  # before an hour is spent on the tables
             try:
                 found = verify(connection, redis, progress=self._progress)
             except Difference as difference:

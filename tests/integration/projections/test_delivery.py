@@ -1,13 +1,17 @@
 """The doors to the projections: Celery on Redis and on SQS, Lambda, and asking SQS."""
 
+import dataclasses
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 from celery.contrib.testing.worker import start_worker
+from django.conf import settings
+from django.test import override_settings
 from redis import Redis
 
 import projections.delivery.tasks  # noqa: F401  # registers the task, as the worker's imports do
@@ -18,12 +22,16 @@ from commands.doorbells.sqs import SqsDoorbell
 from commands.event_log.read import shard_heads
 from commands.event_log.sequence import sequence_pending
 from commands.publishing import Bell, publish_pending
+from config import lambda_function
 from config.embedded.sqs import CREDENTIALS
+from projections.aggregates import is_stale
+from projections.delivery.answering import standing_connection
 from projections.delivery.lambda_handler import handler
 from projections.delivery.poller import poll, poll_once
 from tests.fixtures.celery_on_sqs import celery_on_sqs
 from tests.fixtures.emulated_aws import EmulatedAws, running_emulator
 from tests.fixtures.filings import NOW, RegisterCompanyFactory, ReportFilingFactory
+from tests.fixtures.transaction_pooler import transaction_pooler
 from tests.fixtures.waiting import wait_until
 
 
@@ -152,16 +160,39 @@ class TestLambdaHandler:
         assert reached(waiting) == heads(waiting)
 
 
+class TestLambdaBehindATransactionPooler:
+    def test_folds_and_refreshes_though_each_transaction_is_in_another_session(
+        self, connection: psycopg.Connection, redis: Redis, database_url: str
+    ) -> None:
+        def invoked() -> list[tuple[list[str], bool]]:
+            outcomes = []
+            # Often enough that statements would be prepared, and that what one session holds would be in another's way.
+            for company in RegisterCompanyFactory.build_batch(8):
+                dispatch_many(connection, [company, ReportFilingFactory.build(cik=company.cik)], now=NOW)
+                sequence_pending(connection)
+                answer = lambda_function.handler(records(bells(connection)), FiveSeconds())
+                outcomes.append((failed(answer), is_stale(connection)))
+            standing_connection().close()
+            return outcomes
+
+        with (
+            transaction_pooler(database_url) as (address, pooler),
+            override_settings(FACTFOLD=dataclasses.replace(settings.FACTFOLD, database_url=address)),
+            ThreadPoolExecutor() as elsewhere,
+        ):
+            outcomes = elsewhere.submit(invoked).result()
+
+        assert outcomes == [([], False)] * 8
+        assert reached(connection) == heads(connection)
+        assert min(pooler.transactions) > 20
+
+
 class TestLambda:
     def test_runs_behind_the_queue_and_empties_it(
         self, waiting: psycopg.Connection, emulator: EmulatedAws, database_url: str, redis_url: str
     ) -> None:
         queue_url = emulator.make_queue(dead_letters_after=5)
-        emulator.make_function(
-            "projections.delivery.lambda_handler.handler",
-            queue_url=queue_url,
-            environ={"DATABASE_URL": database_url, "REDIS_URL": redis_url, "FACTFOLD_ANONYMOUS": "true"},
-        )
+        emulator.make_function(queue_url=queue_url, environ={"DATABASE_URL": database_url, "REDIS_URL": redis_url})
 
         publish_pending(waiting, SqsDoorbell(emulator.sqs, queue_url=queue_url))
 

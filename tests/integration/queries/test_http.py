@@ -183,10 +183,12 @@ class TestRefusals:
 
         assert answer.status_code == 200
 
-    async def test_of_strangers_say_how_to_be_known(self, closed: httpx.AsyncClient) -> None:
+    async def test_of_strangers_say_what_lets_them_in(self, closed: httpx.AsyncClient) -> None:
         answer = await closed.get("/v1/status")
 
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+        assert "FACTFOLD_ANONYMOUS=true" in answer.json()["fix"]
+        assert "no API keys yet" in answer.json()["fix"]
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
     @pytest.fixture
