@@ -7,12 +7,11 @@ from datetime import datetime
 
 import msgspec
 import psycopg
-from django.conf import settings
 
 from commands.catalog import COMMANDS
 from commands.companies import state as companies
 from commands.errors import CommandError
-from commands.event_log.append import StreamHead, append_events, ask_locks
+from commands.event_log.append import append_events, ask_locks
 from commands.filings import state as filings
 from commands.idempotency import once
 from commands.messages import Command, Event
@@ -128,7 +127,6 @@ def _known(connection: psycopg.Connection, commands: Sequence[Command], *, now: 
         connection,
         {stream_of(command.cik) for command in commands},
         opening=opened_by(commands),
-        shards=settings.FACTFOLD.shards,
     )
     wanted = filings_named(commands)
     asked_companies = companies.ask_companies(connection, companies_named(commands))
@@ -182,9 +180,9 @@ def _outcomes(
     decided: Sequence[list[Event] | CommandError],
     *,
     event_ids: Sequence[int],
-    heads: Mapping[str, StreamHead],
+    heads: Mapping[str, int],
 ) -> list[Accepted | CommandError]:
-    version = {stream: head.version for stream, head in heads.items()}
+    version = dict(heads)
     streams = [stream_of(request.command.cik) for request in requests]
     idle = {stream: version[stream] for stream, events in zip(streams, decided, strict=True) if events == []}
     last_id = last_event_ids(connection, idle)
