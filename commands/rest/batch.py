@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any, ClassVar
 
 import msgspec
@@ -22,7 +23,6 @@ from commands.idempotency import once
 from commands.rest.examples import BATCH_REQUEST, BATCH_RESPONSE
 from commands.rest.serializers import BatchSerializer, Requested, as_requested, read_command
 from commands.rest.write_view import (
-    BATCH_BYTES,
     HEADERS,
     BytesParser,
     LinesParser,
@@ -42,7 +42,6 @@ class BatchView(WriteView):
     """Many commands."""
 
     parser_classes: ClassVar[Sequence[type[BaseParser]]] = [BytesParser, LinesParser]
-    most_bytes = BATCH_BYTES
     route = "/v1/commands"
 
     @extend_schema(
@@ -149,14 +148,22 @@ def _elements(body: bytes) -> Iterator[tuple[int, Any]]:
         raise MalformedBody(
             reason="is not a JSON array", fix="send an array of commands, or NDJSON as application/x-ndjson"
         )
+    if not elements:
+        raise _nothing_sent()
     return enumerate(elements, start=1)
 
 
 def _lines(body: bytes) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(body.split(b"\n"), start=1):
+    if not body.strip():
+        raise _nothing_sent()
+    for number, line in enumerate(BytesIO(body), start=1):
         if not line.strip():
             continue
         try:
             yield number, decode(line)
         except CommandError as error:
             yield number, error
+
+
+def _nothing_sent() -> MalformedBody:
+    return MalformedBody(reason="holds no command", fix="send at least one")
