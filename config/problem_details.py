@@ -50,6 +50,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "backlog_too_long": 429,
     "rate_limited": 429,
     "internal_error": 500,
+    "busy": 503,
     "not_ready": 503,
     "position_not_reached": 503,
     "unavailable": 503,

@@ -23,7 +23,7 @@ from commands.catalog import COMMANDS
 from commands.connections import write_connection
 from commands.counting import count_command
 from commands.dispatch import Accepted
-from commands.errors import CommandError
+from commands.errors import Busy, CommandError
 from commands.rest.examples import REFUSED
 from commands.rest.serializers import PROBLEM
 from commands.strict_json import pointer_part
@@ -31,6 +31,11 @@ from commands.tracing import Origin, continued
 
 logger = logging.getLogger(__name__)
 
+_HELD_BY_OTHERS = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 HEADERS = [
@@ -131,8 +136,10 @@ class WriteView(APIView):
             return response
 
     def handle_exception(self, exc: Exception) -> Response:
-        """This will answer for an exception, and for a database out of reach with 503: the command can be repeated."""
-        if isinstance(exc, psycopg.OperationalError):
+        """This will answer for an exception, and with 503 where the command can be repeated as it is."""
+        if isinstance(exc, _HELD_BY_OTHERS):
+            exc = Busy(message="Others are writing to the same companies, or the same Idempotency-Key is under way.")
+        elif isinstance(exc, psycopg.OperationalError):
             logger.warning("the database is out of reach: %s", exc)
             exc = CommandError(
                 code="unavailable",
@@ -174,6 +181,7 @@ _REFUSED = {
     415: "The body is of another media type",
     422: "A field cannot be right, or the idempotency key belongs to another request",
     429: "Readers are too far behind; come again after Retry-After",
+    503: "Others are writing to the same company, or the database is out of reach; come again after Retry-After",
 }
 
 

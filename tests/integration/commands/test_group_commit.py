@@ -1,13 +1,14 @@
 """Commands of several senders in one transaction, on a real database."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import psycopg
 import pytest
 from django.conf import settings
 
 from commands.companies.rename_company import RenameCompany
+from commands.connections import MOST_CONNECTIONS, MOST_WHO_WAIT
 from commands.dispatch import Accepted, dispatch, request_hash
 from commands.errors import FilingAlreadyWithdrawn, IdempotencyKeyReused, UnknownCompany, VersionConflict
 from commands.event_log.append import lock_streams
@@ -20,6 +21,8 @@ from commands.messages import Command
 from commands.together import dispatch_together
 from commands.working_set import Request
 from tests.fixtures.filings import NOW, RegisterCompanyFactory, ReportFilingFactory, WithdrawFilingFactory
+from tests.fixtures.sessions import waiting_for_locks
+from tests.fixtures.waiting import wait_until
 
 type Connect = Callable[[], psycopg.Connection]
 
@@ -272,6 +275,24 @@ class TestJointDispatch:
                 assert not any(future.done() for future in held)
 
             assert sorted(future.result(10).version for future in held) == [2, 3]
+
+    def test_however_many_wait_for_a_stream_the_others_have_connections(
+        self, connection: psycopg.Connection, connect: Connect, way_in: JointDispatch
+    ) -> None:
+        holder = connect()
+        with ThreadPoolExecutor(2 * MOST_CONNECTIONS) as senders:
+
+            def send(cik: int) -> Future[Accepted]:
+                return senders.submit(way_in.dispatch, ReportFilingFactory.build(cik=cik), size=100)
+
+            with holder.transaction():
+                lock_streams(holder, ["company-2"])
+                held = [send(2) for _ in range(MOST_CONNECTIONS + 4)]
+                wait_until(lambda: waiting_for_locks(connection) >= MOST_WHO_WAIT)
+
+                assert [send(cik).result(3).version for cik in (1, 3, 1)] == [2, 2, 3]
+
+            wait(held)
 
     @pytest.mark.parametrize("size", [100, MOST_BYTES + 1])
     def test_a_refusal_is_raised_to_its_sender(self, way_in: JointDispatch, size: int) -> None:
