@@ -110,7 +110,7 @@ def _ask(
     row = connection.execute(_SQL["what_is_known"], asked, prepare=True).fetchone()
     found = _found.decode(row[0] if row else "")
     heads = dict(found.heads)
-    opens = opened_by(commands) - heads.keys()
+    opens = opened_by(requests) - heads.keys()
     known = WorkingSet(
         now=now,
         heads=heads | dict.fromkeys(opens, 0),

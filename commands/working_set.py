@@ -41,9 +41,13 @@ def stream_of(cik: int) -> str:
     return f"company-{cik}"
 
 
-def opened_by(commands: Iterable[Command]) -> set[str]:
-    """This will name the streams these commands would open."""
-    return {stream_of(command.cik) for command in commands if COMMANDS[type(command).__name__].opens_stream}
+def opened_by(requests: Iterable[Request]) -> set[str]:
+    """This will name the streams these requests would open; who has seen a stream's version need not open it."""
+    return {
+        stream_of(request.command.cik)
+        for request in requests
+        if COMMANDS[type(request.command).__name__].opens_stream and not request.expected_version
+    }
 
 
 def filings_named(commands: Iterable[Command]) -> list[Filing]:

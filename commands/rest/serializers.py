@@ -327,7 +327,7 @@ SERIALIZERS: dict[type[Command], type[CommandSerializer]] = {
 
 
 class Requested(msgspec.Struct, frozen=True, kw_only=True):
-    """A command as requested, and where its facts stood in the request."""
+    """A command as it was written, and where its facts stood in the request."""
 
     command: Command
     places: Sequence[Sequence[int]] = ()

@@ -3,8 +3,9 @@
 import dataclasses
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -13,8 +14,11 @@ from django.test import Client
 from pytest_django import Settings
 
 from commands.connections import write_pool
+from commands.event_log.append import lock_streams
 from commands.event_log.sequence import sequence_pending
 from config.embedded.bound_process import free_port
+from tests.fixtures.sessions import waiting_for_locks
+from tests.fixtures.waiting import wait_until
 
 APPLE = {"cik": 320193, "name": "Apple Inc.", "sic": "3571", "country": "US", "tickers": ["AAPL"]}
 REVENUE = {
@@ -370,6 +374,68 @@ class TestBadInput:
         assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(404, "unknown_command_id")}
 
 
+class TestWhereOthersAreWriting:
+    @pytest.fixture
+    def hold(self, posted_apple: Post, connect: Callable[[], psycopg.Connection]) -> Callable[..., Any]:
+        """Holds companies for the length of a block."""
+
+        @contextmanager
+        def holding(*ciks: int) -> Iterator[None]:
+            holder = connect()
+            with holder.transaction():
+                lock_streams(holder, [f"company-{cik}" for cik in ciks])
+                yield
+
+        return holding
+
+    @pytest.fixture
+    def _impatient(self, posted_apple: Post, settings: Settings) -> Iterator[None]:
+        """The sessions at hand wait less long than they do in earnest."""
+        sessions = list(write_pool(settings.FACTFOLD.database_url)._pool)
+        for session in sessions:
+            session.execute("set lock_timeout = '50ms'")
+        yield
+        for session in sessions:
+            session.execute("reset lock_timeout")
+
+    @pytest.mark.parametrize("address", ["/RenameCompany", ""])
+    @pytest.mark.usefixtures("_impatient")
+    def test_a_command_waits_only_so_long_and_has_no_effect(
+        self, post: Post, connection: psycopg.Connection, hold: Callable[..., Any], address: str
+    ) -> None:
+        renamed = {"cik": 320193, "name": "Apple"}
+        body = renamed if address else [{"command": "RenameCompany", **renamed}]
+        before = rows_written(connection)
+
+        with hold(320193):
+            answer = post(address, body, **{"Idempotency-Key": "k"})
+
+        assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+        assert answer.headers["retry-after"]
+        assert rows_written(connection) == before
+        assert post(address, body, **{"Idempotency-Key": "k"}).status_code in (200, 202)
+
+    def test_batches_with_keys_do_not_wait_for_each_other_in_a_circle(
+        self, post: Post, connection: psycopg.Connection, hold: Callable[..., Any]
+    ) -> None:
+        post("/RegisterCompany", {"cik": 4, "name": "Four"})
+
+        def lines(first: int, last: int) -> list[dict[str, Any]]:
+            ciks = [first] * 200 + [last]
+            return [{"command": "RenameCompany", "cik": cik, "name": f"{place}"} for place, cik in enumerate(ciks)]
+
+        with ThreadPoolExecutor(2) as senders:
+            with hold(4, 320193):
+                sent = [
+                    senders.submit(post, "", lines(*ciks), **{"Idempotency-Key": f"{ciks[0]}-first"})
+                    for ciks in ((4, 320193), (320193, 4))
+                ]
+                wait_until(lambda: waiting_for_locks(connection) == 2)
+            answers = [answer.result() for answer in sent]
+
+        assert [answer.json().get("accepted") for answer in answers] == [201, 201]
+
+
 class TestBatch:
     LINES = "\n".join(
         [
@@ -416,6 +482,40 @@ class TestBatch:
         assert second.content == first.content
         assert rows_written(connection) == before
         assert get("/v1/commands/b").json()["response"] == first.json()
+
+    def test_a_line_may_expect_a_version_and_sees_the_lines_before_it(
+        self, posted_apple: Post, connection: psycopg.Connection
+    ) -> None:
+        named = {"command": "RenameCompany", "cik": 320193}
+        unregistered = {"command": "RegisterCompany", "cik": 4, "name": "Four"}
+
+        answer = posted_apple(
+            "",
+            [
+                {**named, "name": "Two", "expected_version": 1},
+                {**named, "name": "Three", "expected_version": 1},
+                {**named, "name": "Four", "expected_version": 2},
+                {**named, "name": "Five", "expected_version": "3"},
+                {**unregistered, "expected_version": 3},
+                {**unregistered, "expected_version": None},
+            ],
+        )
+
+        lines = answer.json()["data"]
+        assert [line["status"] for line in lines] == [202, 409, 202, 422, 409, 202]
+        assert lines[1]["problem"]["code"] == "version_conflict"
+        assert [error["pointer"] for error in lines[3]["problem"]["errors"]] == ["/expected_version"]
+
+    def test_a_company_expected_but_not_there_is_not_opened(self, post: Post, connection: psycopg.Connection) -> None:
+        lines = [
+            {"command": "RegisterCompany", "expected_version": 3, **APPLE},
+            {"command": "RegisterCompany", "cik": 4, "name": "Four"},
+        ]
+
+        answer = post("", lines, **{"Idempotency-Key": "k"})
+
+        assert [line["status"] for line in answer.json()["data"]] == [409, 202]
+        assert connection.execute("select stream from events.stream").fetchall() == [("company-4",)]
 
     def test_an_object_is_no_batch(self, post: Post) -> None:
         answer = post("", APPLE)
