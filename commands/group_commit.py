@@ -219,7 +219,7 @@ class JointDispatch:
         self, take: Callable[[], Sequence[Request]], pass_on: Callable[[], None]
     ) -> list[Accepted | CommandError | None]:
         with write_connection(self._database_url) as connection:
-            return dispatch_together(connection, take, now=datetime.now(UTC), before_writing=pass_on)
+            return dispatch_together(connection, take, now=lambda: datetime.now(UTC), before_writing=pass_on)
 
 
 def _keys_of(request: Request) -> tuple[str, ...]:

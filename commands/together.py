@@ -66,23 +66,24 @@ def dispatch_together(
     connection: psycopg.Connection,
     take: Callable[[], Sequence[Request]],
     *,
-    now: datetime,
+    now: Callable[[], datetime],
     before_writing: Callable[[], None] = lambda: None,
 ) -> list[Accepted | CommandError | None]:
     """
     This will carry out requests of several senders in one transaction and return an outcome for each.
 
-    Call it with an autocommit connection. `take` is called once, and `before_writing` when all is decided. Each request
-    is answered as if it had come alone, those before it in the list first. None stands for what has to be dispatched
-    alone, and has had no effect: requests whose stream somebody else is writing to, those with a key that was used
-    before, and all of them where the database refused what one of them brought.
+    Call it with an autocommit connection. `take` is called once, then `now`, so that no request comes after it, and
+    `before_writing` when all is decided. Each request is answered as if it had come alone, those before it in the list
+    first. None stands for what has to be dispatched alone, and has had no effect: requests whose stream somebody else
+    is writing to, those with a key that was used before, and all of them where the database refused what one of them
+    brought.
 
     Raises:
         psycopg.OperationalError: the connection was lost; whether anything took effect is not known.
     """
     requests = take()
     try:
-        known, used, opens = _ask(connection, requests, now=now)
+        known, used, opens = _ask(connection, requests, now=now())
         shares, new = _decide(connection, requests, known=known, used=used)
         before_writing()
         opens &= {event.stream for event in new}

@@ -9,9 +9,10 @@ from commands.companies.validation import cik_errors
 from commands.errors import FieldError, FilingAlreadyWithdrawn, InvalidCommand, UnknownCompany
 from commands.filings.events import ConceptFacts, FilingCorrected, FilingReported
 from commands.filings.state import FilingState, content_hash
-from commands.filings.validation import accession_errors, canonical_facts, form_errors, instant_errors
+from commands.filings.validation import accession_errors, canonical_facts, form_errors
 from commands.messages import Command, Event
 from commands.situation import Situation
+from commands.times import day_errors, instant_errors
 
 SOURCE_RANKS = {"fsds": 1, "companyfacts": 2, "sample": 2, "api": 2}
 """Where a filing's content can come from. What a source says is never replaced by a source of lower rank."""
@@ -45,6 +46,7 @@ def checked(command: ReportFiling) -> ReportFiling:
         *cik_errors(command.cik),
         *accession_errors(command.accession),
         *form_errors(command.form),
+        *day_errors(command.filed_on, pointer="/filed_on"),
         *instant_errors(command.accepted_at, pointer="/accepted_at"),
         *fact_errors,
     ]

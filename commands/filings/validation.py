@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -27,12 +27,6 @@ def accession_errors(accession: str, *, pointer: str = "/accession") -> Iterator
             reason=f"{accession[:40]!r} is no accession number",
             fix="write ten, two and six digits joined by hyphens, such as 0000320193-24-000123",
         )
-
-
-def instant_errors(instant: datetime | None, *, pointer: str) -> Iterator[FieldError]:
-    """An instant says its offset from UTC."""
-    if instant is not None and instant.tzinfo is None:
-        yield FieldError(pointer=pointer, reason="has no offset from UTC", fix="write it like 2024-11-01T10:01:36Z")
 
 
 def form_errors(form: str) -> Iterator[FieldError]:

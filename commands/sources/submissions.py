@@ -18,7 +18,8 @@ from commands.sources.documents import Document, DocumentAddress, DocumentReader
 from commands.sources.filer_status import size_class_of
 from commands.sources.places import country_of
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
-from commands.sources.values import ValueUnusable, check_accession
+from commands.sources.values import ValueUnusable, check_accession, parse_instant
+from commands.times import day_errors
 
 EASTERN = ZoneInfo("America/New_York")
 
@@ -167,9 +168,10 @@ def _former_names(listed: Iterable[_FormerName] | None, *, name: str) -> FormerN
 
 def _day(text: str | None) -> date | None:
     try:
-        return date.fromisoformat((text or "")[:10])
+        day = date.fromisoformat((text or "")[:10])
     except ValueError:
         return None
+    return None if any(day_errors(day, pointer="")) else day
 
 
 def acceptance_times(filings: _Filings, *, place: str) -> tuple[tuple[tuple[str, datetime], ...], tuple[Skipped, ...]]:
@@ -189,13 +191,12 @@ def acceptance_times(filings: _Filings, *, place: str) -> tuple[tuple[tuple[str,
         return (), (Skipped(place=place, reason="the columns of its filing table differ in length"),)
     for accession, text, form, filed, is_xbrl in zip(*columns, strict=True):
         try:
-            moment = datetime.fromisoformat(text)
-            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+            moment = parse_instant(text, zone=UTC)
             clock.observe(moment, form=form, filed=filed)
             if is_xbrl:
                 check_accession(accession)
                 written.append((accession, moment))
-        except (ValueError, ValueUnusable) as error:
+        except ValueUnusable as error:
             if is_xbrl:
                 skipped.append(Skipped(place=f"{place}: {accession[:40]}", reason=f"acceptance time: {error}"))
     eastern = clock.is_eastern()

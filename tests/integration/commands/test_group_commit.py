@@ -44,7 +44,7 @@ def way_in() -> JointDispatch:
 def together(connection: psycopg.Connection, *requests: Request | Command) -> list[object]:
     """What each came to: a version, the type of a refusal, or None for what has to go alone."""
     sent = [request if isinstance(request, Request) else Request(command=request) for request in requests]
-    outcomes = dispatch_together(connection, lambda: sent, now=NOW)
+    outcomes = dispatch_together(connection, lambda: sent, now=lambda: NOW)
     return [
         outcome.version if isinstance(outcome, Accepted) else None if outcome is None else type(outcome)
         for outcome in outcomes
@@ -125,7 +125,7 @@ class TestDispatchTogether:
         def write_to_the_first() -> None:
             dispatch(other, RenameCompany(cik=1, name="First"), now=NOW)
 
-        answers = dispatch_together(connection, lambda: requests, now=NOW, before_writing=write_to_the_first)
+        answers = dispatch_together(connection, lambda: requests, now=lambda: NOW, before_writing=write_to_the_first)
 
         assert [isinstance(answer, Accepted) for answer in answers] == [False, True, False]
         assert [answer is None for answer in answers] == [True, False, True]
@@ -142,7 +142,7 @@ class TestDispatchTogether:
                 lock_streams(other, ["company-1"])
 
         request = Request(command=ReportFilingFactory.build(cik=1))
-        (answer,) = dispatch_together(connection, lambda: [request], now=NOW, before_writing=lock_and_let_go)
+        (answer,) = dispatch_together(connection, lambda: [request], now=lambda: NOW, before_writing=lock_and_let_go)
 
         assert isinstance(answer, Accepted)
 
@@ -155,7 +155,7 @@ class TestDispatchTogether:
             dispatch(other, command, now=NOW)
 
         requests = [Request(command=command), Request(command=ReportFilingFactory.build(cik=1))]
-        answers = dispatch_together(connection, lambda: requests, now=NOW, before_writing=open_it)
+        answers = dispatch_together(connection, lambda: requests, now=lambda: NOW, before_writing=open_it)
 
         assert [answer is None for answer in answers] == [True, False]
         rows = connection.execute("select version from events.event where stream = 'company-5'").fetchall()
@@ -185,7 +185,7 @@ class TestDispatchTogether:
             return [Request(command=ReportFilingFactory.build(cik=1))]
 
         with pytest.raises(psycopg.OperationalError):
-            dispatch_together(lost, take, now=NOW)
+            dispatch_together(lost, take, now=lambda: NOW)
 
 
 class TestKeys:
@@ -196,7 +196,7 @@ class TestKeys:
 
     def test_each_answer_is_kept_under_its_key(self, connection: psycopg.Connection) -> None:
         requests = [self.keyed("a", cik=1), self.keyed("b", cik=2)]
-        answers = dispatch_together(connection, lambda: requests, now=NOW)
+        answers = dispatch_together(connection, lambda: requests, now=lambda: NOW)
 
         again = [dispatch(connection, each.command, idempotency_key=each.idempotency_key, now=NOW) for each in requests]
 

@@ -134,6 +134,19 @@ class TestOneCommand:
         assert (registered.status_code, reported.status_code) == (202, 202)
 
 
+class TestWithdrawal:
+    def test_at_an_instant_still_to_come_is_refused(self, posted_apple: Post, connection: psycopg.Connection) -> None:
+        posted_apple("/ReportFiling", FILING)
+        before = rows_written(connection)
+        withdrawal = {"cik": 320193, "accession": FILING["accession"], "reason": "r"}
+
+        refused = posted_apple("/WithdrawFiling", {**withdrawal, "withdrawn_at": "2199-01-01T00:00:00Z"})
+
+        assert [error["pointer"] for error in refused.json()["errors"]] == ["/withdrawn_at"]
+        assert rows_written(connection) == before
+        assert posted_apple("/WithdrawFiling", withdrawal).status_code == 202
+
+
 class TestFormerNames:
     def test_stated_again_are_no_event_and_left_out_stay(self, posted_apple: Post) -> None:
         stated = {"cik": 320193, "name": "Apple", "former_names": [{"name": "A", "until": "2007-01-04"}, {"name": "B"}]}
@@ -269,6 +282,17 @@ BAD_INPUT = [
         "/accepted_at",
         "offset",
         id="an instant without its offset",
+    ),
+    pytest.param(
+        "/ReportFiling", {**FILING, "filed_on": "9999-12-31"}, 422, "/filed_on", "1900 to 2199", id="filed in 9999"
+    ),
+    pytest.param(
+        "/ReportFiling",
+        {**FILING, "accepted_at": "9999-12-31T23:59:59-05:00"},
+        422,
+        "/accepted_at",
+        "1900 to 2199",
+        id="accepted in 10000",
     ),
     pytest.param("/ReportFiling", {**FILING, "form": "x" * 41}, 422, "/form", "41 characters", id="a long form"),
     pytest.param("/ReportFiling", {**FILING, "form": "\ud800"}, 422, "/form", "U+D800", id="half a surrogate pair"),

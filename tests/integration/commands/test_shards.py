@@ -28,7 +28,7 @@ def alone(connection: psycopg.Connection, command: Command) -> None:
 
 
 def together(connection: psycopg.Connection, command: Command) -> None:
-    dispatch_together(connection, lambda: [Request(command=command)], now=NOW)
+    dispatch_together(connection, lambda: [Request(command=command)], now=lambda: NOW)
 
 
 @pytest.mark.parametrize("way_in", [alone, together])

@@ -122,6 +122,18 @@ class TestParseSubmissions:
             TEN_K[0]: datetime(2023, 11, 2, 22, 8, 27, tzinfo=UTC),
         }
 
+    def test_leaves_out_what_is_of_no_year_of_figures_and_takes_the_rest(self) -> None:
+        never = (TEN_Q[0], "9999-12-31", "9999-12-31T23:59:59.000-05:00", "10-Q", 1)
+        listed = [{"name": "APPLE COMPUTER INC", "to": "0001-01-01T00:00:00.000Z"}]
+
+        items = parsed(submissions(TEN_K, never, formerNames=listed))
+
+        (recorded,) = (command for command in commands_in(items) if isinstance(command, RecordAcceptance))
+        (renamed,) = (command for command in commands_in(items) if isinstance(command, RenameCompany))
+        assert [accession for accession, _ in recorded.filings] == [TEN_K[0]]
+        assert renamed.former_names == (("APPLE COMPUTER INC", None),)
+        assert "1900 to 2199" in skipped_in(items)[0].reason
+
     @pytest.mark.parametrize(
         ("content", "reason"),
         [
