@@ -89,6 +89,8 @@ def canonical_facts(facts: tuple[ConceptFacts, ...]) -> tuple[tuple[ConceptFacts
             place = merged[concept, unit] = {}
             errors.extend(_naming_errors(concept, unit, pointer=f"/facts/{group}/0"))
         for index, (start, end, value) in enumerate(values):
+            if not _is_date(end) or (start is not None and (start > end or not _is_date(start))):
+                errors.extend(_period_errors(start, end, pointer=f"/facts/{group}/{index}"))
             if not canonical(value):
                 try:
                     value = canonical_value(value)
@@ -100,14 +102,13 @@ def canonical_facts(facts: tuple[ConceptFacts, ...]) -> tuple[tuple[ConceptFacts
                             fix=f"write a decimal number of at most {MOST_DIGITS} digits",
                         )
                     )
-            if not _is_date(end) or (start is not None and (start > end or not _is_date(start))):
-                errors.extend(_period_errors(start, end, pointer=f"/facts/{group}/{index}"))
+                    continue
             if place.setdefault((end, start or ""), value) != value:
                 errors.append(
                     FieldError(
                         pointer=f"/facts/{group}/{index}/value",
                         reason=f"{concept[:80]!r} in {unit[:40]!r} has two values for one period,"
-                        f" {place[end, start or ''][:40]} and {value[:40]}",
+                        f" {place[end, start or '']} and {value}",
                         fix="report each concept, unit and period once",
                     )
                 )

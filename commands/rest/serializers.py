@@ -257,6 +257,7 @@ class ReportFilingSerializer(CommandSerializer):
     mode = serializers.ChoiceField(
         choices=["replace", "merge"],
         required=False,
+        error_messages={"invalid_choice": "is neither replace nor merge"},
         help_text="replace: these are all facts there are. merge: they are laid over those known before.",
     )
 
