@@ -35,7 +35,7 @@ class Tally(msgspec.Struct, kw_only=True):
 
     `passed_over` counts what did not apply: companies that are registered already, or not at all, or of which no more
     was said than is known. `unchanged` counts filings and company details that stood there already. `facts` counts
-    those of the events that went in, `facts_read` all of them.
+    those of filings of which something was new, `facts_read` all of them.
     """
 
     files: int = 0
