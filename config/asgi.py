@@ -180,9 +180,8 @@ def _route(scope: Scope) -> str:
         return "/mcp"
     if path in operations.PATHS or path == _WRITE_PATH or path in _READ_PATHS:
         return path
-    folder, _, name = path.rpartition("/")
-    if folder == _WRITE_PATH:
-        return path if name in COMMANDS else f"{_WRITE_PATH}/{{id}}"
+    if path.startswith(f"{_WRITE_PATH}/"):
+        return path if path.removeprefix(f"{_WRITE_PATH}/") in COMMANDS else f"{_WRITE_PATH}/{{id}}"
     return "unknown"
 
 

@@ -29,7 +29,7 @@ class ReportFiling(Command, frozen=True, kw_only=True):
 
     A filing that is known with the same content stays as it is; other content is a correction. With `mode`
     "replace" the facts given are all there are; with "merge" they are laid over those known before.
-    `accepted_at` is filled in where it was recorded earlier, and recorded where it was not, also for a known content.
+    `accepted_at` is filled in where it was recorded earlier; where none was, it is recorded, also of a known content.
     """
 
     accession: str

@@ -36,7 +36,8 @@ _HELD_BY_OTHERS = (
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
 )
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+KEY_FORM = re.compile(r"[\x21-\x7e]{1,255}")
+"""Of idempotency keys."""
 
 HEADERS = [
     OpenApiParameter(
@@ -193,7 +194,7 @@ def idempotency_key(request: Request) -> str | None:
         CommandError: it is not of its form.
     """
     key: str | None = request.headers.get("Idempotency-Key")
-    if key is None or _KEY.fullmatch(key):
+    if key is None or KEY_FORM.fullmatch(key):
         return key
     raise CommandError(
         code="invalid_idempotency_key",

@@ -113,6 +113,14 @@ class TestOneCommand:
 
         assert found["response"] == told
 
+    @pytest.mark.parametrize("key", ["a/b", "/a//b?c#d%25e", "RegisterCompany", "event-9", "%"])
+    def test_is_found_where_its_location_says_whatever_its_key_holds(self, post: Post, key: str) -> None:
+        told = post("/RegisterCompany", APPLE, **{"Idempotency-Key": key})
+
+        found = get(told.headers["location"])
+
+        assert (found.status_code, found.json()["id"], found.json()["response"]) == (200, key, told.json())
+
     @pytest.mark.parametrize("header", ["Expected-Version", "If-Match"])
     def test_expecting_another_version_is_refused(
         self, posted_apple: Post, connection: psycopg.Connection, header: str
@@ -402,7 +410,7 @@ class TestBadInput:
         assert answer.status_code == 400
 
     def test_an_id_nobody_was_given_is_unknown(self, connection: psycopg.Connection) -> None:
-        answers = [get(f"/v1/commands/{unknown}") for unknown in ("event-99", "99", "nothing")]
+        answers = [get(f"/v1/commands/{unknown}") for unknown in ("event-99", "99", "nothing", "%00", "ReportFiling")]
 
         assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(404, "unknown_command_id")}
 
@@ -515,6 +523,24 @@ class TestBatch:
         assert second.content == first.content
         assert rows_written(connection) == before
         assert get("/v1/commands/b").json()["response"] == first.json()
+
+    def test_with_a_key_stands_where_its_last_event_does(self, post: Post, connection: psycopg.Connection) -> None:
+        lines = [{"command": "RegisterCompany", "cik": cik, "name": f"{cik}"} for cik in (7, 8, 7)]
+        post("", [*lines, {}], **{"Idempotency-Key": "b"})
+
+        before = get("/v1/commands/b").json()
+        sequence_pending(connection)
+        after = get("/v1/commands/b").json()
+
+        assert (before["state"], before["position"]) == ("accepted", None)
+        assert (after["state"], after["position"]) == ("sequenced", 2)
+
+    def test_without_an_event_waits_for_no_position(self, post: Post) -> None:
+        post("", [{}], **{"Idempotency-Key": "b"})
+
+        found = get("/v1/commands/b").json()
+
+        assert (found["state"], found["position"]) == ("sequenced", None)
 
     def test_a_line_may_expect_a_version_and_sees_the_lines_before_it(
         self, posted_apple: Post, connection: psycopg.Connection
