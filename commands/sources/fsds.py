@@ -19,7 +19,7 @@ from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.register_company import RegisterCompany
 from commands.filings.events import ConceptFacts, FactValue
 from commands.filings.report_filing import ReportFiling
-from commands.sources.documents import files_under
+from commands.sources.documents import DAMAGED, UNREADABLE, files_under
 from commands.sources.filer_status import size_class_of
 from commands.sources.places import country_if_known
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
@@ -90,11 +90,11 @@ def _read_zip(path: Path) -> Iterator[Item]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield from parse_fsds(archive, place=str(path))
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except DAMAGED as error:
         yield Skipped(place=str(path), reason=f"the zip archive is truncated or damaged ({error}); fetch it again")
     except _TableUnusable as error:
         yield Skipped(place=str(path), reason=str(error))
-    except OSError as error:
+    except UNREADABLE as error:
         yield Skipped(place=str(path), reason=f"it cannot be read: {error}")
     else:
         yield FileRead(place=str(path))

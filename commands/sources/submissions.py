@@ -14,7 +14,14 @@ from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.register_company import RegisterCompany
 from commands.companies.rename_company import RenameCompany
-from commands.sources.documents import Document, DocumentAddress, DocumentReader, cik_in_name, find_documents
+from commands.sources.documents import (
+    UNDECODABLE,
+    Document,
+    DocumentAddress,
+    DocumentReader,
+    cik_in_name,
+    find_documents,
+)
 from commands.sources.filer_status import size_class_of
 from commands.sources.places import country_of
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
@@ -107,7 +114,7 @@ def parse_submissions(document: Document) -> Iterator[Item]:
     try:
         company = _Submissions() if continuation else _decode(document.content)
         filings = _decode_continuation(document.content) if continuation else _filings_of(company)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         yield Skipped(place=document.place, reason=f"it is not a complete submissions document: {error}")
         return
     cik_text = str(cik_in_name(document.name) or "") if continuation else str(company.cik or "").strip()
@@ -282,5 +289,5 @@ def _vintage(document: Document) -> str:
         return ""
     try:
         return max(_filings_of(_decode(document.content)).filed, default="")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return ""
