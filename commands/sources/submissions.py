@@ -88,8 +88,9 @@ def read_submissions(paths: Iterable[Path]) -> Reading:
     """
     This will read submissions files (.json, .json.gz), folders of them and the SEC's submissions.zip.
 
-    The files of one company count as one: what the file with the newest filing says of the company holds, and of
-    an acceptance time that several files tell, its newest telling.
+    The files of one company count as one, loose ones or those in one archive: what the file with the newest filing says
+    of the company holds, and of an acceptance time that several files tell, its newest telling. Archives come in the
+    order of `paths`, loose files after them.
     """
     with DocumentReader() as reader:
         for addresses in _by_company(find_documents(paths)):
@@ -274,7 +275,8 @@ def _by_company(addresses: Iterable[DocumentAddress | Skipped]) -> Iterator[list
         elif address.member is None:
             loose.setdefault(cik_in_name(address.name) or address, []).append(address)
         else:
-            if members and cik_in_name(members[0].name) != cik_in_name(address.name):
+            of_company = address.path, cik_in_name(address.name)
+            if members and (members[0].path, cik_in_name(members[0].name)) != of_company:
                 yield members
                 members = []
             members.append(address)

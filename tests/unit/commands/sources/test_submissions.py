@@ -1,6 +1,7 @@
 """Submissions files: who a company is, and when its filings were accepted."""
 
 import json
+import zipfile
 from datetime import UTC, date, datetime
 from itertools import product
 from pathlib import Path
@@ -166,6 +167,17 @@ class TestReadSubmissions:
         ]
         (recorded,) = (command for command in commands if isinstance(command, RecordAcceptance))
         assert dict(recorded.filings)[TEN_Q[0]] == datetime(2023, 8, 3, 22, 4, 44, tzinfo=UTC)
+
+    def test_archives_count_as_they_are_named_and_loose_files_after_them(self, tmp_path: Path) -> None:
+        for name in ("B", "A"):
+            with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+                archive.writestr("CIK0000320193.json", json.dumps(submissions(name=f"Archive {name}")))
+        (tmp_path / "CIK0000320193.json").write_text(json.dumps(submissions(name="Loose")))
+
+        paths = [tmp_path / name for name in ("CIK0000320193.json", "B.zip", "A.zip")]
+        names = [command.name for command in commands_in(read_submissions(paths)) if isinstance(command, RenameCompany)]
+
+        assert names == ["Archive B", "Archive A", "Loose"]
 
     def test_real_vintages_agree_once_their_clocks_are_told_apart(self) -> None:
         real_data("submissions")
