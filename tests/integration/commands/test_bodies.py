@@ -3,6 +3,7 @@
 import json
 import select
 import socket
+import threading
 from collections.abc import Iterator
 from itertools import count
 from urllib.parse import urlsplit
@@ -10,9 +11,13 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg
 import pytest
+import uvicorn
+from django.conf import settings
+from django.core.asgi import get_asgi_application
 
 from commands.rest.bodies import BATCH_BYTES, COMMAND_BYTES
-from tests.fixtures.read_api import served_api
+from config.asgi import FrontDoor
+from tests.fixtures.waiting import wait_until
 
 MEBIBYTE = b"\n" * 2**20
 APPLE = json.dumps({"cik": 320193, "name": "Apple Inc."}).encode()
@@ -21,9 +26,17 @@ JSON, NDJSON = "application/json", "application/x-ndjson"
 
 
 @pytest.fixture(scope="module")
-def address(database_url: str, redis_url: str) -> Iterator[str]:
-    with served_api({"DATABASE_URL": database_url, "REDIS_URL": redis_url}) as address:
-        yield address
+def address() -> Iterator[str]:
+    """The front door beside the test; what it asks of Django needs nothing to be started."""
+    door = FrontDoor(settings.FACTFOLD, django=get_asgi_application())
+    server = uvicorn.Server(uvicorn.Config(door, http="httptools", lifespan="off", log_level="warning"))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        serving.start()
+        wait_until(lambda: server.started)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        serving.join()
 
 
 @pytest.fixture
