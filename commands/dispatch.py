@@ -1,18 +1,17 @@
 """The way in: check, lock, load, decide, append."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
 import msgspec
 import psycopg
-from django.conf import settings
 
 from commands.catalog import COMMANDS
 from commands.companies import state as companies
 from commands.errors import CommandError
-from commands.event_log.append import StreamHead, append_events, ask_locks
+from commands.event_log.append import append_events, ask_locks, lock_streams
 from commands.filings import state as filings
 from commands.idempotency import once
 from commands.messages import Command, Event
@@ -93,17 +92,36 @@ def dispatch_many(
     those before them.
     """
     outcomes: list[Accepted | CommandError | None] = []
-    sound: list[Command] = []
+    sound: list[Request] = []
     for command in commands:
         try:
-            sound.append(COMMANDS[type(command).__name__].checked(command))
+            sound.append(Request(command=COMMANDS[type(command).__name__].checked(command)))
             outcomes.append(None)
         except CommandError as refusal:
             outcomes.append(refusal)
-    with continued("dispatch", attributes={"factfold.commands": len(commands)}):
-        requests = [Request(command=command, meta=current_meta()) for command in sound]
-        done = iter(_carry_out(connection, requests, now=now) if requests else ())
+    done = iter(dispatch_requests(connection, sound, now=now))
     return [next(done) if outcome is None else outcome for outcome in outcomes]
+
+
+def dispatch_requests(
+    connection: psycopg.Connection, requests: Sequence[Request], *, now: datetime
+) -> list[Accepted | CommandError]:
+    """This will do for one sender's requests what `dispatch_many` does for commands."""
+    if not requests:
+        return []
+    with continued("dispatch", attributes={"factfold.commands": len(requests)}):
+        meta = current_meta()
+        return _carry_out(connection, [msgspec.structs.replace(request, meta=meta) for request in requests], now=now)
+
+
+def hold_streams(connection: psycopg.Connection, requests: Collection[Request]) -> None:
+    """
+    This will open and lock the streams of requests until the surrounding transaction ends.
+
+    Call it before these are dispatched in several parts of one transaction: part by part, streams would not be taken
+    in the order in which every writer takes them (Note [append order]).
+    """
+    lock_streams(connection, {stream_of(request.command.cik) for request in requests}, opening=opened_by(requests))
 
 
 def _carry_out(
@@ -112,7 +130,7 @@ def _carry_out(
     # A session lost at its rollback would let the exception through; the server has rolled back all the same.
     with suppress(psycopg.Rollback), connection.transaction() as transaction:
         with connection.pipeline():
-            known = _known(connection, [request.command for request in requests], now=now)
+            known = _known(connection, requests, now=now)
             decided, new = known.decide(requests)
             event_ids = append_events(connection, new, heads=known.heads)
             _save(connection, known, event_ids=event_ids)
@@ -122,14 +140,10 @@ def _carry_out(
     return outcomes
 
 
-def _known(connection: psycopg.Connection, commands: Sequence[Command], *, now: datetime) -> WorkingSet:
-    """This will lock the commands' streams and load what they need; in a pipeline that takes one round trip."""
-    asked_heads = ask_locks(
-        connection,
-        {stream_of(command.cik) for command in commands},
-        opening=opened_by(commands),
-        shards=settings.FACTFOLD.shards,
-    )
+def _known(connection: psycopg.Connection, requests: Sequence[Request], *, now: datetime) -> WorkingSet:
+    """This will lock the requests' streams and load what they need; in a pipeline that takes one round trip."""
+    commands = [request.command for request in requests]
+    asked_heads = ask_locks(connection, {stream_of(command.cik) for command in commands}, opening=opened_by(requests))
     wanted = filings_named(commands)
     asked_companies = companies.ask_companies(connection, companies_named(commands))
     asked_filings = filings.ask_filings(connection, wanted) if wanted else dict
@@ -182,9 +196,9 @@ def _outcomes(
     decided: Sequence[list[Event] | CommandError],
     *,
     event_ids: Sequence[int],
-    heads: Mapping[str, StreamHead],
+    heads: Mapping[str, int],
 ) -> list[Accepted | CommandError]:
-    version = {stream: head.version for stream, head in heads.items()}
+    version = dict(heads)
     streams = [stream_of(request.command.cik) for request in requests]
     idle = {stream: version[stream] for stream, events in zip(streams, decided, strict=True) if events == []}
     last_id = last_event_ids(connection, idle)

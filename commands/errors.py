@@ -91,6 +91,19 @@ class VersionConflict(CommandError):
         )
 
 
+class Busy(CommandError):
+    """Others are writing what this would write; nothing of it was written. Send it again after a moment."""
+
+    retry_after_seconds = 1
+
+    def __init__(self, *, message: str) -> None:
+        super().__init__(
+            code="busy",
+            message=message,
+            fix="Send it again after the time in Retry-After, with the same Idempotency-Key.",
+        )
+
+
 class IdempotencyKeyReused(CommandError):
     """The key was used for another command; a new command needs a new key."""
 

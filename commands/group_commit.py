@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from commands.catalog import COMMANDS
-from commands.connections import write_connection
+from commands.connections import waiting_connection, write_connection
 from commands.dispatch import Accepted, dispatch
 from commands.errors import CommandError
 from commands.messages import Command
@@ -191,6 +191,7 @@ class JointDispatch:
 
         Raises:
             CommandError: the command was refused and had no effect.
+            psycopg.errors.LockNotAvailable: somebody else was writing to its stream for too long.
         """
         if size <= MOST_BYTES:
             with continued("dispatch", attributes={"factfold.command": type(command).__name__}):
@@ -205,7 +206,7 @@ class JointDispatch:
                 raise outcome
             if outcome is not None:
                 return outcome
-        with write_connection(self._database_url) as connection:
+        with waiting_connection(self._database_url) as connection:
             return dispatch(
                 connection,
                 command,
@@ -218,7 +219,7 @@ class JointDispatch:
         self, take: Callable[[], Sequence[Request]], pass_on: Callable[[], None]
     ) -> list[Accepted | CommandError | None]:
         with write_connection(self._database_url) as connection:
-            return dispatch_together(connection, take, now=datetime.now(UTC), before_writing=pass_on)
+            return dispatch_together(connection, take, now=lambda: datetime.now(UTC), before_writing=pass_on)
 
 
 def _keys_of(request: Request) -> tuple[str, ...]:

@@ -19,12 +19,11 @@ from typing import Any
 
 import msgspec
 import psycopg
-from django.conf import settings
 
 from commands.companies.state import CompanyState, save_acceptances, save_companies
 from commands.dispatch import ACCEPTED_STATUS, Accepted, accepted, last_event_ids, load_overlaid, request_hash
 from commands.errors import CommandError
-from commands.event_log.append import NewEvent, StreamHead, open_streams, shard_of
+from commands.event_log.append import NewEvent, open_streams
 from commands.filings.state import FilingState
 from commands.idempotency import store_answers
 from commands.messages import Event
@@ -36,7 +35,7 @@ _SQL = load_statements("commands", "together.sql")
 
 
 class _Found(msgspec.Struct, frozen=True):
-    heads: list[tuple[str, int, int]]
+    heads: list[tuple[str, int]]
     companies: list[CompanyState]
     filings: list[tuple[int, str, FilingState]]
     acceptances: list[tuple[int, str, datetime]]
@@ -67,23 +66,24 @@ def dispatch_together(
     connection: psycopg.Connection,
     take: Callable[[], Sequence[Request]],
     *,
-    now: datetime,
+    now: Callable[[], datetime],
     before_writing: Callable[[], None] = lambda: None,
 ) -> list[Accepted | CommandError | None]:
     """
     This will carry out requests of several senders in one transaction and return an outcome for each.
 
-    Call it with an autocommit connection. `take` is called once, and `before_writing` when all is decided. Each request
-    is answered as if it had come alone, those before it in the list first. None stands for what has to be dispatched
-    alone, and has had no effect: requests whose stream somebody else is writing to, those with a key that was used
-    before, and all of them where the database refused what one of them brought.
+    Call it with an autocommit connection. `take` is called once, then `now`, so that no request comes after it, and
+    `before_writing` when all is decided. Each request is answered as if it had come alone, those before it in the list
+    first. None stands for what has to be dispatched alone, and has had no effect: requests whose stream somebody else
+    is writing to, those with a key that was used before, and all of them where the database refused what one of them
+    brought.
 
     Raises:
         psycopg.OperationalError: the connection was lost; whether anything took effect is not known.
     """
     requests = take()
     try:
-        known, used, opens = _ask(connection, requests, now=now)
+        known, used, opens = _ask(connection, requests, now=now())
         shares, new = _decide(connection, requests, known=known, used=used)
         before_writing()
         opens &= {event.stream for event in new}
@@ -110,14 +110,11 @@ def _ask(
     }
     row = connection.execute(_SQL["what_is_known"], asked, prepare=True).fetchone()
     found = _found.decode(row[0] if row else "")
-    heads = {stream: StreamHead(stream=stream, version=version, shard=shard) for stream, version, shard in found.heads}
-    opens = opened_by(commands) - heads.keys()
-    for stream in opens:
-        shard = shard_of(stream, shards=settings.FACTFOLD.shards)
-        heads[stream] = StreamHead(stream=stream, version=0, shard=shard)
+    heads = dict(found.heads)
+    opens = opened_by(requests) - heads.keys()
     known = WorkingSet(
         now=now,
-        heads=heads,
+        heads=heads | dict.fromkeys(opens, 0),
         companies={state.cik: state for state in found.companies},
         filings={(cik, accession): state for cik, accession, state in found.filings},
         acceptances={(cik, accession): accepted_at for cik, accession, accepted_at in found.acceptances},
@@ -137,7 +134,7 @@ def _decide(
             if request.idempotency_key is not None:
                 taken.add(request.idempotency_key)
     decided, new = known.decide([requests[place] for place in joining])
-    versions = {stream: head.version for stream, head in known.heads.items()}
+    versions = dict(known.heads)
     moving = {event.stream for event in new}
     streams = [stream_of(requests[place].command.cik) for place in joining]
     idle = {
@@ -184,7 +181,7 @@ def _write(
         return _write_events(connection, new, known=known)
     with connection.transaction():
         connection.execute(_SQL["wait_briefly"], prepare=True)
-        open_streams(connection, opens, shards=settings.FACTFOLD.shards)
+        open_streams(connection, opens)
         ids = _write_events(connection, new, known=known)
         held = {stream for stream, _ in ids}
         save_companies(
@@ -217,12 +214,11 @@ def _write_events(
     versions: dict[str, int] = {}
     events: list[dict[str, Any]] = []
     for event in new:
-        version = versions[event.stream] = versions.get(event.stream, known.heads[event.stream].version) + 1
+        version = versions[event.stream] = versions.get(event.stream, known.heads[event.stream]) + 1
         events.append(
             {
                 "stream": event.stream,
                 "version": version,
-                "shard": known.heads[event.stream].shard,
                 "type": event.type,
                 "schema_version": event.schema_version,
                 "data": msgspec.Raw(event.data),

@@ -9,7 +9,7 @@ set local lock_timeout = '50ms'
 -- reading the tables.
 select json_build_object(
     'heads', (
-        select coalesce(json_agg(json_build_array(stream, version, shard)), '[]')
+        select coalesce(json_agg(json_build_array(stream, version)), '[]')
         from events.stream
         where stream = any (%(streams)s::text[])
     ),
@@ -64,12 +64,12 @@ with incoming as materialized (
     from (select set_config('lock_timeout', '50ms', true)) as patience,
         rows from (
             json_to_recordset(%(events)s::json) as (
-                stream text, version integer, shard smallint, type text, schema_version smallint, data json,
+                stream text, version integer, type text, schema_version smallint, data json,
                 size integer, meta json, cik bigint, accession text, content_hash text, source text,
                 content_version integer, content_event_id bigint, withdrawn boolean
             )
         ) with ordinality as event (
-            stream, version, shard, type, schema_version, data, size, meta,
+            stream, version, type, schema_version, data, size, meta,
             cik, accession, content_hash, source, content_version, content_event_id, withdrawn, ordinal
         )
 ),
@@ -87,7 +87,7 @@ moved as (
     join (select stream, min(version) - 1 as expected, max(version) as version from incoming group by stream) as head
         on head.stream = locked.stream and head.expected = locked.version
     where stream.ctid = locked.place
-    returning stream.stream
+    returning stream.stream, stream.shard
 ),
 inserted as (
     insert into events.event (stream, version, type, schema_version, data, size, meta)
@@ -100,8 +100,8 @@ inserted as (
 queued as (
     insert into events.pending (id, shard)
     select id, shard
-    from incoming
-    join inserted using (stream, version)
+    from inserted
+    join moved using (stream)
 ),
 filed as (
     insert into events.filing_state (cik, accession, content_hash, source, event_id, withdrawn)

@@ -9,7 +9,7 @@ from commands.catalog import COMMANDS
 from commands.companies import state as company_states
 from commands.companies.state import CompanyState
 from commands.errors import CommandError
-from commands.event_log.append import NewEvent, StreamHead, check_version
+from commands.event_log.append import NewEvent, check_version
 from commands.filings import state as filing_states
 from commands.filings.report_filing import ReportFiling, lays_over
 from commands.filings.state import FilingState
@@ -41,9 +41,13 @@ def stream_of(cik: int) -> str:
     return f"company-{cik}"
 
 
-def opened_by(commands: Iterable[Command]) -> set[str]:
-    """This will name the streams these commands would open."""
-    return {stream_of(command.cik) for command in commands if COMMANDS[type(command).__name__].opens_stream}
+def opened_by(requests: Iterable[Request]) -> set[str]:
+    """This will name the streams these requests would open; who has seen a stream's version need not open it."""
+    return {
+        stream_of(request.command.cik)
+        for request in requests
+        if COMMANDS[type(request.command).__name__].opens_stream and not request.expected_version
+    }
 
 
 def filings_named(commands: Iterable[Command]) -> list[Filing]:
@@ -57,13 +61,13 @@ def companies_named(commands: Iterable[Command]) -> set[int]:
 
 
 class WorkingSet:
-    """Streams and the state that belongs to their versions; decisions made are added to it, and kept as changes."""
+    """Streams at their versions and the state that belongs to them; decisions made are added, and kept as changes."""
 
     def __init__(
         self,
         *,
         now: datetime,
-        heads: Mapping[str, StreamHead],
+        heads: Mapping[str, int],
         companies: dict[int, CompanyState],
         filings: dict[Filing, FilingState],
         acceptances: dict[Filing, datetime],
@@ -89,7 +93,7 @@ class WorkingSet:
 
     def decide(self, requests: Sequence[Request]) -> tuple[list[list[Event] | CommandError], list[NewEvent]]:
         """This will decide requests in order, each seeing those before it; returns what each came to and all events."""
-        versions = {stream: head.version for stream, head in self.heads.items()}
+        versions = dict(self.heads)
         decided: list[list[Event] | CommandError] = []
         new: list[NewEvent] = []
         for request in requests:

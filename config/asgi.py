@@ -21,12 +21,13 @@ from django.core.asgi import get_asgi_application
 import mcp_tools.server
 import queries.rest.app
 from commands.catalog import COMMANDS
+from commands.rest.bodies import BATCH_BYTES, COMMAND_BYTES, BodyTooLarge
 from config import operations
 from config.ending import told_of_ending
 from config.env import Settings
 from config.logs import REQUEST_ID
 from config.measures import request_counts
-from config.problem_details import problem_for
+from config.problem_details import Problem, problem_for
 from config.ready import announce_ready
 from config.tracing import start_tracing
 
@@ -98,14 +99,32 @@ class FrontDoor:
             return self._read
         if path in operations.PATHS:
             return self._operate
-        return self._django
+        return self._ask_django
+
+    async def _ask_django(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Django would keep a body of any length before it asks a view, and take one of unknown length for none."""
+        most = BATCH_BYTES if scope["path"] == _WRITE_PATH else COMMAND_BYTES
+        declared = _header(scope, b"content-length")
+        length = 0
+
+        async def receive_counted() -> MutableMapping[str, Any]:
+            nonlocal length
+            message = await receive()
+            length += len(message.get("body", b""))
+            if length > most:
+                return {"type": "http.disconnect"}  # lets go of what came
+            if declared is None and message["type"] == "http.request" and not message.get("more_body", False):
+                scope["headers"] = [*scope["headers"], (b"content-length", b"%d" % length)]
+            return message
+
+        if int(declared or 0) <= most:
+            await self._django(scope, receive_counted, send)
+            if length <= most:
+                return
+        await _send(problem_for(BodyTooLarge(most=most), request_id=give_request_id(scope)), scope, send)
 
     async def _operate(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await self._operations.answer(scope["path"], request_id=give_request_id(scope))
-        headers = [(name.encode(), value.encode()) for name, value in answer.headers]
-        headers.append((b"content-length", b"%d" % len(answer.body)))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+        await _send(await self._operations.answer(scope["path"], request_id=give_request_id(scope)), scope, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         async with AsyncExitStack() as running:
@@ -141,6 +160,13 @@ def give_request_id(scope: Scope) -> str:
     return request_id
 
 
+async def _send(answer: Problem, scope: Scope, send: Send) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers]
+    headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+
 def _header(scope: Scope, wanted: bytes) -> str | None:
     return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
 
@@ -154,9 +180,8 @@ def _route(scope: Scope) -> str:
         return "/mcp"
     if path in operations.PATHS or path == _WRITE_PATH or path in _READ_PATHS:
         return path
-    folder, _, name = path.rpartition("/")
-    if folder == _WRITE_PATH:
-        return path if name in COMMANDS else f"{_WRITE_PATH}/{{id}}"
+    if path.startswith(f"{_WRITE_PATH}/"):
+        return path if path.removeprefix(f"{_WRITE_PATH}/") in COMMANDS else f"{_WRITE_PATH}/{{id}}"
     return "unknown"
 
 

@@ -50,6 +50,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "backlog_too_long": 429,
     "rate_limited": 429,
     "internal_error": 500,
+    "busy": 503,
     "not_ready": 503,
     "position_not_reached": 503,
     "unavailable": 503,
@@ -129,7 +130,7 @@ def problem_for(error: Exception, *, request_id: str) -> Problem:
     retry_after = getattr(error, "retry_after_seconds", None) or getattr(error, "wait", None)
     if status in (429, 503):
         headers.append(("retry-after", str(int(retry_after or 1))))
-    return Problem(status, tuple(headers), orjson.dumps(members, default=_fields_of))
+    return Problem(status, tuple(headers), orjson.dumps(_legible(members)))
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
@@ -195,9 +196,18 @@ def _field_errors(detail: Any, pointer: str = "") -> list[dict[str, str]]:
     return [{"pointer": pointer, "reason": str(reason), "fix": ""} for reason in reasons]
 
 
-def _fields_of(value: Any) -> Any:
-    """Serialises field errors and candidates, which the wings hold as structs of their own."""
-    names = getattr(value, "__struct_fields__", None) or getattr(value, "__dataclass_fields__", None)
-    if names is None:
-        raise TypeError(f"{type(value).__name__} has no place in a problem")
-    return {name: getattr(value, name) for name in names}
+def _legible(value: Any) -> Any:
+    """
+    What a problem says, in what JSON can hold.
+
+    Field errors and candidates are structs of the wings' own. Text that was sent may hold half a surrogate pair, which
+    no UTF-8 can say.
+    """
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, Mapping):
+        return {name: _legible(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_legible(part) for part in value]
+    names = getattr(value, "__struct_fields__", None) or getattr(value, "__dataclass_fields__", ())
+    return {name: _legible(getattr(value, name)) for name in names} if names else value

@@ -61,7 +61,7 @@ class CompanyFold(msgspec.Struct):
             accession=body.accession,
             form=body.form,
             filed_on=body.filed_on,
-            accepted_at=self.acceptances.get(body.accession, body.accepted_at),
+            accepted_at=body.accepted_at or self.acceptances.get(body.accession),
             period_end=period_end,
             year_end=year_end,
             source=body.source,

@@ -7,6 +7,7 @@ from commands.companies.validation import cik_errors
 from commands.errors import FieldError, InvalidCommand, UnknownCompany
 from commands.messages import Command, Event
 from commands.situation import Situation
+from commands.times import day_errors
 
 
 class MergeCompany(Command, frozen=True, kw_only=True):
@@ -25,7 +26,11 @@ class MergeCompany(Command, frozen=True, kw_only=True):
 
 def checked(command: MergeCompany) -> MergeCompany:
     """This will return the command, or raise InvalidCommand naming every field that cannot be right."""
-    errors = [*cik_errors(command.cik), *cik_errors(command.predecessor_cik, pointer="/predecessor_cik")]
+    errors = [
+        *cik_errors(command.cik),
+        *cik_errors(command.predecessor_cik, pointer="/predecessor_cik"),
+        *day_errors(command.effective_on, pointer="/effective_on"),
+    ]
     if command.predecessor_cik == command.cik:
         errors.append(
             FieldError(

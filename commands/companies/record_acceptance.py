@@ -5,9 +5,10 @@ from datetime import datetime
 from commands.companies.events import AcceptanceRecorded
 from commands.companies.validation import cik_errors
 from commands.errors import InvalidCommand, UnknownCompany
-from commands.filings.validation import accession_errors, instant_errors
+from commands.filings.validation import accession_errors
 from commands.messages import Command, Event
 from commands.situation import Situation
+from commands.times import instant_errors
 
 
 class RecordAcceptance(Command, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from commands.companies.countries import COUNTRIES
 from commands.companies.events import SizeClass
 from commands.errors import FieldError
 from commands.text import text_error
+from commands.times import day_errors
 
 _SIC = re.compile(r"[0-9]{4}")
 _MOST_TICKERS = 100
@@ -39,7 +40,8 @@ def former_name_errors(names: tuple[tuple[str, date | None], ...]) -> Iterator[F
         )
         return
     listed = [name for name, _ in names]
-    for index, name in enumerate(listed):
+    for index, (name, until) in enumerate(names):
+        yield from day_errors(until, pointer=f"/former_names/{index}/until")
         pointer = f"/former_names/{index}/name"
         if error := text_error(pointer, name, longest=_LONGEST_NAME):
             yield error

@@ -11,7 +11,6 @@ writers never wait for each other. Nothing is notified inside the transaction: `
 whole server at commit and costs ten times the throughput.
 """
 
-import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
@@ -33,54 +32,34 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     meta: str = "{}"
 
 
-class StreamHead(msgspec.Struct, frozen=True, kw_only=True):
-    """A locked stream: how many events it has, and the shard it belongs to for life."""
-
-    stream: str
-    version: int
-    shard: int
-
-
-def shard_of(stream: str, *, shards: int) -> int:
-    """This will name the shard a new stream is put into; an existing stream keeps the one it was given."""
-    return zlib.crc32(stream.encode()) % shards
-
-
 def lock_streams(
-    connection: psycopg.Connection, streams: Collection[str], *, opening: Collection[str] = (), shards: int = 8
-) -> dict[str, StreamHead]:
+    connection: psycopg.Connection, streams: Collection[str], *, opening: Collection[str] = ()
+) -> dict[str, int]:
     """
-    This will lock streams until the surrounding transaction ends and return their heads by name.
+    This will lock streams until the surrounding transaction ends and return the version each stands at.
 
     Streams in `opening` are created where they do not exist; other unknown streams are left out of the result.
     """
-    return ask_locks(connection, streams, opening=opening, shards=shards)()
+    return ask_locks(connection, streams, opening=opening)()
 
 
 def ask_locks(
-    connection: psycopg.Connection,
-    streams: Collection[str],
-    *,
-    opening: Collection[str] = (),
-    shards: int = 8,
-) -> Callable[[], dict[str, StreamHead]]:
+    connection: psycopg.Connection, streams: Collection[str], *, opening: Collection[str] = ()
+) -> Callable[[], dict[str, int]]:
     """
-    This will ask for what `lock_streams` does; call what it returns to have the heads.
+    This will ask for what `lock_streams` does; call what it returns to have the versions.
 
     In a pipeline what is asked after this is answered as it stands once the locks are held.
     """
-    open_streams(connection, opening, shards=shards)
+    open_streams(connection, opening)
     rows = connection.execute(_SQL["lock_streams"], {"streams": sorted({*streams, *opening})})
-    return lambda: {stream: StreamHead(stream=stream, version=version, shard=shard) for stream, version, shard in rows}
+    return lambda: dict(rows)
 
 
-def open_streams(connection: psycopg.Connection, streams: Collection[str], *, shards: int) -> None:
-    """This will create those of the streams that do not exist."""
+def open_streams(connection: psycopg.Connection, streams: Collection[str]) -> None:
+    """This will create those of the streams that do not exist, each in the shard it belongs to for life."""
     if streams:
-        fresh = sorted(set(streams))
-        connection.execute(
-            _SQL["open_streams"], {"streams": fresh, "shards": [shard_of(stream, shards=shards) for stream in fresh]}
-        )
+        connection.execute(_SQL["open_streams"], {"streams": sorted(set(streams))})
 
 
 def check_version(stream: str, *, expected: int, actual: int) -> None:
@@ -94,17 +73,16 @@ def check_version(stream: str, *, expected: int, actual: int) -> None:
         raise VersionConflict(stream=stream, expected=expected, actual=actual)
 
 
-def append_events(
-    connection: psycopg.Connection, events: Sequence[NewEvent], *, heads: Mapping[str, StreamHead]
-) -> list[int]:
+def append_events(connection: psycopg.Connection, events: Sequence[NewEvent], *, heads: Mapping[str, int]) -> list[int]:
     """
-    This will append events to streams locked by this transaction and return their ids in the same order.
+    This will append events to streams locked by this transaction, which stand at the versions in `heads`, and return
+    their ids in the same order.
 
     One statement writes the events, moves the streams' versions and queues the events for the sequencer.
     """
     if not events:
         return []
-    next_version = {stream: head.version for stream, head in heads.items()}
+    next_version = dict(heads)
     versions: list[int] = []
     for event in events:
         next_version[event.stream] += 1

@@ -1,13 +1,14 @@
 -- name: open_streams
--- Creates the streams that do not exist yet, in the order in which every writer takes its locks.
+-- Creates the streams that do not exist yet, in the order in which every writer takes its locks. How many shards there
+-- are was settled when the tables were made.
 insert into events.stream (stream, version, shard)
-select stream, 0, shard
-from unnest(%(streams)b::text[], %(shards)b::smallint[]) as wanted (stream, shard)
+select stream, 0, mod(crc32(convert_to(stream, 'UTF8')), (select count(*) from events.shard_head))
+from unnest(%(streams)b::text[]) as wanted (stream)
 order by stream
 on conflict do nothing
 
 -- name: lock_streams
-select stream, version, shard
+select stream, version
 from events.stream
 where stream = any (%(streams)b::text[])
 order by stream

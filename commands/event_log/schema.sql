@@ -1,10 +1,17 @@
 -- The write side's tables. Only commands/ writes here; the log is read through commands.event_log.
 create schema events;
 
+-- One row for each shard, from 0 on without a gap: how many there are is settled when the tables are made.
+create table events.shard_head (
+    shard     smallint primary key check (shard >= 0),
+    shard_seq bigint not null default 0,
+    position  bigint not null default 0
+);
+
 create table events.stream (
     stream  text primary key,
     version integer not null check (version >= 0),
-    shard   smallint not null check (shard >= 0)
+    shard   smallint not null references events.shard_head -- nobody folds what stands in another
 );
 
 -- `id` is drawn while the stream row is locked, so ids rise with the version inside a stream.
@@ -34,12 +41,6 @@ create table events.log (
     event_id     bigint not null unique references events.event,
     sequenced_at timestamptz not null default clock_timestamp(),
     unique (shard, shard_seq)
-);
-
-create table events.shard_head (
-    shard     smallint primary key,
-    shard_seq bigint not null default 0,
-    position  bigint not null default 0
 );
 
 -- How far each shard's doorbell has been rung.

@@ -5,16 +5,22 @@ from typing import Literal
 
 import msgspec
 
+from commands.companies.events import AcceptanceRecorded
 from commands.companies.validation import cik_errors
 from commands.errors import FieldError, FilingAlreadyWithdrawn, InvalidCommand, UnknownCompany
 from commands.filings.events import ConceptFacts, FilingCorrected, FilingReported
 from commands.filings.state import FilingState, content_hash
-from commands.filings.validation import accession_errors, canonical_facts, form_errors, instant_errors
+from commands.filings.validation import accession_errors, canonical_facts, form_errors
 from commands.messages import Command, Event
 from commands.situation import Situation
+from commands.times import day_errors, instant_errors
 
 SOURCE_RANKS = {"fsds": 1, "companyfacts": 2, "sample": 2, "api": 2}
 """Where a filing's content can come from. What a source says is never replaced by a source of lower rank."""
+
+
+_WITHOUT_SECONDS = frozenset({"fsds"})
+"""Sources that know acceptance times by the minute: they fill in and replace nothing."""
 
 
 class ReportFiling(Command, frozen=True, kw_only=True):
@@ -23,7 +29,7 @@ class ReportFiling(Command, frozen=True, kw_only=True):
 
     A filing that is known with the same content stays as it is; other content is a correction. With `mode`
     "replace" the facts given are all there are; with "merge" they are laid over those known before.
-    `accepted_at` is filled in where it was recorded earlier.
+    `accepted_at` is filled in where it was recorded earlier; where none was, it is recorded, also of a known content.
     """
 
     accession: str
@@ -45,6 +51,7 @@ def checked(command: ReportFiling) -> ReportFiling:
         *cik_errors(command.cik),
         *accession_errors(command.accession),
         *form_errors(command.form),
+        *day_errors(command.filed_on, pointer="/filed_on"),
         *instant_errors(command.accepted_at, pointer="/accepted_at"),
         *fact_errors,
     ]
@@ -91,14 +98,14 @@ def decide(situation: Situation, command: ReportFiling) -> list[Event]:
             return []
         raise FilingAlreadyWithdrawn(cik=command.cik, accession=command.accession)
     if SOURCE_RANKS[command.source] < SOURCE_RANKS[known.source] or known.content_hash == _content_hash(command):
-        return []
+        return _told_beside(situation, command)
     facts = command.facts
     if lays_over(known, command):
         if known.facts is None:
             raise LookupError(f"the facts of {command.accession} were not loaded, but a merge is laid over them")
         facts = laid_over(known.facts, command.facts)
         if known.content_hash == content_hash(form=command.form, filed_on=command.filed_on, facts=facts):
-            return []
+            return _told_beside(situation, command)
     return [_stated(FilingCorrected, situation, command, facts=facts)]
 
 
@@ -117,15 +124,24 @@ def _content_hash(command: ReportFiling) -> bytes:
     return content_hash(form=command.form, filed_on=command.filed_on, facts=command.facts)
 
 
+def _told_beside(situation: Situation, command: ReportFiling) -> list[Event]:
+    """What a report tells whose content is nothing new: when the filing was accepted, where that is not known."""
+    if command.accepted_at is None or command.accession in situation.acceptances:
+        return []
+    return [AcceptanceRecorded(cik=command.cik, filings=((command.accession, command.accepted_at),))]
+
+
 def _stated(
     kind: type[FilingReported], situation: Situation, command: ReportFiling, *, facts: tuple[ConceptFacts, ...]
 ) -> FilingReported:
+    recorded = situation.acceptances.get(command.accession)
+    fills_in = command.accepted_at is None or command.source in _WITHOUT_SECONDS
     return kind(
         cik=command.cik,
         accession=command.accession,
         form=command.form,
         filed_on=command.filed_on,
-        accepted_at=command.accepted_at or situation.acceptances.get(command.accession),
+        accepted_at=(recorded or command.accepted_at) if fills_in else command.accepted_at,
         source=command.source,
         facts=facts,
     )

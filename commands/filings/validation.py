@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -27,12 +27,6 @@ def accession_errors(accession: str, *, pointer: str = "/accession") -> Iterator
             reason=f"{accession[:40]!r} is no accession number",
             fix="write ten, two and six digits joined by hyphens, such as 0000320193-24-000123",
         )
-
-
-def instant_errors(instant: datetime | None, *, pointer: str) -> Iterator[FieldError]:
-    """An instant says its offset from UTC."""
-    if instant is not None and instant.tzinfo is None:
-        yield FieldError(pointer=pointer, reason="has no offset from UTC", fix="write it like 2024-11-01T10:01:36Z")
 
 
 def form_errors(form: str) -> Iterator[FieldError]:
@@ -95,6 +89,8 @@ def canonical_facts(facts: tuple[ConceptFacts, ...]) -> tuple[tuple[ConceptFacts
             place = merged[concept, unit] = {}
             errors.extend(_naming_errors(concept, unit, pointer=f"/facts/{group}/0"))
         for index, (start, end, value) in enumerate(values):
+            if not _is_date(end) or (start is not None and (start > end or not _is_date(start))):
+                errors.extend(_period_errors(start, end, pointer=f"/facts/{group}/{index}"))
             if not canonical(value):
                 try:
                     value = canonical_value(value)
@@ -106,14 +102,13 @@ def canonical_facts(facts: tuple[ConceptFacts, ...]) -> tuple[tuple[ConceptFacts
                             fix=f"write a decimal number of at most {MOST_DIGITS} digits",
                         )
                     )
-            if not _is_date(end) or (start is not None and (start > end or not _is_date(start))):
-                errors.extend(_period_errors(start, end, pointer=f"/facts/{group}/{index}"))
+                    continue
             if place.setdefault((end, start or ""), value) != value:
                 errors.append(
                     FieldError(
                         pointer=f"/facts/{group}/{index}/value",
                         reason=f"{concept[:80]!r} in {unit[:40]!r} has two values for one period,"
-                        f" {place[end, start or ''][:40]} and {value[:40]}",
+                        f" {place[end, start or '']} and {value}",
                         fix="report each concept, unit and period once",
                     )
                 )

@@ -3,12 +3,17 @@
 from datetime import datetime
 
 from commands.companies.validation import cik_errors
-from commands.errors import FilingAlreadyWithdrawn, InvalidCommand, UnknownCompany, UnknownFiling
+from commands.errors import FieldError, FilingAlreadyWithdrawn, InvalidCommand, UnknownCompany, UnknownFiling
 from commands.filings.events import FilingWithdrawn
-from commands.filings.validation import accession_errors, instant_errors
+from commands.filings.validation import accession_errors
 from commands.messages import Command, Event
 from commands.situation import Situation
 from commands.text import text_error
+from commands.times import instant_errors
+
+_STILL_TO_COME = FieldError(
+    pointer="/withdrawn_at", reason="is still to come", fix="leave it out to withdraw the filing from now on"
+)
 
 
 class WithdrawFiling(Command, frozen=True, kw_only=True):
@@ -42,9 +47,11 @@ def checked(command: WithdrawFiling) -> WithdrawFiling:
 
 def decide(situation: Situation, command: WithdrawFiling) -> list[Event]:
     """
-    A reported filing can be withdrawn once.
+    A reported filing can be withdrawn once, and from no later than now on: it would be gone from the latest figures at
+    once and still be there in those as of now.
 
     Raises:
+        InvalidCommand: `withdrawn_at` is still to come.
         UnknownCompany: the company has not been registered.
         UnknownFiling: the filing has not been reported.
         FilingAlreadyWithdrawn: it has been withdrawn.
@@ -55,11 +62,14 @@ def decide(situation: Situation, command: WithdrawFiling) -> list[Event]:
         raise UnknownFiling(cik=command.cik, accession=command.accession)
     if situation.filing.withdrawn:
         raise FilingAlreadyWithdrawn(cik=command.cik, accession=command.accession)
+    withdrawn_at = command.withdrawn_at or situation.now
+    if withdrawn_at > situation.now:
+        raise InvalidCommand([_STILL_TO_COME])
     return [
         FilingWithdrawn(
             cik=command.cik,
             accession=command.accession,
-            withdrawn_at=command.withdrawn_at or situation.now,
+            withdrawn_at=withdrawn_at,
             reason=command.reason,
         )
     ]

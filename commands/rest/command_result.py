@@ -16,7 +16,7 @@ from commands.event_log.read import event_exists, position_of
 from commands.idempotency import stored_response
 from commands.rest.examples import RESULT
 from commands.rest.serializers import CommandResultSerializer
-from commands.rest.write_view import WriteView, refusals, told, unknown_command
+from commands.rest.write_view import KEY_FORM, WriteView, refusals, told, unknown_command
 from commands.strict_json import pointer_part
 
 _TOKEN = re.compile(r"(?:event-)?([0-9]{1,18})")
@@ -28,7 +28,8 @@ class CommandResultView(WriteView):
     @extend_schema(
         operation_id="commands_result",
         summary="What a command came to, and where it stands in the log",
-        description="`id` is the idempotency key a command was sent with, the `token` of its answer, or an event id.",
+        description="`id` is the idempotency key a command or a batch was sent with, the `token` of an answer, or an"
+        " event id, percent-encoded where it holds what an address may not.",
         tags=["commands"],
         responses={
             200: OpenApiResponse(CommandResultSerializer, examples=[OpenApiExample("Sequenced", RESULT)]),
@@ -36,24 +37,45 @@ class CommandResultView(WriteView):
         },
     )
     def get(self, request: Request, id: str) -> Response:  # noqa: A002  # the name the path publishes
-        with write_connection(settings.FACTFOLD.database_url) as connection:
-            stored = stored_response(connection, key=id)
-            answered: dict[str, Any] | None = msgspec.json.decode(stored.response) if stored else None
-            token = id if answered is None else answered.get("position_token")
-            match = _TOKEN.fullmatch(token or "")
-            event_id = int(match.group(1)) if match else None
-            position = None if event_id is None else position_of(connection, event_id=event_id)
-            if answered is None and (event_id is None or not event_exists(connection, event_id=event_id)):
-                raise _unknown_id(id)
-            if answered is not None and "stream" in answered:
-                answered = told(msgspec.convert(answered, Accepted))
-        state = "accepted" if position is None else "sequenced"
-        return Response({"id": id, "state": state, "position": position, "response": answered})
+        return Response(result_of(id))
 
     @extend_schema(exclude=True)
     def post(self, request: Request, id: str) -> Response:  # noqa: A002  # the name the path publishes
         """This will say that there is no such command."""
         raise unknown_command(id, pointer="")
+
+
+def result_of(id: str) -> dict[str, Any]:  # noqa: A002  # the name the path publishes
+    """
+    This will say what became of the command or batch sent with an idempotency key, or of the event a token names.
+
+    Raises:
+        CommandError: there is no such key and no such event.
+    """
+    if not KEY_FORM.fullmatch(id):
+        raise _unknown_id(id)
+    with write_connection(settings.FACTFOLD.database_url) as connection:
+        stored = stored_response(connection, key=id)
+        answered: dict[str, Any] | None = msgspec.json.decode(stored.response) if stored else None
+        event_id = _event_named(id) if answered is None else _last_event(answered)
+        position = None if event_id is None else position_of(connection, event_id=event_id)
+        if answered is None and (event_id is None or not event_exists(connection, event_id=event_id)):
+            raise _unknown_id(id)
+    if answered is not None and "stream" in answered:
+        answered = told(msgspec.convert(answered, Accepted))
+    is_awaited = event_id is not None and position is None
+    return {"id": id, "state": "accepted" if is_awaited else "sequenced", "position": position, "response": answered}
+
+
+def _event_named(token: str | None) -> int | None:
+    match = _TOKEN.fullmatch(token or "")
+    return int(match.group(1)) if match else None
+
+
+def _last_event(answered: dict[str, Any]) -> int | None:
+    """The newest event of a command's answer, or of a batch's: it gets its position last."""
+    lines = answered.get("data", [{"token": answered.get("position_token")}])
+    return max((event for line in lines if (event := _event_named(line.get("token"))) is not None), default=None)
 
 
 def _unknown_id(id: str) -> CommandError:  # noqa: A002  # the name the path publishes

@@ -1,6 +1,7 @@
 """One command a request."""
 
 import re
+from urllib.parse import quote
 
 from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
@@ -11,6 +12,7 @@ from commands.catalog import COMMANDS
 from commands.counting import count_command
 from commands.errors import CommandError, InvalidCommand
 from commands.group_commit import joint_dispatch
+from commands.rest.command_result import result_of
 from commands.rest.examples import ACCEPTED, REQUESTS
 from commands.rest.serializers import SERIALIZERS, AcceptedSerializer, as_requested, read_command
 from commands.rest.write_view import (
@@ -31,6 +33,11 @@ class CommandView(WriteView):
 
     command_name: str
 
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        """This will say what became of what was sent with the command's name for its idempotency key."""
+        return Response(result_of(self.command_name))
+
     def post(self, request: Request) -> Response:
         """This will carry the command out."""
         body = self.body(request)
@@ -45,7 +52,9 @@ class CommandView(WriteView):
         count_command(self.command_name, outcome=outcome_of(accepted))
         location = key or accepted.position_token
         return Response(
-            told(accepted), status=202, headers={"Location": f"/v1/commands/{location}"} if location else None
+            told(accepted),
+            status=202,
+            headers={"Location": f"/v1/commands/{quote(location, safe='')}"} if location else None,
         )
 
 
@@ -70,7 +79,7 @@ def view_of(name: str) -> type[CommandView]:
                     description="Accepted; also where nothing had to change",
                     examples=[OpenApiExample("Accepted", ACCEPTED)],
                 ),
-                **refusals(400, 401, 404, 409, 413, 415, 422, 429),
+                **refusals(400, 401, 404, 409, 413, 415, 422, 429, 503),
             },
             examples=[OpenApiExample(name, REQUESTS[name], request_only=True)],
         )

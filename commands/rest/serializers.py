@@ -257,6 +257,7 @@ class ReportFilingSerializer(CommandSerializer):
     mode = serializers.ChoiceField(
         choices=["replace", "merge"],
         required=False,
+        error_messages={"invalid_choice": "is neither replace nor merge"},
         help_text="replace: these are all facts there are. merge: they are laid over those known before.",
     )
 
@@ -306,11 +307,16 @@ class BatchSerializer(serializers.Serializer):
 
 
 class CommandResultSerializer(serializers.Serializer):
-    """Where a command stands: its answer, and its last event's position in the log once it has one."""
+    """Where a command or a batch stands: its answer, and its last event's position in the log once it has one."""
 
     id = serializers.CharField()
-    state = serializers.ChoiceField(choices=["accepted", "sequenced"])
-    position = serializers.IntegerField(allow_null=True, help_text="Give it as min_position to read what follows it.")
+    state = serializers.ChoiceField(
+        choices=["accepted", "sequenced"], help_text="sequenced: nothing of it waits for its position any more."
+    )
+    position = serializers.IntegerField(
+        allow_null=True,
+        help_text="Give it as min_position to read what follows it. Null until then, and where there is no event.",
+    )
     response = serializers.JSONField(allow_null=True, help_text="What was answered to the idempotency key.")
 
 
@@ -327,7 +333,7 @@ SERIALIZERS: dict[type[Command], type[CommandSerializer]] = {
 
 
 class Requested(msgspec.Struct, frozen=True, kw_only=True):
-    """A command as requested, and where its facts stood in the request."""
+    """A command as it was written, and where its facts stood in the request."""
 
     command: Command
     places: Sequence[Sequence[int]] = ()

@@ -10,5 +10,5 @@ from commands.rest.one_command import view_of
 urlpatterns = [
     path("v1/commands", BatchView.as_view(), name="command-batch"),
     *(path(f"v1/commands/{name}", view_of(name).as_view(), name=f"command-{name}") for name in COMMANDS),
-    path("v1/commands/<str:id>", CommandResultView.as_view(), name="command-result"),
+    path("v1/commands/<path:id>", CommandResultView.as_view(), name="command-result"),
 ]

@@ -1,4 +1,4 @@
-"""What every write over REST has in common: who may, how long a body may be, and how it is answered."""
+"""What every write over REST has in common: who may, and how it is answered."""
 
 import logging
 import re
@@ -23,7 +23,7 @@ from commands.catalog import COMMANDS
 from commands.connections import write_connection
 from commands.counting import count_command
 from commands.dispatch import Accepted
-from commands.errors import CommandError
+from commands.errors import Busy, CommandError
 from commands.rest.examples import REFUSED
 from commands.rest.serializers import PROBLEM
 from commands.strict_json import pointer_part
@@ -31,10 +31,13 @@ from commands.tracing import Origin, continued
 
 logger = logging.getLogger(__name__)
 
-COMMAND_BYTES = 16 * 1024 * 1024
-BATCH_BYTES = 32 * 1024 * 1024
-"""The longest bodies read; longer ones are answered with 413 before they are looked at."""
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_HELD_BY_OTHERS = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)
+KEY_FORM = re.compile(r"[\x21-\x7e]{1,255}")
+"""Of idempotency keys."""
 
 HEADERS = [
     OpenApiParameter(
@@ -60,24 +63,13 @@ HEADERS = [
 ]
 
 
-class BodyTooLarge(CommandError):
-    """The body is longer than this address reads; send it in parts."""
-
-    def __init__(self, *, most: int) -> None:
-        super().__init__(
-            code="body_too_large",
-            message=f"The body is longer than {most} bytes.",
-            fix="Send fewer commands in a request, or read files in with `manage.py ingest`.",
-        )
-
-
 class BytesParser(BaseParser):
-    """Hands a JSON body on as it came, if it is not too long."""
+    """Hands a JSON body on as it came; whoever hands it to Django has seen that it is not too long."""
 
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> bytes:
-        body: bytes = stream.read(BATCH_BYTES + 1)
+        body: bytes = stream.read()
         return body
 
 
@@ -101,14 +93,13 @@ def admission() -> Admission:
 
 
 class WriteView(APIView):
-    """What every write has in common: who may, how long a body may be, and where the pool is."""
+    """What every write has in common: who may, and how it is answered."""
 
     parser_classes: ClassVar[Sequence[type[BaseParser]]] = [BytesParser]
-    most_bytes = COMMAND_BYTES
     route = "/v1/commands/{id}"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """This will refuse what need not be read: strangers, foreign hosts (DNS rebinding), bodies too long."""
+        """This will refuse what need not be looked at: strangers, foreign hosts (DNS rebinding)."""
         super().initial(request, *args, **kwargs)
         try:
             request.get_host()
@@ -131,9 +122,6 @@ class WriteView(APIView):
                 message="The body is compressed.",
                 fix="Send it as it is, without Content-Encoding.",
             )
-        length = request.META.get("CONTENT_LENGTH") or "0"
-        if not length.isdecimal() or int(length) > self.most_bytes:
-            raise BodyTooLarge(most=self.most_bytes)
         if request.method == "POST":
             admission().check(settings.FACTFOLD)
 
@@ -150,8 +138,10 @@ class WriteView(APIView):
             return response
 
     def handle_exception(self, exc: Exception) -> Response:
-        """This will answer for an exception, and for a database out of reach with 503: the command can be repeated."""
-        if isinstance(exc, psycopg.OperationalError):
+        """This will answer for an exception, and with 503 where the command can be repeated as it is."""
+        if isinstance(exc, _HELD_BY_OTHERS):
+            exc = Busy(message="Others are writing to the same companies, or the same Idempotency-Key is under way.")
+        elif isinstance(exc, psycopg.OperationalError):
             logger.warning("the database is out of reach: %s", exc)
             exc = CommandError(
                 code="unavailable",
@@ -166,11 +156,7 @@ class WriteView(APIView):
     def body(self, request: Request) -> bytes:
         """This will return the body's bytes."""
         body = request.data
-        if not isinstance(body, bytes):
-            return b""
-        if len(body) > self.most_bytes:
-            raise BodyTooLarge(most=self.most_bytes)
-        return body
+        return body if isinstance(body, bytes) else b""
 
 
 def refusals(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
@@ -197,6 +183,7 @@ _REFUSED = {
     415: "The body is of another media type",
     422: "A field cannot be right, or the idempotency key belongs to another request",
     429: "Readers are too far behind; come again after Retry-After",
+    503: "Others are writing to the same company, or the database is out of reach; come again after Retry-After",
 }
 
 
@@ -208,7 +195,7 @@ def idempotency_key(request: Request) -> str | None:
         CommandError: it is not of its form.
     """
     key: str | None = request.headers.get("Idempotency-Key")
-    if key is None or _KEY.fullmatch(key):
+    if key is None or KEY_FORM.fullmatch(key):
         return key
     raise CommandError(
         code="invalid_idempotency_key",

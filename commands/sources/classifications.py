@@ -50,7 +50,7 @@ def _read_table(path: Path) -> Iterator[Item]:
         yield Skipped(place=str(path), reason="there is no such file or folder; check the path")
     except (OSError, EOFError, zlib.error) as error:
         yield Skipped(place=str(path), reason=f"it cannot be read, perhaps it is truncated: {error}")
-    except ValueError as error:
+    except (ValueError, csv.Error, RecursionError) as error:
         yield Skipped(place=str(path), reason=f"it is no table of SIC codes or tickers: {error}")
     else:
         yield FileRead(place=str(path))
@@ -84,6 +84,8 @@ def _sic_codes(text: str, *, place: str) -> Iterator[Item]:
 
 def _tickers(table: Any, *, place: str) -> Iterator[Item]:
     rows = table.values() if isinstance(table, dict) else table
+    if not isinstance(rows, Iterable):
+        raise ValueError("it holds no entries")
     tickers: dict[int, dict[str, None]] = {}
     names: dict[int, str] = {}
     for row in rows:

@@ -10,7 +10,7 @@ import msgspec
 from commands.companies.register_company import RegisterCompany
 from commands.filings.events import ConceptFacts, FactValue
 from commands.filings.report_filing import ReportFiling
-from commands.sources.documents import Document, DocumentReader, cik_in_name, find_documents
+from commands.sources.documents import UNDECODABLE, Document, DocumentReader, cik_in_name, find_documents
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
 from commands.sources.values import ValueUnusable, canonical_decimal, check_accession, parse_iso_date
 
@@ -192,7 +192,7 @@ def _cik_of(company: _Company, document: Document) -> int:
 def _decoded(document: Document, *, troubles: list[Skipped], condemned: dict[str, str]) -> _Company:
     try:
         company = _decode(document.content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return _strictly_decoded(document, troubles=troubles, condemned=condemned)
     facts = concepts = starts = 0
     for tags in company.facts.values():

@@ -1,6 +1,7 @@
 """Files as they lie on disk, one document at a time: plain, gzipped, in folders, in zip archives."""
 
 import gzip
+import lzma
 import re
 import zipfile
 import zlib
@@ -14,6 +15,15 @@ from commands.sources.reading import Skipped
 
 MOST_BYTES = 96 * 1024 * 1024
 """The largest single document that is taken into memory; the SEC's largest company file is a fifth of it."""
+
+DAMAGED = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, UnicodeDecodeError)
+"""What reading compressed data raises where it is not whole."""
+
+UNREADABLE = (OSError, RuntimeError)
+"""What reading a file raises otherwise: RuntimeError where it is encrypted, or packed in a way not known here."""
+
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding a JSON document raises."""
 
 _CIK_IN_NAME = re.compile(r"CIK([0-9]{10})")
 
@@ -100,11 +110,11 @@ class DocumentReader:
                     content = file.read(MOST_BYTES + 1)
             if address.name.endswith(".gz"):
                 content = _expanded(content)
-        except (zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError) as error:
+        except DAMAGED as error:
             return Skipped(
                 place=address.place, reason=f"the compressed data is truncated or damaged ({error}); fetch it again"
             )
-        except (OSError, NotImplementedError, RuntimeError) as error:
+        except UNREADABLE as error:
             return Skipped(place=address.place, reason=f"it cannot be read: {error}")
         if len(content) > MOST_BYTES:
             return Skipped(place=address.place, reason=f"it is larger than {MOST_BYTES // 2**20} MiB unpacked")
@@ -122,8 +132,11 @@ def _members(path: Path) -> Iterator[DocumentAddress | Skipped]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith((".json", ".json.gz"))]
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except DAMAGED as error:
         yield Skipped(place=str(path), reason=f"the zip archive is truncated or damaged ({error}); fetch it again")
+        return
+    except UNREADABLE as error:
+        yield Skipped(place=str(path), reason=f"it cannot be read: {error}")
         return
     if not names:
         yield Skipped(place=str(path), reason="the zip archive holds no JSON file")

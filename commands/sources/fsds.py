@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
@@ -19,7 +19,7 @@ from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.register_company import RegisterCompany
 from commands.filings.events import ConceptFacts, FactValue
 from commands.filings.report_filing import ReportFiling
-from commands.sources.documents import files_under
+from commands.sources.documents import DAMAGED, UNREADABLE, files_under
 from commands.sources.filer_status import size_class_of
 from commands.sources.places import country_if_known
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
@@ -29,6 +29,7 @@ from commands.sources.values import (
     check_accession,
     month_end,
     parse_compact_date,
+    parse_instant,
     start_of_quarters,
 )
 
@@ -89,11 +90,11 @@ def _read_zip(path: Path) -> Iterator[Item]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield from parse_fsds(archive, place=str(path))
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except DAMAGED as error:
         yield Skipped(place=str(path), reason=f"the zip archive is truncated or damaged ({error}); fetch it again")
     except _TableUnusable as error:
         yield Skipped(place=str(path), reason=str(error))
-    except OSError as error:
+    except UNREADABLE as error:
         yield Skipped(place=str(path), reason=f"it cannot be read: {error}")
     else:
         yield FileRead(place=str(path))
@@ -211,6 +212,7 @@ def _submission(row: dict[str, str]) -> _Submission:
     sic = row.get("sic", "").strip()
     if sic and not (sic.isascii() and sic.isdigit() and len(sic) <= 4):
         raise ValueUnusable(f"sic {sic[:20]!r} is not a number of up to four digits")
+    accepted = row.get("accepted", "").strip()
     countries = (country_if_known(row.get(column, "").strip()) for column in ("countryba", "countryinc"))
     return _Submission(
         cik=int(cik),
@@ -220,18 +222,8 @@ def _submission(row: dict[str, str]) -> _Submission:
         size_class=size_class_of(row.get("afs")),
         form=row["form"],
         filed_on=parse_compact_date(row["filed"]),
-        accepted_at=_accepted_at(row.get("accepted", "").strip()),
+        accepted_at=parse_instant(accepted, zone=EASTERN) if accepted else None,
     )
-
-
-def _accepted_at(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        local = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueUnusable(f"accepted {text[:40]!r} is no date and time") from None
-    return local.replace(tzinfo=EASTERN).astimezone(UTC)
 
 
 def _deal_out(archive: zipfile.ZipFile, stack: ExitStack, problems: dict[str, str]) -> list[IO[bytes]]:

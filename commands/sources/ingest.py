@@ -35,7 +35,8 @@ class Tally(msgspec.Struct, kw_only=True):
 
     `passed_over` counts what did not apply: companies that are registered already, or not at all, or of which no more
     was said than is known. `unchanged` counts filings and company details that stood there already. `facts` counts
-    those of the events that went in, `facts_read` all of them.
+    those of filings of which something was new, `facts_read` all of them. `skipped` counts what was left out; what that
+    was is told as it comes.
     """
 
     files: int = 0
@@ -45,7 +46,7 @@ class Tally(msgspec.Struct, kw_only=True):
     passed_over: int = 0
     facts: int = 0
     facts_read: int = 0
-    skipped: list[Skipped] = []
+    skipped: int = 0
 
     @property
     def usable(self) -> bool:
@@ -101,7 +102,7 @@ def ingest(
         progress(tally)
 
     def leave_out(item: Skipped) -> None:
-        tally.skipped.append(item)
+        tally.skipped += 1
         skipped(item)
 
     for item in items:

@@ -22,7 +22,7 @@ from commands.companies.register_company import RegisterCompany
 from commands.companies.rename_company import RenameCompany
 from commands.filings.events import ConceptFacts, FactValue
 from commands.filings.report_filing import ReportFiling
-from commands.sources.documents import files_under
+from commands.sources.documents import UNDECODABLE, files_under
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
 from commands.sources.values import ValueUnusable, canonical_decimal, check_accession, parse_iso_date
 
@@ -94,7 +94,7 @@ def parse_sample_line(line: bytes, *, place: str) -> Iterator[Item]:
     try:
         company = _decode(line)
         filings = list(_filings_of(company))
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueUnusable, IndexError) as error:
+    except (*UNDECODABLE, ValueUnusable, IndexError) as error:
         yield Skipped(place=place, reason=f"it is no sound line of a sample file: {error}")
         return
     yield Proposal(

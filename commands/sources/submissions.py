@@ -14,11 +14,19 @@ from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.register_company import RegisterCompany
 from commands.companies.rename_company import RenameCompany
-from commands.sources.documents import Document, DocumentAddress, DocumentReader, cik_in_name, find_documents
+from commands.sources.documents import (
+    UNDECODABLE,
+    Document,
+    DocumentAddress,
+    DocumentReader,
+    cik_in_name,
+    find_documents,
+)
 from commands.sources.filer_status import size_class_of
 from commands.sources.places import country_of
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
-from commands.sources.values import ValueUnusable, check_accession
+from commands.sources.values import ValueUnusable, check_accession, parse_instant
+from commands.times import day_errors
 
 EASTERN = ZoneInfo("America/New_York")
 
@@ -80,8 +88,9 @@ def read_submissions(paths: Iterable[Path]) -> Reading:
     """
     This will read submissions files (.json, .json.gz), folders of them and the SEC's submissions.zip.
 
-    The files of one company count as one: what the file with the newest filing says of the company holds, and of
-    an acceptance time that several files tell, its newest telling.
+    The files of one company count as one, loose ones or those in one archive: what the file with the newest filing says
+    of the company holds, and of an acceptance time that several files tell, its newest telling. Archives come in the
+    order of `paths`, loose files after them.
     """
     with DocumentReader() as reader:
         for addresses in _by_company(find_documents(paths)):
@@ -106,7 +115,7 @@ def parse_submissions(document: Document) -> Iterator[Item]:
     try:
         company = _Submissions() if continuation else _decode(document.content)
         filings = _decode_continuation(document.content) if continuation else _filings_of(company)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         yield Skipped(place=document.place, reason=f"it is not a complete submissions document: {error}")
         return
     cik_text = str(cik_in_name(document.name) or "") if continuation else str(company.cik or "").strip()
@@ -167,9 +176,10 @@ def _former_names(listed: Iterable[_FormerName] | None, *, name: str) -> FormerN
 
 def _day(text: str | None) -> date | None:
     try:
-        return date.fromisoformat((text or "")[:10])
+        day = date.fromisoformat((text or "")[:10])
     except ValueError:
         return None
+    return None if any(day_errors(day, pointer="")) else day
 
 
 def acceptance_times(filings: _Filings, *, place: str) -> tuple[tuple[tuple[str, datetime], ...], tuple[Skipped, ...]]:
@@ -189,13 +199,12 @@ def acceptance_times(filings: _Filings, *, place: str) -> tuple[tuple[tuple[str,
         return (), (Skipped(place=place, reason="the columns of its filing table differ in length"),)
     for accession, text, form, filed, is_xbrl in zip(*columns, strict=True):
         try:
-            moment = datetime.fromisoformat(text)
-            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+            moment = parse_instant(text, zone=UTC)
             clock.observe(moment, form=form, filed=filed)
             if is_xbrl:
                 check_accession(accession)
                 written.append((accession, moment))
-        except (ValueError, ValueUnusable) as error:
+        except ValueUnusable as error:
             if is_xbrl:
                 skipped.append(Skipped(place=f"{place}: {accession[:40]}", reason=f"acceptance time: {error}"))
     eastern = clock.is_eastern()
@@ -266,7 +275,8 @@ def _by_company(addresses: Iterable[DocumentAddress | Skipped]) -> Iterator[list
         elif address.member is None:
             loose.setdefault(cik_in_name(address.name) or address, []).append(address)
         else:
-            if members and cik_in_name(members[0].name) != cik_in_name(address.name):
+            of_company = address.path, cik_in_name(address.name)
+            if members and (members[0].path, cik_in_name(members[0].name)) != of_company:
                 yield members
                 members = []
             members.append(address)
@@ -281,5 +291,5 @@ def _vintage(document: Document) -> str:
         return ""
     try:
         return max(_filings_of(_decode(document.content)).filed, default="")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return ""

@@ -1,9 +1,11 @@
 """Rules for single values in filed data: decimals, dates and accession numbers."""
 
 import re
-from datetime import date, timedelta
+from calendar import monthrange
+from datetime import UTC, date, datetime, tzinfo
 
 from commands.filings.validation import canonical_value
+from commands.times import instant_errors
 
 _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,24}")
 _ACCESSION = re.compile(r"[0-9]{10}-[0-9]{2}-[0-9]{6}")
@@ -72,6 +74,24 @@ def parse_compact_date(text: str) -> date:
         raise ValueUnusable(f"date {text!r} does not exist") from None
 
 
+def parse_instant(text: str, *, zone: tzinfo) -> datetime:
+    """
+    This will read an instant written as in ISO 8601, in `zone` where it names no offset, and give it in UTC.
+
+    Raises:
+        ValueUnusable: it is written otherwise, does not exist, or lies in no year of which figures are kept.
+    """
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueUnusable(f"instant {text[:40]!r} is no date and time") from None
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=zone)
+    for wrong in instant_errors(instant, pointer=""):
+        raise ValueUnusable(f"instant {text[:40]!r} {wrong.reason}")
+    return instant.astimezone(UTC)
+
+
 def start_of_quarters(*, end: date, quarters: int) -> date:
     """
     This will give the first day of the period of so many quarters that ends with the month of `end`.
@@ -84,5 +104,4 @@ def start_of_quarters(*, end: date, quarters: int) -> date:
 
 def month_end(day: date) -> date:
     """This will give the last day of a day's month."""
-    following = date(day.year + day.month // 12, day.month % 12 + 1, 1)
-    return following - timedelta(days=1)
+    return day.replace(day=monthrange(day.year, day.month)[1])

@@ -203,7 +203,7 @@ def _(body: filing_events.FilingReported, batch: Batch, event: RecordedEvent) ->
         accession=body.accession,
         form=body.form,
         filed_on=body.filed_on,
-        accepted_at=batch.acceptances.get(key, body.accepted_at),
+        accepted_at=body.accepted_at or batch.acceptances.get(key),
         period_end=period_end,
         year_end=year_end,
         source=body.source,

@@ -17,7 +17,7 @@ from redis import Redis
 
 from commands.sources.ingest import FILINGS_PER_BATCH
 from projections.management.commands.make_sample import catalogue_concepts
-from tests.fixtures.companyfacts_files import company_document, fact
+from tests.fixtures.companyfacts_files import company_document, fact, write_bulky_archive
 from tests.fixtures.real_data import ROOT, real_data
 
 
@@ -117,6 +117,26 @@ class TestIngestCommand:
         assert f"interrupted; what is in stays in: 1 files, {FILINGS_PER_BATCH} filings" in out
         assert rows_written(connection) == FILINGS_PER_BATCH + 1
         assert f"{FILINGS_PER_BATCH} unchanged" in ingested("companyfacts", tmp_path / "first.json")[1]
+
+    @pytest.mark.slow
+    def test_keeps_memory_small_whatever_the_size_of_an_archive(
+        self, connection: psycopg.Connection, tmp_path: Path
+    ) -> None:
+        archive = tmp_path / "companyfacts.zip"
+        write_bulky_archive(archive, companies=110, mebibytes_each=4, facts_of_largest=60_000)
+        program = (
+            "import runpy, sys\n"
+            "try: runpy.run_path('manage.py', run_name='__main__')\n"
+            # Not getrusage: its peak begins with that of the process that started this one.
+            "finally: print(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+        )
+        command = [sys.executable, "-c", program, "ingest", "companyfacts", str(archive)]
+
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+        assert done.returncode == 0, done.stderr
+        assert "110 files" in done.stdout
+        assert int(done.stdout.split()[-2]) < 300 * 1024
 
 
 class TestMakeSample:

@@ -70,7 +70,7 @@ class Pipeline(RuleBasedStateMachine):
         requests = [Request(command=self.sent[key].command, idempotency_key=key) for key in keys]
         outcomes: list[Accepted | CommandError | None] = []
         with self._cut_at(cut) as connection:
-            outcomes = dispatch_together(connection, lambda: requests, now=NOW)
+            outcomes = dispatch_together(connection, lambda: requests, now=lambda: NOW)
         for key, outcome in zip(keys, outcomes, strict=False):
             if outcome is None:
                 self._attempt(key, self.sent[key], cut=0)

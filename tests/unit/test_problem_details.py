@@ -65,6 +65,13 @@ class TestProblemFor:
             "candidates": [{"cik": 1}],
         }
 
+    def test_can_be_written_whatever_text_it_repeats(self) -> None:
+        error = Refused("invalid_command", [Field("/form", "is \ud800", "mend it")], [{"name": "\udfff"}])
+
+        body = body_of(error)
+
+        assert (body["errors"][0]["reason"], body["candidates"]) == ("is ?", [{"name": "?"}])
+
     def test_tells_nothing_of_the_inside_of_an_unexpected_error(self, caplog: pytest.LogCaptureFixture) -> None:
         body = body_of(ValueError("password=hunter2"))
 

@@ -130,7 +130,7 @@ def summary(tally: Tally, *, seconds: float) -> str:
     return (
         f"{tally.files} files, {tally.filings} filings, {tally.facts_read} facts read: {new} "
         f"({tally.facts} facts), {tally.unchanged} unchanged, {tally.passed_over} not applicable, "
-        f"{len(tally.skipped)} skipped; {seconds:.1f} s, {rate:.0f} facts/s"
+        f"{tally.skipped} skipped; {seconds:.1f} s, {rate:.0f} facts/s"
     )
 
 

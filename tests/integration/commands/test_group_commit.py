@@ -1,13 +1,14 @@
 """Commands of several senders in one transaction, on a real database."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import psycopg
 import pytest
 from django.conf import settings
 
 from commands.companies.rename_company import RenameCompany
+from commands.connections import MOST_CONNECTIONS, MOST_WHO_WAIT
 from commands.dispatch import Accepted, dispatch, request_hash
 from commands.errors import FilingAlreadyWithdrawn, IdempotencyKeyReused, UnknownCompany, VersionConflict
 from commands.event_log.append import lock_streams
@@ -20,6 +21,8 @@ from commands.messages import Command
 from commands.together import dispatch_together
 from commands.working_set import Request
 from tests.fixtures.filings import NOW, RegisterCompanyFactory, ReportFilingFactory, WithdrawFilingFactory
+from tests.fixtures.sessions import waiting_for_locks
+from tests.fixtures.waiting import wait_until
 
 type Connect = Callable[[], psycopg.Connection]
 
@@ -41,7 +44,7 @@ def way_in() -> JointDispatch:
 def together(connection: psycopg.Connection, *requests: Request | Command) -> list[object]:
     """What each came to: a version, the type of a refusal, or None for what has to go alone."""
     sent = [request if isinstance(request, Request) else Request(command=request) for request in requests]
-    outcomes = dispatch_together(connection, lambda: sent, now=NOW)
+    outcomes = dispatch_together(connection, lambda: sent, now=lambda: NOW)
     return [
         outcome.version if isinstance(outcome, Accepted) else None if outcome is None else type(outcome)
         for outcome in outcomes
@@ -122,7 +125,7 @@ class TestDispatchTogether:
         def write_to_the_first() -> None:
             dispatch(other, RenameCompany(cik=1, name="First"), now=NOW)
 
-        answers = dispatch_together(connection, lambda: requests, now=NOW, before_writing=write_to_the_first)
+        answers = dispatch_together(connection, lambda: requests, now=lambda: NOW, before_writing=write_to_the_first)
 
         assert [isinstance(answer, Accepted) for answer in answers] == [False, True, False]
         assert [answer is None for answer in answers] == [True, False, True]
@@ -139,7 +142,7 @@ class TestDispatchTogether:
                 lock_streams(other, ["company-1"])
 
         request = Request(command=ReportFilingFactory.build(cik=1))
-        (answer,) = dispatch_together(connection, lambda: [request], now=NOW, before_writing=lock_and_let_go)
+        (answer,) = dispatch_together(connection, lambda: [request], now=lambda: NOW, before_writing=lock_and_let_go)
 
         assert isinstance(answer, Accepted)
 
@@ -152,7 +155,7 @@ class TestDispatchTogether:
             dispatch(other, command, now=NOW)
 
         requests = [Request(command=command), Request(command=ReportFilingFactory.build(cik=1))]
-        answers = dispatch_together(connection, lambda: requests, now=NOW, before_writing=open_it)
+        answers = dispatch_together(connection, lambda: requests, now=lambda: NOW, before_writing=open_it)
 
         assert [answer is None for answer in answers] == [True, False]
         rows = connection.execute("select version from events.event where stream = 'company-5'").fetchall()
@@ -182,7 +185,7 @@ class TestDispatchTogether:
             return [Request(command=ReportFilingFactory.build(cik=1))]
 
         with pytest.raises(psycopg.OperationalError):
-            dispatch_together(lost, take, now=NOW)
+            dispatch_together(lost, take, now=lambda: NOW)
 
 
 class TestKeys:
@@ -193,7 +196,7 @@ class TestKeys:
 
     def test_each_answer_is_kept_under_its_key(self, connection: psycopg.Connection) -> None:
         requests = [self.keyed("a", cik=1), self.keyed("b", cik=2)]
-        answers = dispatch_together(connection, lambda: requests, now=NOW)
+        answers = dispatch_together(connection, lambda: requests, now=lambda: NOW)
 
         again = [dispatch(connection, each.command, idempotency_key=each.idempotency_key, now=NOW) for each in requests]
 
@@ -272,6 +275,24 @@ class TestJointDispatch:
                 assert not any(future.done() for future in held)
 
             assert sorted(future.result(10).version for future in held) == [2, 3]
+
+    def test_however_many_wait_for_a_stream_the_others_have_connections(
+        self, connection: psycopg.Connection, connect: Connect, way_in: JointDispatch
+    ) -> None:
+        holder = connect()
+        with ThreadPoolExecutor(2 * MOST_CONNECTIONS) as senders:
+
+            def send(cik: int) -> Future[Accepted]:
+                return senders.submit(way_in.dispatch, ReportFilingFactory.build(cik=cik), size=100)
+
+            with holder.transaction():
+                lock_streams(holder, ["company-2"])
+                held = [send(2) for _ in range(MOST_CONNECTIONS + 4)]
+                wait_until(lambda: waiting_for_locks(connection) >= MOST_WHO_WAIT)
+
+                assert [send(cik).result(3).version for cik in (1, 3, 1)] == [2, 2, 3]
+
+            wait(held)
 
     @pytest.mark.parametrize("size", [100, MOST_BYTES + 1])
     def test_a_refusal_is_raised_to_its_sender(self, way_in: JointDispatch, size: int) -> None:

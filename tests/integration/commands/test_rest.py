@@ -3,8 +3,9 @@
 import dataclasses
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -13,8 +14,11 @@ from django.test import Client
 from pytest_django import Settings
 
 from commands.connections import write_pool
+from commands.event_log.append import lock_streams
 from commands.event_log.sequence import sequence_pending
 from config.embedded.bound_process import free_port
+from tests.fixtures.sessions import waiting_for_locks
+from tests.fixtures.waiting import wait_until
 
 APPLE = {"cik": 320193, "name": "Apple Inc.", "sic": "3571", "country": "US", "tickers": ["AAPL"]}
 REVENUE = {
@@ -109,6 +113,14 @@ class TestOneCommand:
 
         assert found["response"] == told
 
+    @pytest.mark.parametrize("key", ["a/b", "/a//b?c#d%25e", "RegisterCompany", "event-9", "%"])
+    def test_is_found_where_its_location_says_whatever_its_key_holds(self, post: Post, key: str) -> None:
+        told = post("/RegisterCompany", APPLE, **{"Idempotency-Key": key})
+
+        found = get(told.headers["location"])
+
+        assert (found.status_code, found.json()["id"], found.json()["response"]) == (200, key, told.json())
+
     @pytest.mark.parametrize("header", ["Expected-Version", "If-Match"])
     def test_expecting_another_version_is_refused(
         self, posted_apple: Post, connection: psycopg.Connection, header: str
@@ -128,6 +140,19 @@ class TestOneCommand:
         reported = post("/ReportFiling", {**FILING, "cik": 63908, "facts": [odd]})
 
         assert (registered.status_code, reported.status_code) == (202, 202)
+
+
+class TestWithdrawal:
+    def test_at_an_instant_still_to_come_is_refused(self, posted_apple: Post, connection: psycopg.Connection) -> None:
+        posted_apple("/ReportFiling", FILING)
+        before = rows_written(connection)
+        withdrawal = {"cik": 320193, "accession": FILING["accession"], "reason": "r"}
+
+        refused = posted_apple("/WithdrawFiling", {**withdrawal, "withdrawn_at": "2199-01-01T00:00:00Z"})
+
+        assert [error["pointer"] for error in refused.json()["errors"]] == ["/withdrawn_at"]
+        assert rows_written(connection) == before
+        assert posted_apple("/WithdrawFiling", withdrawal).status_code == 202
 
 
 class TestFormerNames:
@@ -266,8 +291,28 @@ BAD_INPUT = [
         "offset",
         id="an instant without its offset",
     ),
+    pytest.param(
+        "/ReportFiling", {**FILING, "filed_on": "9999-12-31"}, 422, "/filed_on", "1900 to 2199", id="filed in 9999"
+    ),
+    pytest.param(
+        "/ReportFiling",
+        {**FILING, "accepted_at": "9999-12-31T23:59:59-05:00"},
+        422,
+        "/accepted_at",
+        "1900 to 2199",
+        id="accepted in 10000",
+    ),
     pytest.param("/ReportFiling", {**FILING, "form": "x" * 41}, 422, "/form", "41 characters", id="a long form"),
     pytest.param("/ReportFiling", {**FILING, "form": "\ud800"}, 422, "/form", "U+D800", id="half a surrogate pair"),
+    pytest.param("/ReportFiling", {**FILING, "mode": "\ud800"}, 422, "/mode", "neither", id="half a pair for a mode"),
+    pytest.param(
+        "/ReportFiling",
+        with_fact(concept="us-gaap:Revenues", value="\ud800"),
+        422,
+        "/facts/1/value",
+        "no finite",
+        id="half a pair beside another value",
+    ),
     pytest.param("/ReportFiling", {**FILING, "cik": 4}, 404, "/cik", "no such company", id="an unknown company"),
     pytest.param("/RegisterCompany", {**APPLE, "cik": 0}, 422, "/cik", "greater", id="CIK zero"),
     pytest.param("/RegisterCompany", {**APPLE, "cik": 1.5}, 422, "/cik", "integer", id="CIK one and a half"),
@@ -313,11 +358,6 @@ class TestBadInput:
             assert reason in error["reason"]
             assert error["fix"]
         assert rows_written(connection) == before
-
-    def test_a_body_of_fifty_megabytes_is_too_large(self, post: Post, connection: psycopg.Connection) -> None:
-        answer = post("", b" " * 50_000_000)
-
-        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
     def test_a_form_is_no_body(self, post: Post) -> None:
         answer = post("/RegisterCompany", "cik=1", content_type="application/x-www-form-urlencoded")
@@ -370,9 +410,71 @@ class TestBadInput:
         assert answer.status_code == 400
 
     def test_an_id_nobody_was_given_is_unknown(self, connection: psycopg.Connection) -> None:
-        answers = [get(f"/v1/commands/{unknown}") for unknown in ("event-99", "99", "nothing")]
+        answers = [get(f"/v1/commands/{unknown}") for unknown in ("event-99", "99", "nothing", "%00", "ReportFiling")]
 
         assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(404, "unknown_command_id")}
+
+
+class TestWhereOthersAreWriting:
+    @pytest.fixture
+    def hold(self, posted_apple: Post, connect: Callable[[], psycopg.Connection]) -> Callable[..., Any]:
+        """Holds companies for the length of a block."""
+
+        @contextmanager
+        def holding(*ciks: int) -> Iterator[None]:
+            holder = connect()
+            with holder.transaction():
+                lock_streams(holder, [f"company-{cik}" for cik in ciks])
+                yield
+
+        return holding
+
+    @pytest.fixture
+    def _impatient(self, posted_apple: Post, settings: Settings) -> Iterator[None]:
+        """The sessions at hand wait less long than they do in earnest."""
+        sessions = list(write_pool(settings.FACTFOLD.database_url)._pool)
+        for session in sessions:
+            session.execute("set lock_timeout = '50ms'")
+        yield
+        for session in sessions:
+            session.execute("reset lock_timeout")
+
+    @pytest.mark.parametrize("address", ["/RenameCompany", ""])
+    @pytest.mark.usefixtures("_impatient")
+    def test_a_command_waits_only_so_long_and_has_no_effect(
+        self, post: Post, connection: psycopg.Connection, hold: Callable[..., Any], address: str
+    ) -> None:
+        renamed = {"cik": 320193, "name": "Apple"}
+        body = renamed if address else [{"command": "RenameCompany", **renamed}]
+        before = rows_written(connection)
+
+        with hold(320193):
+            answer = post(address, body, **{"Idempotency-Key": "k"})
+
+        assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+        assert answer.headers["retry-after"]
+        assert rows_written(connection) == before
+        assert post(address, body, **{"Idempotency-Key": "k"}).status_code in (200, 202)
+
+    def test_batches_with_keys_do_not_wait_for_each_other_in_a_circle(
+        self, post: Post, connection: psycopg.Connection, hold: Callable[..., Any]
+    ) -> None:
+        post("/RegisterCompany", {"cik": 4, "name": "Four"})
+
+        def lines(first: int, last: int) -> list[dict[str, Any]]:
+            ciks = [first] * 200 + [last]
+            return [{"command": "RenameCompany", "cik": cik, "name": f"{place}"} for place, cik in enumerate(ciks)]
+
+        with ThreadPoolExecutor(2) as senders:
+            with hold(4, 320193):
+                sent = [
+                    senders.submit(post, "", lines(*ciks), **{"Idempotency-Key": f"{ciks[0]}-first"})
+                    for ciks in ((4, 320193), (320193, 4))
+                ]
+                wait_until(lambda: waiting_for_locks(connection) == 2)
+            answers = [answer.result() for answer in sent]
+
+        assert [answer.json().get("accepted") for answer in answers] == [201, 201]
 
 
 class TestBatch:
@@ -422,7 +524,71 @@ class TestBatch:
         assert rows_written(connection) == before
         assert get("/v1/commands/b").json()["response"] == first.json()
 
+    def test_with_a_key_stands_where_its_last_event_does(self, post: Post, connection: psycopg.Connection) -> None:
+        lines = [{"command": "RegisterCompany", "cik": cik, "name": f"{cik}"} for cik in (7, 8, 7)]
+        post("", [*lines, {}], **{"Idempotency-Key": "b"})
+
+        before = get("/v1/commands/b").json()
+        sequence_pending(connection)
+        after = get("/v1/commands/b").json()
+
+        assert (before["state"], before["position"]) == ("accepted", None)
+        assert (after["state"], after["position"]) == ("sequenced", 2)
+
+    def test_without_an_event_waits_for_no_position(self, post: Post) -> None:
+        post("", [{}], **{"Idempotency-Key": "b"})
+
+        found = get("/v1/commands/b").json()
+
+        assert (found["state"], found["position"]) == ("sequenced", None)
+
+    def test_a_line_may_expect_a_version_and_sees_the_lines_before_it(
+        self, posted_apple: Post, connection: psycopg.Connection
+    ) -> None:
+        named = {"command": "RenameCompany", "cik": 320193}
+        unregistered = {"command": "RegisterCompany", "cik": 4, "name": "Four"}
+
+        answer = posted_apple(
+            "",
+            [
+                {**named, "name": "Two", "expected_version": 1},
+                {**named, "name": "Three", "expected_version": 1},
+                {**named, "name": "Four", "expected_version": 2},
+                {**named, "name": "Five", "expected_version": "3"},
+                {**unregistered, "expected_version": 3},
+                {**unregistered, "expected_version": None},
+            ],
+        )
+
+        lines = answer.json()["data"]
+        assert [line["status"] for line in lines] == [202, 409, 202, 422, 409, 202]
+        assert lines[1]["problem"]["code"] == "version_conflict"
+        assert [error["pointer"] for error in lines[3]["problem"]["errors"]] == ["/expected_version"]
+
+    def test_a_company_expected_but_not_there_is_not_opened(self, post: Post, connection: psycopg.Connection) -> None:
+        lines = [
+            {"command": "RegisterCompany", "expected_version": 3, **APPLE},
+            {"command": "RegisterCompany", "cik": 4, "name": "Four"},
+        ]
+
+        answer = post("", lines, **{"Idempotency-Key": "k"})
+
+        assert [line["status"] for line in answer.json()["data"]] == [409, 202]
+        assert connection.execute("select stream from events.stream").fetchall() == [("company-4",)]
+
     def test_an_object_is_no_batch(self, post: Post) -> None:
         answer = post("", APPLE)
 
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_body")
+
+    @pytest.mark.parametrize(
+        ("body", "content_type"),
+        [(b"", "application/x-ndjson"), (b"\n \n", "application/x-ndjson"), ([], "application/json")],
+    )
+    def test_without_a_command_is_refused_and_leaves_its_key_free(
+        self, post: Post, connection: psycopg.Connection, body: Any, content_type: str
+    ) -> None:
+        answer = post("", body, content_type=content_type, **{"Idempotency-Key": "b"})
+
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_body")
+        assert rows_written(connection) == [0] * 7

@@ -104,6 +104,7 @@ reports = st.builds(
     accession=accessions,
     form=st.sampled_from(["10-K", "10-K", "10-K/A", "10-Q", "8-K", "DEF 14A"]),
     filed_on=st.integers(0, 900).map(lambda days: date(2023, 6, 1) + timedelta(days=days)),
+    accepted_at=st.none() | instants,
     facts=st.lists(facts, min_size=3, max_size=12).map(one_of_each),
 )
 others = st.one_of(
@@ -336,6 +337,27 @@ class TestStanding:
         connection.execute("reset search_path")
 
         assert found == [(65,)]
+        verify(connection, redis)
+
+
+class TestAcceptance:
+    def test_the_newest_statement_of_it_counts_on_both_sides(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        first, second = NOW, NOW + timedelta(hours=4)
+        accession = "0000000101-24-000001"
+        dispatch_all(
+            connection,
+            register_company(cik=101),
+            RecordAcceptance(cik=101, filings=((accession, first),)),
+            report_filing(cik=101, accession=accession, accepted_at=second),
+            RecordAcceptance(cik=101, filings=((accession, second),)),
+        )
+
+        drain(connection, redis)
+
+        decided = connection.execute("select accepted_at from events.acceptance_state").fetchall()
+        assert connection.execute("select accepted_at from figures_v1.filing").fetchall() == decided == [(second,)]
         verify(connection, redis)
 
 

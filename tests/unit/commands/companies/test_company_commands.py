@@ -1,6 +1,6 @@
 """What is decided about companies: pure, no database."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, cast
 
 import msgspec
@@ -38,6 +38,7 @@ APPLE = CompanyState(
 )
 FIRST, SECOND = "0000320193-23-000106", "0000320193-24-000123"
 ACCEPTED_AT = datetime(2023, 11, 2, 22, 8, 27, tzinfo=UTC)
+YEAR_10000 = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(-timedelta(hours=5)))
 
 
 def decided(command: Command, company: CompanyState | None = APPLE, **situation: Any) -> list[Any]:
@@ -154,6 +155,9 @@ class TestCompanyCommands:
             (RegisterCompany(cik=1, name="x", tickers=("A", "A")), "/tickers/1"),
             (RecordAcceptance(cik=1, filings=((FIRST, datetime(2023, 1, 1)),)), "/filings/0/accepted_at"),  # noqa: DTZ001
             (RecordAcceptance(cik=1, filings=(("x", ACCEPTED_AT),)), "/filings/0/accession"),
+            (RecordAcceptance(cik=1, filings=((FIRST, YEAR_10000),)), "/filings/0/accepted_at"),
+            (MergeCompany(cik=1, predecessor_cik=2, effective_on=date(1, 1, 1)), "/effective_on"),
+            (RenameCompany(cik=1, name="x", former_names=(("y", date(9999, 12, 31)),)), "/former_names/0/until"),
         ],
     )
     def test_what_cannot_be_right_is_named(self, command: Command, pointer: str) -> None:

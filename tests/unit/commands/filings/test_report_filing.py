@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from commands.companies.events import AcceptanceRecorded
 from commands.companies.state import CompanyState
 from commands.errors import FilingAlreadyWithdrawn, InvalidCommand, UnknownCompany
 from commands.filings.events import FilingCorrected, FilingReported
@@ -15,6 +16,7 @@ from commands.situation import Situation
 from tests.fixtures.filings import ASSETS, NOW, REVENUE, ReportFilingFactory
 
 APPLE = CompanyState(cik=320193, name="Apple Inc.")
+ACCESSION = "0000320193-23-000106"
 ACCEPTED_AT = datetime(2023, 11, 2, 22, 8, 27, tzinfo=UTC)
 CORRECTED_REVENUE = ("us-gaap:Revenues", "USD", (("2022-09-25", "2023-09-30", "1"),))
 
@@ -28,7 +30,8 @@ def known(**changes: Any) -> FilingState:
 
 
 def decided(filing: FilingState | None, **changes: Any) -> list[Any]:
-    return decide(Situation(now=NOW, company=APPLE, filing=filing), checked(ReportFilingFactory.build(**changes)))
+    command = ReportFilingFactory.build(**{"accession": ACCESSION, **changes})
+    return decide(Situation(now=NOW, company=APPLE, filing=filing), checked(command))
 
 
 class TestReportFiling:
@@ -57,6 +60,22 @@ class TestReportFiling:
 
         assert type(event) is FilingCorrected
 
+    @pytest.mark.parametrize("source", ["api", "fsds"])
+    def test_with_a_known_content_records_an_acceptance_time_where_there_is_none(self, source: str) -> None:
+        (event,) = decided(known(), accepted_at=ACCEPTED_AT, source=source)
+
+        assert event == AcceptanceRecorded(cik=320193, filings=((ACCESSION, ACCEPTED_AT),))
+
+    @pytest.mark.parametrize(("source", "counts"), [("api", "stated"), ("sample", "stated"), ("fsds", "recorded")])
+    def test_of_a_data_set_replaces_no_acceptance_time(self, source: str, counts: str) -> None:
+        times = {"stated": ACCEPTED_AT.replace(second=0), "recorded": ACCEPTED_AT}
+        situation = Situation(now=NOW, company=APPLE, acceptances={ACCESSION: times["recorded"]})
+        command = ReportFilingFactory.build(accession=ACCESSION, accepted_at=times["stated"], source=source)
+
+        (event,) = decide(situation, checked(command))
+
+        assert event.accepted_at == times[counts]
+
     def test_fills_in_the_acceptance_time_recorded_before(self) -> None:
         command = ReportFilingFactory.build()
 
@@ -65,7 +84,10 @@ class TestReportFiling:
         assert event.accepted_at == ACCEPTED_AT
 
     def test_is_no_event_for_another_acceptance_time_alone(self) -> None:
-        assert decided(known(), accepted_at=ACCEPTED_AT) == []
+        situation = Situation(now=NOW, company=APPLE, filing=known(), acceptances={ACCESSION: ACCEPTED_AT})
+        command = ReportFilingFactory.build(accession=ACCESSION, accepted_at=NOW)
+
+        assert decide(situation, checked(command)) == []
 
     def test_from_a_lower_source_never_replaces_a_higher_one(self) -> None:
         assert decided(known(source="companyfacts"), source="fsds", facts=(CORRECTED_REVENUE,)) == []

@@ -1,11 +1,11 @@
 """What is decided about a withdrawal: pure, no database."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from commands.companies.state import CompanyState
-from commands.errors import FilingAlreadyWithdrawn, UnknownCompany, UnknownFiling
+from commands.errors import FilingAlreadyWithdrawn, InvalidCommand, UnknownCompany, UnknownFiling
 from commands.filings.events import FilingWithdrawn
 from commands.filings.state import FilingState
 from commands.filings.withdraw_filing import decide
@@ -31,6 +31,14 @@ class TestWithdrawFiling:
         )
 
         assert event.withdrawn_at == instant
+
+    def test_from_later_than_now_is_refused(self) -> None:
+        later = NOW + timedelta(seconds=1)
+
+        with pytest.raises(InvalidCommand) as refused:
+            decide(Situation(now=NOW, company=APPLE, filing=FILING), WithdrawFilingFactory.build(withdrawn_at=later))
+
+        assert [error.pointer for error in refused.value.errors] == ["/withdrawn_at"]
 
     def test_twice_is_refused(self) -> None:
         withdrawn = FilingState(content_hash=b"", source="api", event_id=1, withdrawn=True)

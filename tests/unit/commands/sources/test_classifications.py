@@ -1,5 +1,6 @@
 """Tables of SIC codes and tickers."""
 
+import csv
 import gzip
 import json
 from pathlib import Path
@@ -46,17 +47,27 @@ class TestReadClassifications:
         (tmp_path / "b.csv").write_text("company,industry\n")
         (tmp_path / "c.json").write_text('{"0": {"symbol": "A"}}')
         (tmp_path / "d.csv.gz").write_bytes(gzip.compress(b"cik,sic\n1,1\n")[:-9])
+        (tmp_path / "e.csv").write_text(f"cik,sic\n1,{'1' * csv.field_size_limit()}0\n")
+        (tmp_path / "f.json").write_text("5")
+        (tmp_path / "g.json").write_text("null")
+        (tmp_path / "h.json").write_text("[" * 100_000)
+        (tmp_path / "i.csv").write_text("cik,sic\n1,3571\n")
 
-        skipped = skipped_in(read_classifications([tmp_path, tmp_path / "e.csv"]))
+        items = list(read_classifications([tmp_path, tmp_path / "missing.csv"]))
 
-        assert [Path(item.place).name.partition(":")[0] for item in skipped] == [
+        assert [Path(item.place).name.partition(":")[0] for item in skipped_in(items)] == [
             "a.csv",
             "a.csv",
             "b.csv",
             "c.json",
             "d.csv.gz",
             "e.csv",
+            "f.json",
+            "g.json",
+            "h.json",
+            "missing.csv",
         ]
+        assert commands_in(items) == [ReclassifyCompany(cik=1, sic="3571", country=None, size_class=None)]
 
     def test_reads_the_real_tables(self) -> None:
         items = list(read_classifications([real_data("tickers/cik_sic.csv.gz")]))

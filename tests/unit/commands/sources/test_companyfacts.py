@@ -17,6 +17,7 @@ from commands.sources.reading import FileRead, Item
 from tests.fixtures.companyfacts_files import company_document, fact, write_bulky_archive
 from tests.fixtures.proposals import commands_in, filings_in, skipped_in, value_of
 from tests.fixtures.real_data import ROOT, real_data
+from tests.fixtures.zip_archives import with_headers
 
 OTHER = "0000320193-22-000108"
 
@@ -230,6 +231,16 @@ class TestReadCompanyfacts:
         items, peak_kib = map(int, done.stdout.split())
         assert items > 3 * 109
         assert peak_kib < 300 * 1024
+
+    def test_goes_on_after_an_archive_of_an_unknown_version(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+            archive.writestr("CIK0000320193.json", company_document({"Assets": {"USD": [fact()]}}))
+        (tmp_path / "a.zip").write_bytes(with_headers((tmp_path / "b.zip").read_bytes(), version=99))
+
+        items = list(read_companyfacts([tmp_path]))
+
+        assert [skipped.place for skipped in skipped_in(items)] == [str(tmp_path / "a.zip")]
+        assert len(filings_in(items)) == 1
 
 
 class TestRealFiles:

@@ -14,6 +14,7 @@ from commands.sources.fsds import read_fsds
 from commands.sources.reading import Proposal
 from tests.fixtures.proposals import commands_in, filings_in, skipped_in, value_of
 from tests.fixtures.real_data import real_data
+from tests.fixtures.zip_archives import with_headers
 
 ACCESSION = "0001193125-10-088957"
 SUB = (
@@ -181,6 +182,27 @@ class TestReadFsds:
         assert "holds no sub.txt" in reasons["foreign.zip"]
         assert "sub.txt has no column adsh" in reasons["headless.zip"]
         assert "no such file" in reasons["missing.zip"]
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"method": 9}, "compression method"),
+            ({"flags": 1}, "encrypted"),
+            ({"version": 99}, "zip file version"),
+        ],
+    )
+    def test_goes_on_after_an_archive_it_cannot_unpack(
+        self, tmp_path: Path, changes: dict[str, int], reason: str
+    ) -> None:
+        sound = data_set(tmp_path, num=(NEW_NUM, f"{ACCESSION}\tAssets\tus-gaap/2009\t20100331\t0\tUSD\t\t\t1.0\t"))
+        (tmp_path / "2010q1.zip").write_bytes(with_headers(sound.read_bytes(), **changes))
+
+        items = list(read_fsds([tmp_path]))
+
+        assert list(filings_in(items)) == [ACCESSION]
+        (skipped,) = skipped_in(items)
+        assert skipped.place == str(tmp_path / "2010q1.zip")
+        assert reason in skipped.reason
 
     def test_gathers_a_table_larger_than_its_parts_completely(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

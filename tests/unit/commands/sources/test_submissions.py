@@ -1,6 +1,7 @@
 """Submissions files: who a company is, and when its filings were accepted."""
 
 import json
+import zipfile
 from datetime import UTC, date, datetime
 from itertools import product
 from pathlib import Path
@@ -122,6 +123,18 @@ class TestParseSubmissions:
             TEN_K[0]: datetime(2023, 11, 2, 22, 8, 27, tzinfo=UTC),
         }
 
+    def test_leaves_out_what_is_of_no_year_of_figures_and_takes_the_rest(self) -> None:
+        never = (TEN_Q[0], "9999-12-31", "9999-12-31T23:59:59.000-05:00", "10-Q", 1)
+        listed = [{"name": "APPLE COMPUTER INC", "to": "0001-01-01T00:00:00.000Z"}]
+
+        items = parsed(submissions(TEN_K, never, formerNames=listed))
+
+        (recorded,) = (command for command in commands_in(items) if isinstance(command, RecordAcceptance))
+        (renamed,) = (command for command in commands_in(items) if isinstance(command, RenameCompany))
+        assert [accession for accession, _ in recorded.filings] == [TEN_K[0]]
+        assert renamed.former_names == (("APPLE COMPUTER INC", None),)
+        assert "1900 to 2199" in skipped_in(items)[0].reason
+
     @pytest.mark.parametrize(
         ("content", "reason"),
         [
@@ -154,6 +167,17 @@ class TestReadSubmissions:
         ]
         (recorded,) = (command for command in commands if isinstance(command, RecordAcceptance))
         assert dict(recorded.filings)[TEN_Q[0]] == datetime(2023, 8, 3, 22, 4, 44, tzinfo=UTC)
+
+    def test_archives_count_as_they_are_named_and_loose_files_after_them(self, tmp_path: Path) -> None:
+        for name in ("B", "A"):
+            with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+                archive.writestr("CIK0000320193.json", json.dumps(submissions(name=f"Archive {name}")))
+        (tmp_path / "CIK0000320193.json").write_text(json.dumps(submissions(name="Loose")))
+
+        paths = [tmp_path / name for name in ("CIK0000320193.json", "B.zip", "A.zip")]
+        names = [command.name for command in commands_in(read_submissions(paths)) if isinstance(command, RenameCompany)]
+
+        assert names == ["Archive B", "Archive A", "Loose"]
 
     def test_real_vintages_agree_once_their_clocks_are_told_apart(self) -> None:
         real_data("submissions")

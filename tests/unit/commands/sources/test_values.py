@@ -1,6 +1,7 @@
 """Single values as they are filed."""
 
-from datetime import date
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,6 +11,7 @@ from commands.sources.values import (
     check_accession,
     month_end,
     parse_compact_date,
+    parse_instant,
     parse_iso_date,
     start_of_quarters,
 )
@@ -62,10 +64,24 @@ class TestDates:
         assert start_of_quarters(end=end, quarters=quarters) == start
 
     def test_knows_the_ends_of_months(self) -> None:
-        assert [month_end(day) for day in (date(2012, 2, 1), date(2012, 12, 31))] == [
+        assert [month_end(day) for day in (date(2012, 2, 1), date(2012, 12, 31), date.max)] == [
             date(2012, 2, 29),
             date(2012, 12, 31),
+            date.max,
         ]
+
+    @pytest.mark.parametrize("written", ["soon", "2023-02-30T00:00:00", "9999-12-31T20:00:00", "0001-01-01T00:00:00Z"])
+    def test_refuses_instants_that_do_not_exist_or_are_in_no_year_of_figures(self, written: str) -> None:
+        with pytest.raises(ValueUnusable, match="instant"):
+            parse_instant(written, zone=ZoneInfo("America/New_York"))
+
+    def test_reads_instants_in_the_zone_of_their_file_and_gives_them_in_utc(self) -> None:
+        read = [
+            parse_instant(written, zone=ZoneInfo("America/New_York"))
+            for written in ("2010-04-21 16:39:00.0", "2010-04-21T20:39:00Z")
+        ]
+
+        assert read == [datetime(2010, 4, 21, 20, 39, tzinfo=UTC)] * 2
 
 
 class TestCheckAccession:
