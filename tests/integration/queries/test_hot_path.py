@@ -207,6 +207,8 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
             "told_at": 8_990,
             "up_to": 9_000,
             "metrics": ["metric1"],
+            "most_periods": 12,
+            "every_period": "every",
             "after_metric": None,
             "after_period": None,
             "limit": 101,
