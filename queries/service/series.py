@@ -122,7 +122,8 @@ async def read_series(
         ]
         # A later absence of the same metric says the same of the newest period.
         newest = {(cik, metric): absence for (cik, metric, _), absence in absences.items()}
-        warnings += remarks_on(rows, newest=newest)
+        names = {company.cik: company.display for company in companies}
+        warnings += remarks_on(rows, names=names, newest=newest)
         placed = [(slot, row) for (_, _, slot, _), row in zip(cells, rows, strict=True)]
         return placed, meta_of(snapshot.freshness, as_of=asked.as_of, warnings=warnings)
 

@@ -323,6 +323,19 @@ class TestCompaniesThatChangedCik:
             ("GOOGL", ALPHABET, "CY2015", 74_989 * MILLION, []),
         ]
 
+    async def test_are_named_where_all_that_is_asked_for_lies_before_the_change(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        quarter = duration("us-gaap:Revenues", "2015-01-01", "2015-03-31", "17258000000")
+        report(filed, redis, report_filing(cik=GOOGLE, accession="0001288776-15-000022", facts=(quarter,)))
+        asked = {"metrics": "revenue", "period_type": "ttm", "through": "predecessors", "from": "CY2015Q1", "last": 1}
+
+        (absent,) = await rows(reader, "GOOGL", **asked)
+        told = await warnings(reader, "GOOGL", **asked)
+
+        assert (absent["company"], absent["cik"], absent["reason"]) == ("GOOGL", GOOGLE, "no_twelve_months")
+        assert told[-1] == "the newest twelve months of GOOGL revenue are CY2014Q4TTM"
+
     async def test_are_named_on_both_sides(self, reader: httpx.AsyncClient) -> None:
         (alphabet,) = (await reader.get("/v1/companies/GOOGL")).json()["data"]
         (google,) = (await reader.get(f"/v1/companies/{GOOGLE}")).json()["data"]
