@@ -160,9 +160,9 @@ def read_value(known: Argument, raw: Any) -> Any:
     Raises:
         ValueError: it is not such a value; the message says why.
     """
+    if any(isinstance(text, str) and "\x00" in text for text in (raw if isinstance(raw, list) else [raw])):
+        raise ValueError("it contains a zero character")
     if isinstance(raw, str):
-        if "\x00" in raw:
-            raise ValueError("it contains a zero character")
         if known.read is not None:
             if known.meta.max_length is not None and len(raw) > known.meta.max_length:
                 raise ValueError(f"it is longer than {known.meta.max_length} characters")

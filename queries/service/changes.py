@@ -58,7 +58,7 @@ class ChangesWanted(Query, frozen=True, kw_only=True):
     metrics: Annotated[
         tuple[Annotated[str, msgspec.Meta(max_length=60)], ...] | None,
         argument(
-            "Of restated figures and aggregates only those of these metrics.",
+            "Restated figures and aggregates of these metrics only.",
             example=["revenue", "net_income"],
             min_length=1,
             max_length=100,
@@ -82,16 +82,13 @@ class ChangesQuery(ChangesWanted, frozen=True, kw_only=True):
     since_position: Annotated[
         int,
         argument(
-            "Changes after this position: meta.position of the answer you hold, or of the last answer given here.",
+            "Changes after this position: meta.position of the answer you hold, or of the last answer here.",
             example=30,
             ge=0,
             le=2**63 - 1,
         ),
     ]
-    limit: Annotated[
-        int,
-        argument("Changes a page; more where one position alone brought more.", example=100, ge=1, le=1000),
-    ] = 100
+    limit: Annotated[int, argument("Changes a page, at least a position's.", example=100, ge=1, le=1000)] = 100
     cursor: Cursor = None
 
 

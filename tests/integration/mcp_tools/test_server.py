@@ -53,6 +53,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("get_metrics", {"companies": ["AAPL"], "metrics": ["revenue"], "last": 0}, "/v1/series"),
     ("get_metrics", {"companies": ["AAPL"], "metrics": ["revenue"], "period_type": "weekly"}, "/v1/series"),
     ("get_metrics", {"companies": ["AAPL"], "metrics": ["revenue"], "nonsense": "1"}, "/v1/series"),
+    ("get_metrics", {"companies": ["AAPL", "MSFT\x00"], "metrics": ["revenue"]}, "/v1/series"),
     ("get_aggregates", {"metric": "revenue", "period": "FY2023"}, "/v1/aggregates"),
     ("explain_value", {"company": str(RESTATER), "metric": "revenue", "period": "2022-12-31"}, "/v1/explain"),
     ("screen_companies", {"where": ["revenu > 1", "sector = "]}, "/v1/screen"),
@@ -191,6 +192,16 @@ class TestDoor:
             answer = await rest.post("/mcp", json=call, headers={**accept, **headers})
 
         assert answer.status_code == status
+
+    async def test_refuses_half_a_character(self, api_url: str) -> None:
+        asked = {"name": "search", "arguments": {"query": "\ud800"}}
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked})
+        headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+
+        async with httpx.AsyncClient(base_url=api_url) as rest:
+            answer = await rest.post("/mcp", content=body, headers=headers)
+
+        assert (answer.status_code, answer.json()["error"]["message"][:11]) == (400, "Parse error")
 
     async def test_reads_no_endless_bodies(self, api_url: str) -> None:
         async with httpx.AsyncClient(base_url=api_url) as rest:

@@ -140,6 +140,8 @@ class TestRefusals:
             ("/v1/companies/AAPL/series?metrics=selling_expense", 404, "unknown_metric", None),
             ("/v1/companies/%00/series?metrics=revenue", 400, "invalid_parameter", "company"),
             ("/v1/companies?q=%00", 400, "invalid_parameter", "q"),
+            ("/v1/series?companies=AAPL%00&companies=MSFT&metrics=revenue", 400, "invalid_parameter", "companies"),
+            ("/v1/aggregates?metric=revenue&groups=a%00&groups=b", 400, "invalid_parameter", "groups"),
             ("/v1/companies?limit=0", 400, "invalid_parameter", "limit"),
             ("/v1/companies?industry=35", 400, "invalid_parameter", "industry"),
             ("/v1/aggregates?period=CY2023", 400, "missing_parameter", "metric"),

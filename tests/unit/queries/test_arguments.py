@@ -54,6 +54,7 @@ class TestArguments:
             ({"names": "a", "from_": "x"}, "from_", "unknown_parameter"),
             ({"names": "a", "as_of": 20240101}, "as_of", "invalid_parameter"),
             ({"names": "a", "from": "\x00"}, "from", "invalid_parameter"),
+            ({"names": ["a", "b\x00"]}, "names", "invalid_parameter"),
         ],
     )
     def test_that_do_not_fit_are_named_with_a_repair(self, given: dict[str, Any], pointer: str, code: str) -> None:
