@@ -9,7 +9,7 @@ import msgspec
 PERIOD_PATTERN = r"^(CY\d{4}(Q[1-4](I|TTM)?)?|FY\d{4}(Q[1-4])?|\d{4}-\d{2}-\d{2})$"
 """What readers are told a period looks like; lower case is read as well."""
 
-_FORM = re.compile(r"(?P<kind>CY|FY)(?P<year>\d{4})(?:Q(?P<quarter>[1-4])(?P<suffix>I|TTM)?)?", re.IGNORECASE)
+_FORM = re.compile(r"(?P<kind>CY|FY)(?P<year>[1-9]\d{3})(?:Q(?P<quarter>[1-4])(?P<suffix>I|TTM)?)?", re.IGNORECASE)
 
 
 class AskedPeriod(msgspec.Struct, frozen=True, kw_only=True):

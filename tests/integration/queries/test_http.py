@@ -11,6 +11,7 @@ import pytest
 from tests.fixtures.figures import set_freshness
 
 SERIES = "/v1/companies/AAPL/series?metrics=revenue"
+AGGREGATES = "/v1/aggregates?metric=revenue"
 
 
 class TestTags:
@@ -141,11 +142,12 @@ class TestRefusals:
             ("/v1/companies/%00/series?metrics=revenue", 400, "invalid_parameter", "company"),
             ("/v1/companies?q=%00", 400, "invalid_parameter", "q"),
             ("/v1/series?companies=AAPL%00&companies=MSFT&metrics=revenue", 400, "invalid_parameter", "companies"),
-            ("/v1/aggregates?metric=revenue&groups=a%00&groups=b", 400, "invalid_parameter", "groups"),
+            (f"{AGGREGATES}&groups=a%00&groups=b", 400, "invalid_parameter", "groups"),
             ("/v1/companies?limit=0", 400, "invalid_parameter", "limit"),
             ("/v1/companies?industry=35", 400, "invalid_parameter", "industry"),
             ("/v1/aggregates?period=CY2023", 400, "missing_parameter", "metric"),
             ("/v1/aggregates?metric=nope&period=CY2023", 404, "unknown_metric", None),
+            (f"{AGGREGATES}&period=CY0999Q1&as_of=2024-01-01&stats=growth", 400, "invalid_parameter", "period"),
             (f"/v1/companies?q={'x' * 9000}", 400, "invalid_parameter", ""),
         ],
     )
