@@ -22,8 +22,8 @@ def remarks_on(
     """
     This will sum up which values are null, by reason, and which are flagged as doubtful.
 
-    `names` tells what the companies asked for are called, by CIK; `newest` holds, by company and metric, an absence that
-    names the newest period with a value.
+    `names` tells what the companies asked for are called, by CIK; `newest` holds, by company and metric, an absence
+    that names the newest period with a value.
     """
     absent: dict[str, list[SeriesRow]] = defaultdict(list)
     doubtful: dict[str, list[SeriesRow]] = defaultdict(list)

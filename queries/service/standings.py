@@ -67,6 +67,7 @@ type _InGroup = tuple[str, GroupBy]
 
 class _Unit(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
+    by_successor: bool
 
 
 class _Placed(GroupFigures, frozen=True, kw_only=True):
@@ -212,8 +213,10 @@ async def _why_absent(
     if label is None:
         return "parked" if company.parked else "not_reported"
     parameters = {"cik": company.cik, "metric": metric.key, "period": label, "as_of": as_of}
-    if units := {row.unit for row in await snapshot.fetch(_Unit, _SQL["units"], parameters)}:
-        return "counted_under_successor" if metric.unit in units else "other_unit"
+    if units := {row.unit: row for row in await snapshot.fetch(_Unit, _SQL["units"], parameters)}:
+        if metric.unit not in units:
+            return "other_unit"
+        return "counted_under_successor" if units[metric.unit].by_successor else "not_yet_counted"
     return (await explain_absence(snapshot, company, metric, period=read_period(label), as_of=as_of)).reason or ""
 
 
