@@ -185,6 +185,25 @@ class TestFilings:
 
         assert (len(before.json()["data"]), len(after.json()["data"])) == (2, 3)
 
+    @pytest.mark.parametrize(
+        ("asked", "withdrawn_at"),
+        [
+            ({}, "2023-12-01T12:00:00Z"),
+            ({"as_of": "2023-12-01T12:00:00Z"}, "2023-12-01T12:00:00Z"),
+            ({"as_of": "2023-11-30"}, None),
+        ],
+    )
+    async def test_tell_only_of_withdrawals_that_were_known(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection, asked: dict[str, str], withdrawn_at: str | None
+    ) -> None:
+        withdrawal = "update figures_v1.filing set withdrawn_at = '2023-12-01T12:00:00Z' where accession = %s"
+        figures.execute(withdrawal, ["0000320193-23-000106"])
+
+        answer = await client.get("/v1/companies/AAPL/filings", params={"limit": "1", **asked})
+
+        (row,) = answer.json()["data"]
+        assert (row["accession"], row["withdrawn_at"]) == ("0000320193-23-000106", withdrawn_at)
+
 
 class TestSearch:
     async def test_finds_companies_and_metrics(self, client: httpx.AsyncClient) -> None:
