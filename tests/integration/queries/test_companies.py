@@ -1,6 +1,8 @@
 """Which companies are there, and which one a reader means."""
 
 from datetime import date
+from difflib import SequenceMatcher
+from typing import Any
 
 import httpx
 import psycopg
@@ -55,6 +57,28 @@ class TestOneCompany:
         assert (answer.status_code, problem["code"]) == (404, "unknown_company")
         assert problem["candidates"][0] == "320193 Apple Inc. (AAPL)"
         assert problem["fix"]
+
+    async def test_that_is_unknown_is_compared_with_few(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        figures.execute(
+            "insert into figures_v1.company (cik, name, name_as_filed, tickers) "
+            "select n, 'Apparel ' || n, 'Apparel ' || n, array['AP' || n] from generate_series(1, 150) n"
+        )
+        compared: list[int] = []
+        ratio = SequenceMatcher.ratio
+
+        def counted(self: Any) -> float:
+            compared.append(len(self.a) * len(self.b))
+            return ratio(self)
+
+        monkeypatch.setattr(SequenceMatcher, "ratio", counted)
+
+        answer = await client.get(f"/v1/companies/apparel 77{'l' * 180}")
+
+        assert (answer.status_code, answer.json()["candidates"][0]) == (404, "77 Apparel 77 (AP77)")
+        assert len(compared) <= 20
+        assert sum(compared) <= 20 * 60 * 64
 
     async def test_with_a_slash_or_percent_in_its_name_is_asked_for_safely(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/v1/companies/A%2FS%20100%25%20%5F")

@@ -175,6 +175,12 @@ class TestScreen:
 
         assert answer["meta"]["warnings"] == ["no company is of sector 'manufacturng'; there is manufacturing"]
 
+    async def test_of_groups_nobody_is_in_the_first_few_have_near_ones(self, client: httpx.AsyncClient) -> None:
+        answer = await screened(client, where=["sector in service1, service2", "sector in service3, service4"])
+
+        told = [warning.removeprefix("no company is of sector ") for warning in answer["meta"]["warnings"]]
+        assert told == [*(f"'service{n}'; there is services" for n in (1, 2, 3)), "'service4'"]
+
     async def test_every_mistake_is_named_with_its_place(self, client: httpx.AsyncClient) -> None:
         answer = await client.get(
             "/v1/screen",
