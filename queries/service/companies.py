@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Annotated
@@ -304,7 +305,9 @@ def _candidate(cik: int, name: str, tickers: Sequence[str]) -> str:
 async def _rows(snapshot: Snapshot, companies: Sequence[Company]) -> list[CompanyRow]:
     ciks = [company.cik for company in companies]
     links = await links_of(snapshot, ciks)
-    former_names = await snapshot.fetch(_FormerName, _SQL["former_names"], {"ciks": ciks})
+    former_names: dict[int, list[FormerNameRow]] = defaultdict(list)
+    for former in await snapshot.fetch(_FormerName, _SQL["former_names"], {"ciks": ciks}):
+        former_names[former.cik].append(FormerNameRow(name=former.name, until=former.until))
     return [
         CompanyRow(
             company=company.display,
@@ -318,11 +321,7 @@ async def _rows(snapshot: Snapshot, companies: Sequence[Company]) -> list[Compan
             country=company.country,
             size_class=company.size_class,
             latest_fiscal_year_end=company.latest_fiscal_year_end,
-            former_names=[
-                FormerNameRow(name=former.name, until=former.until)
-                for former in former_names
-                if former.cik == company.cik
-            ],
+            former_names=former_names[company.cik],
             predecessors=[
                 LinkRow(cik=link.predecessor_cik, company=link.predecessor, effective_on=link.effective_on)
                 for link in links
