@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import anyio
 import httpx
@@ -149,6 +150,8 @@ class TestRefusals:
             ("/v1/aggregates?metric=nope&period=CY2023", 404, "unknown_metric", None),
             (f"{AGGREGATES}&period=CY0999Q1&as_of=2024-01-01&stats=growth", 400, "invalid_parameter", "period"),
             (f"/v1/companies?q={'x' * 9000}", 400, "invalid_parameter", ""),
+            (f"/v1/companies/{'x' * 5000}", 400, "invalid_parameter", ""),
+            (f"/v1/companies/{quote('𝔸' * 200)}", 404, "unknown_company", None),
         ],
     )
     async def test_name_the_place_and_the_repair(
