@@ -220,7 +220,8 @@ AsOf = Annotated[
 
 Cursor = Annotated[
     str | None,
-    argument("The next_cursor of the page before.", example="WzMyMDE5M10", max_length=400),
+    # It may hold the longest name a company can have, 500 letters of up to four bytes.
+    argument("The next_cursor of the page before.", example="WzMyMDE5M10", max_length=3000),
 ]
 
 

@@ -114,6 +114,19 @@ class TestListOfCompanies:
         assert seen == whole
         assert len(whole) == 6
 
+    async def test_goes_on_behind_the_longest_name_there_may_be(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection
+    ) -> None:
+        longest = "\U00020bb7" * 500
+        company = "insert into figures_v1.company (cik, name, name_as_filed) values (%s, %s, %s)"
+        figures.cursor().executemany(company, [(cik, longest, longest) for cik in (7, 8)])
+        first = await client.get("/v1/companies", params={"limit": 7})
+
+        second = await client.get(first.links["next"]["url"])
+
+        assert ([row["cik"] for row in first.json()["data"]][-1], second.status_code) == (7, 200)
+        assert [row["cik"] for row in second.json()["data"]] == [8]
+
     async def test_tells_the_next_page_in_a_link(self, client: httpx.AsyncClient) -> None:
         first = await client.get("/v1/companies", params={"limit": 4})
 
