@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import httpx
+import psycopg
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from tests.fixtures.events import place_event, write_event
 from tests.fixtures.figures import RESTATER
 
 Era = Literal["auto", "legacy"]
@@ -57,6 +59,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("get_aggregates", {"metric": "revenue", "period": "FY2023"}, "/v1/aggregates"),
     ("explain_value", {"company": str(RESTATER), "metric": "revenue", "period": "2022-12-31"}, "/v1/explain"),
     ("screen_companies", {"where": ["revenu > 1", "sector = "]}, "/v1/screen"),
+    ("get_data_status", {"min_position": "event-9"}, "/v1/status"),
 ]
 
 
@@ -169,6 +172,18 @@ class TestTools:
     async def test_take_null_for_nothing(self, api_url: str, era: Era) -> None:
         async with Client(f"{api_url}/mcp", mode=era) as agent:
             answer = await agent.call_tool("search", {"query": "app", "min_position": None})
+
+        assert not answer.is_error
+
+    @pytest.mark.parametrize("position", [40, "40", "event-7"])
+    async def test_take_a_position_or_the_token_of_a_command(
+        self, api_url: str, connection: psycopg.Connection, era: Era, position: object
+    ) -> None:
+        write_event(connection, 7)
+        place_event(connection, 7, position=38)
+
+        async with Client(f"{api_url}/mcp", mode=era) as agent:
+            answer = await agent.call_tool("search", {"query": "app", "min_position": position})
 
         assert not answer.is_error
 

@@ -9,6 +9,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.fixtures.events import place_event, write_event
 from tests.fixtures.figures import set_freshness
 
 SERIES = "/v1/companies/AAPL/series?metrics=revenue"
@@ -96,6 +97,45 @@ class TestFreshness:
         assert answer.headers["retry-after"] == "1"
         assert answer.headers["x-factfold-position"] == "40"
 
+    async def test_may_be_that_of_a_command_whose_event_has_none_yet(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection
+    ) -> None:
+        answers: list[httpx.Response] = []
+        write_event(figures, 7)
+
+        async def read() -> None:
+            answers.append(await client.get(f"{AGGREGATES}&period=CY2023&min_position=event-7"))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            place_event(figures, 7, position=41)
+            await anyio.wait_all_tasks_blocked()
+            before = list(answers)
+            set_freshness(figures, position=41)
+
+        assert before == []
+        assert (answers[0].status_code, answers[0].json()["meta"]["position"]) == (200, 41)
+
+    @pytest.mark.parametrize(
+        ("token", "status", "code", "told"),
+        [
+            ("event-7", 503, "position_not_reached", "the figures stand at position 40, not yet at 41"),
+            ("event-8", 503, "position_not_reached", "event-8 has no position yet; the figures stand at position 40"),
+            ("event-9", 404, "unknown_command_id", "no command was answered with the token event-9"),
+        ],
+    )
+    async def test_of_a_command_is_told_to_be_missing_after_a_bounded_wait(
+        self, impatient: httpx.AsyncClient, figures: psycopg.Connection, token: str, status: int, code: str, told: str
+    ) -> None:
+        for event_id in (7, 8):
+            write_event(figures, event_id)
+        place_event(figures, 7, position=41)
+
+        answer = await impatient.get(f"{SERIES}&min_position={token}")
+
+        assert (answer.status_code, answer.json()["code"], answer.json()["detail"]) == (status, code, told)
+
     @pytest.fixture
     async def impatient(self, figures: psycopg.Connection) -> AsyncIterator[httpx.AsyncClient]:
         """A client of a read API that waits for a position only a moment."""
@@ -125,6 +165,7 @@ class TestRefusals:
             ("/v1/status?nonsense=1", 400, "unknown_parameter", "nonsense"),
             ("/v1/status?min_position=-1", 400, "invalid_parameter", "min_position"),
             ("/v1/status?min_position=99999999999999999999", 400, "invalid_parameter", "min_position"),
+            ("/v1/status?min_position=event-x", 400, "invalid_parameter", "min_position"),
             (f"{SERIES}&last=61", 400, "invalid_parameter", "last"),
             (f"{SERIES}&last=1.5", 400, "invalid_parameter", "last"),
             (f"{SERIES}&last=1&last=2", 400, "invalid_parameter", "last"),
