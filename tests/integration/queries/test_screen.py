@@ -81,14 +81,15 @@ class TestScreen:
             ],
         }
 
+    @pytest.mark.parametrize("asked", [{}, {"period": "latest"}])
     async def test_without_a_period_is_of_the_latest_full_year_with_values(
-        self, client: httpx.AsyncClient, figures: psycopg.Connection
+        self, client: httpx.AsyncClient, figures: psycopg.Connection, asked: dict[str, str]
     ) -> None:
         figures.execute("update figures_v1.metric_value set period = 'CY2023Q4I' where period = 'CY2023Q3I'")
         fill_frames(figures)
 
-        flow = await screened(client, where=["revenue > 0"])
-        balance = await screened(client, where=["total_assets > 0"])
+        flow = await screened(client, where=["revenue > 0"], **asked)
+        balance = await screened(client, where=["total_assets > 0"], **asked)
 
         assert flow["meta"]["screen"]["period"] == balance["meta"]["screen"]["period"] == "CY2023"
         assert flow["meta"]["warnings"] == [
