@@ -36,7 +36,7 @@ def table(result: Result | ReadyResult) -> dict[str, Any]:
         raise QueryError(
             code="answer_too_large",
             message=f"the answer has {len(whole.rows)} rows and is larger than {MAX_ANSWER_BYTES} bytes",
-            fix="Ask for fewer companies, metrics, periods or groups, or a smaller limit.",
+            fix="Ask for fewer companies, metrics, periods, groups or kinds, or a smaller limit.",
         )
     return answer
 

@@ -95,13 +95,13 @@ async def kept_answer(sources: ReadSources, *, query: Query, read_model: ReadMod
     """
     answer = _Answer(sources, query=query, read_model=read_model, work=work)
     found = await answer.still_standing()
-    if found is not None and found.position >= (query.min_position or 0):
+    if found is not None and found.position >= query.least_position:
         return found
     # Whoever joins others may get an answer that was begun before the position he asks for was reached; then once more.
     for _ in range(2):
         result = await _together(sources, answer.key, answer.worked_out)
         position = result.position if isinstance(result, ReadyResult) else result.meta.position
-        if position >= (query.min_position or 0):
+        if position >= query.least_position:
             return result
     async with sources.snapshot() as snapshot:
         return await work(snapshot)

@@ -17,10 +17,14 @@ from psycopg.rows import class_row
 from redis.commands.core import AsyncScript
 
 from queries.background import Background
-from queries.errors import QueryError, not_reached, unavailable
+from queries.errors import QueryError, not_placed, not_reached, unavailable, unknown_token
+from queries.event_token import EventToken
 from queries.kept import Kept
+from queries.service.statements import load_statements
 
 logger = logging.getLogger(__name__)
+
+_SQL = load_statements("connections.sql", "queries")
 
 POOL_CONNECTIONS = 8
 POOL_WAIT_SECONDS = 5.0
@@ -166,6 +170,28 @@ class KeyReader:
             self._reading = None
 
 
+class _Event(msgspec.Struct, frozen=True):
+    id: int
+    position: int | None
+
+
+class _Awaited:
+    """A position somebody waits for; that of an event is None until the log has it."""
+
+    def __init__(self, wanted: EventToken | int) -> None:
+        self.event_id = wanted.event_id if isinstance(wanted, EventToken) else 0
+        self.position = None if isinstance(wanted, EventToken) else wanted
+        self.is_known = False
+        self.arrival: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def not_there(self, *, reached: int) -> QueryError:
+        """Why the wait was in vain."""
+        if self.position is not None:
+            return not_reached(self.position, reached=reached)
+        token = EventToken(self.event_id).text
+        return not_placed(token, reached=reached) if self.is_known else unknown_token(token)
+
+
 class ReadSources:
     """Connections to the read tables and to Redis, made once a process by `open()`."""
 
@@ -180,7 +206,7 @@ class ReadSources:
         """The version of the figures that was live when a snapshot was last taken."""
         self.redis_epoch: str | None = None
         self.pool_wait_seconds = POOL_WAIT_SECONDS
-        self._awaited: list[tuple[int, asyncio.Future[None]]] = []
+        self._awaited: list[_Awaited] = []
         self._watching: asyncio.Task[None] | None = None
         self._seen_position = 0
         self._giving_back: set[asyncio.Task[None]] = set()
@@ -326,46 +352,53 @@ class ReadSources:
         self._redis_rests_until = time.monotonic() + REDIS_REST_SECONDS
         logger.warning("redis cannot be asked, the tables answer: %s", error)
 
-    async def reach(self, position: int) -> None:
+    async def reach(self, wanted: EventToken | int) -> int:
         """
-        This will wait until the tables have come to `position`, for at most the installation's bound.
+        This will wait until the tables have come to a position, or to that of an event, and give it; for at most the
+        installation's bound.
 
         Raises:
-            QueryError: the bound passed first.
+            QueryError: the bound passed first, or there is no such event.
         """
-        if await self._position() >= position:
-            return
-        arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._awaited.append((position, arrival))
-        if self._watching is None:
-            self._watching = asyncio.create_task(self._watch())
+        awaited = _Awaited(wanted)
+        await self._look_for([awaited])
+        if not awaited.arrival.done():
+            self._awaited.append(awaited)
+            if self._watching is None:
+                self._watching = asyncio.create_task(self._watch())
         try:
             async with asyncio.timeout(self.settings.min_position_wait_ms / 1000):
-                await arrival
+                return await awaited.arrival
         except TimeoutError:
-            raise not_reached(position, reached=self._seen_position) from None
+            raise awaited.not_there(reached=self._seen_position) from None
 
-    async def _position(self) -> int:
+    async def _look_for(self, awaited: Sequence["_Awaited"]) -> None:
+        """Lets those go on whose position the tables have come to."""
+        unplaced = [each for each in awaited if each.position is None]
         async with self.snapshot() as snapshot:
-            self._seen_position = snapshot.freshness.position
-        return self._seen_position
+            reached = self._seen_position = snapshot.freshness.position
+            events: list[_Event] = []
+            if unplaced:
+                events = await snapshot.fetch(_Event, _SQL["events"], {"ids": [each.event_id for each in unplaced]})
+        placed = {event.id: event.position for event in events}
+        for each in unplaced:
+            each.is_known, each.position = each.event_id in placed, placed.get(each.event_id)
+        for each in awaited:
+            if each.position is not None and each.position <= reached and not each.arrival.done():
+                each.arrival.set_result(each.position)
 
     async def _watch(self) -> None:
         """Looks at the position for everybody who waits, until nobody does."""
         try:
             while self._awaited:
                 await asyncio.sleep(WATCH_SECONDS)
-                self._awaited = [waiting for waiting in self._awaited if not waiting[1].done()]
+                self._awaited = [awaited for awaited in self._awaited if not awaited.arrival.done()]
                 try:
-                    reached = await self._position()
+                    await self._look_for(self._awaited)
                 except QueryError as error:
-                    for _, arrival in self._awaited:
-                        if not arrival.done():
-                            arrival.set_exception(error)
-                    continue
-                for position, arrival in self._awaited:
-                    if position <= reached and not arrival.done():
-                        arrival.set_result(None)
+                    for awaited in self._awaited:
+                        if not awaited.arrival.done():
+                            awaited.arrival.set_exception(error)
         finally:
             self._watching = None
 

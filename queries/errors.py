@@ -73,3 +73,23 @@ def not_reached(position: int, *, reached: int) -> QueryError:
         position=reached,
         retry_after_seconds=1,
     )
+
+
+def not_placed(token: str, *, reached: int) -> QueryError:
+    """This will build the error for a command whose event has no position yet."""
+    return QueryError(
+        code="position_not_reached",
+        message=f"{token} has no position yet; the figures stand at position {reached}",
+        fix="Ask again after the time in Retry-After.",
+        position=reached,
+        retry_after_seconds=1,
+    )
+
+
+def unknown_token(token: str) -> QueryError:
+    """This will build the error for a token no command was answered with."""
+    return QueryError(
+        code="unknown_command_id",
+        message=f"no command was answered with the token {token}",
+        fix="Pass the token of a command's answer, or the position in meta of an answer here.",
+    )

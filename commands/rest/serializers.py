@@ -277,7 +277,8 @@ class AcceptedSerializer(serializers.Serializer):
     stream = serializers.CharField(help_text="The stream the events stand in: one for each company.")
     version = serializers.IntegerField(help_text="The stream's version afterwards; send it as Expected-Version.")
     token = serializers.CharField(
-        allow_null=True, help_text="Ask GET /v1/commands/{token} for its position in the log."
+        allow_null=True,
+        help_text="Give it as min_position to read what follows it; GET /v1/commands/{token} tells its position.",
     )
 
 

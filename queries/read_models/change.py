@@ -29,7 +29,7 @@ WHAT_KINDS_MEAN = (
     "more; filings_dated: it became known when filings of the company were accepted; figure_restated: a filing made a "
     "figure known that differs from the one before; company_…: field says what of the company changed; "
     "figures_replaced: all figures were worked out by other rules, ask anew for what you hold; aggregate_changed: "
-    "figures over groups for this metric and period were worked out anew"
+    "figures over groups for this metric and period, or without one for any period, were worked out anew"
 )
 
 
@@ -55,7 +55,14 @@ class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
     now: Annotated[str | None, column("What the field holds since; null for nothing.", example=None)] = None
     metric: Annotated[str | None, column("Key of the metric.", example="revenue")] = None
     unit: Annotated[str | None, column("Unit of the value.", example="USD")] = None
-    period: Annotated[str | None, column("Calendar period; null where the period fits none.", example="CY2009")] = None
+    period: Annotated[
+        str | None,
+        column(
+            "Calendar period; null where the period fits none, and for aggregates that changed in more than a dozen "
+            "periods at once: any of them may have.",
+            example="CY2009",
+        ),
+    ] = None
     period_start: Annotated[date | None, column("First day; null for an instant.", example="2008-09-28")] = None
     period_end: Annotated[date | None, column("Last day.", example="2009-09-26")] = None
     old_value: Annotated[Decimal | None, column("The value before.", example=36537000000)] = None
@@ -65,9 +72,13 @@ class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
     old_accession: Annotated[
         str | None, column("The filing that made the value before known.", example="0001193125-09-214859")
     ] = None
-    groupings: Annotated[list[str] | None, column("In which groupings some group's figures changed.", example=None)] = (
-        None
-    )
+    groupings: Annotated[
+        list[str] | None,
+        column(
+            "In which groupings some group's figures changed; null for aggregates without a period: in any.",
+            example=None,
+        ),
+    ] = None
     known_from: Annotated[
         datetime | None,
         column(

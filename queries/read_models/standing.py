@@ -51,7 +51,8 @@ class StandingRow(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         column(
             "Why there is no place: the reason of an absent value as in series, other_unit (it has one in another "
-            "unit), counted_under_successor (the company it goes on as has one, and counts), or no_group.",
+            "unit), counted_under_successor (the company it goes on as has one, and counts), not_yet_counted (a filing "
+            "that has come in states one: ask again in a moment), or no_group.",
             example=None,
         ),
     ]

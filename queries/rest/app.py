@@ -33,6 +33,7 @@ type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 type Headers = list[tuple[bytes, bytes]]
 
+MAX_PATH_BYTES = 4_000
 MAX_QUERY_BYTES = 8_000
 _SAFE_ID = re.compile(rb"[\x21-\x7e]{1,64}")
 _NUMBERS: tuple[Numbers, ...] = get_args(Numbers)
@@ -281,6 +282,10 @@ def _find(raw_path: bytes) -> _Found:
     Raises:
         QueryError: none does.
     """
+    if len(raw_path) > MAX_PATH_BYTES:
+        raise invalid_parameter(
+            FieldError(pointer="", reason="the path is too long", fix=f"keep it below {MAX_PATH_BYTES} bytes")
+        )
     parts = [unquote(part, errors="replace") for part in raw_path.decode("ascii", "replace").split("/")]
     for operation in (*OPERATIONS, CHANGE_STREAM):
         template = operation.path.split("/")

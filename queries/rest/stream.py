@@ -188,8 +188,10 @@ class ChangeStream:
             async with asyncio.timeout(self._limits.keepalive_seconds):
                 await self._woken.wait()
         except TimeoutError:
-            # An id without data moves the place a reader comes back to and is no event.
-            await self._send(send, b": keepalive\nid: %b\n\n" % self._place.text.encode())
+            # What is told as the time runs out is in the queue: its id may not be sent before it.
+            if not self._woken.is_set():
+                # An id without data moves the place a reader comes back to and is no event.
+                await self._send(send, b": keepalive\nid: %b\n\n" % self._place.text.encode())
 
     async def _send(self, send: Send, piece: bytes) -> None:
         async with asyncio.timeout(self._limits.patience_seconds):

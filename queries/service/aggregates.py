@@ -82,7 +82,7 @@ async def _remembered(
     sources: ReadSources, *, wanted: Wanted, period: str, query: AggregatesQuery
 ) -> ReadyResult | None:
     ready = await read_held(sources, lambda epoch: f"{{ff}}:{epoch}:agg:{wanted.metric.key}:{query.group_by}:{period}")
-    if ready is None or ready.held is None or ready.position < (query.min_position or 0):
+    if ready is None or ready.held is None or ready.position < query.least_position:
         return None
     warnings = msgspec.json.encode(wanted.warnings)
     meta_json = b'{%b,"as_of":null,"source":"redis","next_cursor":null,"warnings":%b}' % (ready.freshness, warnings)

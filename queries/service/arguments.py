@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from queries.errors import FieldError, QueryError, invalid_parameter
+from queries.event_token import MIN_POSITION_PATTERN, EventToken, read_min_position
 from queries.metrics.periods import end_of_day
 
 _BOUND = re.compile(r"Expected `(?P<kind>\w+)`(?P<length> of length)? (?P<sign><=|>=) (?P<limit>-?\d+)")
@@ -98,14 +99,19 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What may be said with every question."""
 
     min_position: Annotated[
-        int | None,
+        EventToken | int | None,
         argument(
-            "Answer from this position of the log or a later one; waits a moment for it, then says so.",
-            example=48210,
-            ge=0,
-            le=2**63 - 1,
+            "Answer from this position, or that of a command's token, on; waits a moment for it.",
+            example="event-4711",
+            pattern=MIN_POSITION_PATTERN,
+            read=read_min_position,
         ),
     ] = None
+
+    @property
+    def least_position(self) -> int:
+        """The position an answer has to have come to; that of a token is known only once it was waited for."""
+        return self.min_position if isinstance(self.min_position, int) else 0
 
 
 @cache
@@ -160,9 +166,11 @@ def read_value(known: Argument, raw: Any) -> Any:
     Raises:
         ValueError: it is not such a value; the message says why.
     """
+    if any(isinstance(text, str) and "\x00" in text for text in (raw if isinstance(raw, list) else [raw])):
+        raise ValueError("it contains a zero character")
+    if known.read is not None and type(raw) is int:
+        raw = str(raw)
     if isinstance(raw, str):
-        if "\x00" in raw:
-            raise ValueError("it contains a zero character")
         if known.read is not None:
             if known.meta.max_length is not None and len(raw) > known.meta.max_length:
                 raise ValueError(f"it is longer than {known.meta.max_length} characters")
@@ -220,7 +228,8 @@ AsOf = Annotated[
 
 Cursor = Annotated[
     str | None,
-    argument("The next_cursor of the page before.", example="WzMyMDE5M10", max_length=400),
+    # It may hold the longest name a company can have, 500 letters of up to four bytes.
+    argument("The next_cursor of the page before.", example="WzMyMDE5M10", max_length=3000),
 ]
 
 

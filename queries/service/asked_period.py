@@ -8,8 +8,9 @@ import msgspec
 
 PERIOD_PATTERN = r"^(CY\d{4}(Q[1-4](I|TTM)?)?|FY\d{4}(Q[1-4])?|\d{4}-\d{2}-\d{2})$"
 """What readers are told a period looks like; lower case is read as well."""
+LATEST_OR_PERIOD_PATTERN = f"^latest$|{PERIOD_PATTERN}"
 
-_FORM = re.compile(r"(?P<kind>CY|FY)(?P<year>\d{4})(?:Q(?P<quarter>[1-4])(?P<suffix>I|TTM)?)?", re.IGNORECASE)
+_FORM = re.compile(r"(?P<kind>CY|FY)(?P<year>[1-9]\d{3})(?:Q(?P<quarter>[1-4])(?P<suffix>I|TTM)?)?", re.IGNORECASE)
 
 
 class AskedPeriod(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,3 +64,13 @@ def read_period(text: str) -> AskedPeriod:
     except ValueError:
         raise ValueError("it is not a period such as CY2023, CY2023Q3, CY2023Q3I, FY2023 or 2023-09-30") from None
     return AskedPeriod(kind="end", year=end.year, end=end)
+
+
+def read_period_or_latest(text: str) -> AskedPeriod | None:
+    """
+    This will read a period; None stands for the latest one.
+
+    Raises:
+        ValueError: the text is none of the known forms.
+    """
+    return None if text.strip().lower() == "latest" else read_period(text)

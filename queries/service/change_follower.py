@@ -48,7 +48,9 @@ class ChangeFollower:
             QueryError: the tables cannot be read.
         """
         async with self._reading, self._sources.snapshot() as snapshot:
-            stands = self._place.complete_to if self._listeners else snapshot.freshness.position
+            shown = snapshot.freshness.position
+            # The follower may have gone on while the snapshot was taken.
+            stands = min(self._place.complete_to, shown) if self._listeners else shown
             return await changes_after(snapshot, wanted, place, limit=PAGE_CHANGES, up_to=max(stands, place.told_at))
 
     async def join(self, listener: Listener, place: Place) -> bool:

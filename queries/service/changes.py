@@ -31,6 +31,16 @@ _FIELDS = 3
 """One event changes so many fields of a company at most."""
 _WINDOW = 10
 """Events are read in windows that end with an event, so they hold more rows than one event has."""
+_MOST_PERIODS = 12
+"""The aggregates of a metric that changed for more periods at one place are told in one row."""
+_EVERY_PERIOD = "every"
+"""Stands in a place for the period of such a row: behind all periods, since there may be fewer on the next look."""
+_MOST_AT_ONCE = 5_000
+"""A page that begins with a position tells all of it, up to so many changes."""
+_WITHIN_A_POSITION = (
+    f"this page ends within a position that brought more than {_MOST_AT_ONCE} changes: go on with next_cursor, since "
+    "meta.position begins it again"
+)
 
 
 class ChangesWanted(Query, frozen=True, kw_only=True):
@@ -48,7 +58,7 @@ class ChangesWanted(Query, frozen=True, kw_only=True):
     metrics: Annotated[
         tuple[Annotated[str, msgspec.Meta(max_length=60)], ...] | None,
         argument(
-            "Of restated figures and aggregates only those of these metrics.",
+            "Restated figures and aggregates of these metrics only.",
             example=["revenue", "net_income"],
             min_length=1,
             max_length=100,
@@ -72,13 +82,13 @@ class ChangesQuery(ChangesWanted, frozen=True, kw_only=True):
     since_position: Annotated[
         int,
         argument(
-            "Changes after this position: meta.position of the answer you hold, or of the last answer given here.",
+            "Changes after this position: meta.position of the answer you hold, or of the last answer here.",
             example=30,
             ge=0,
             le=2**63 - 1,
         ),
     ]
-    limit: Annotated[int, argument("Changes a page.", example=100, ge=1, le=1000)] = 100
+    limit: Annotated[int, argument("Changes a page, at least a position's.", example=100, ge=1, le=1000)] = 100
     cursor: Cursor = None
 
 
@@ -111,13 +121,17 @@ class Place(NamedTuple):
     @property
     def complete_to(self) -> int:
         """The last position of which everything has been told."""
-        return self.told_at if self == Place(self.told_at) else self.told_at - 1
+        return self.told_at if self.is_whole else self.told_at - 1
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was told at `told_at` lies before it."""
+        return self == Place(self.told_at)
 
     @property
     def text(self) -> str:
         """The place as the stream names it: a position where all of it was told."""
-        whole = self == Place(self.told_at)
-        return str(self.told_at) if whole else "/".join(map(str, (*self[:3], *self.key)))
+        return str(self.told_at) if self.is_whole else "/".join(map(str, (*self[:3], *self.key)))
 
 
 def read_place(text: str) -> Place:
@@ -214,8 +228,12 @@ class _Replacement(msgspec.Struct, frozen=True, kw_only=True):
 class _Aggregate(msgspec.Struct, frozen=True, kw_only=True):
     told_at: int
     metric: str
-    period: str
-    groupings: list[str]
+    period: str | None
+    groupings: list[str] | None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.metric, self.period or _EVERY_PERIOD
 
 
 class _Horizon(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,7 +247,8 @@ async def list_changes(sources: ReadSources, query: ChangesQuery) -> Result:
     """
     This will list what changed after a position, oldest first.
 
-    `meta.position` is how far the answer reaches: on a page before the last, the last position told as a whole.
+    `meta.position` is how far the answer reaches: on a page before the last, the last position told as a whole. A page
+    that begins behind such a position reaches further, however many changes the next one brought.
 
     Raises:
         QueryError: changes are kept from a later position on only; or the tables have not come to the position.
@@ -241,11 +260,22 @@ async def list_changes(sources: ReadSources, query: ChangesQuery) -> Result:
     async with sources.snapshot() as snapshot:
         wanted = await wanted_by(snapshot, query)
         await refuse_unknown(snapshot, query.since_position)
-        page = await changes_after(snapshot, wanted, place, limit=query.limit)
-        next_cursor = None if page.is_last else write_cursor(question, (page.reached.text,))
-        meta = meta_of(snapshot.freshness, next_cursor=next_cursor)
+        page = await _page_after(snapshot, wanted, place, limit=query.limit)
+        is_last = page.reached == Place(snapshot.freshness.position)
+        next_cursor = None if is_last else write_cursor(question, (page.reached.text,))
         position = max(query.since_position, page.reached.complete_to)
+        warnings = [] if is_last or position > query.since_position else [_WITHIN_A_POSITION]
+        meta = meta_of(snapshot.freshness, next_cursor=next_cursor, warnings=warnings)
         return Result(read_model=CHANGE, meta=msgspec.structs.replace(meta, position=position), rows=page.rows)
+
+
+async def _page_after(snapshot: Snapshot, wanted: Wanted, place: Place, *, limit: int) -> ChangePage:
+    """Changes behind a place, and all of the position the page would end in if it told of no other as a whole."""
+    page = await changes_after(snapshot, wanted, place, limit=limit)
+    if page.is_last or not place.is_whole or page.reached.complete_to > place.told_at:
+        return page
+    whole = await changes_after(snapshot, wanted, place, limit=_MOST_AT_ONCE, up_to=page.reached.told_at)
+    return whole if whole.is_last else page
 
 
 async def wanted_by(snapshot: Snapshot, query: ChangesWanted) -> Wanted:
@@ -412,6 +442,8 @@ async def _of_no_company(snapshot: Snapshot, wanted: Wanted, place: Place, *, up
         asked = {
             **span,
             "metrics": sorted(wanted.metrics),
+            "most_periods": _MOST_PERIODS,
+            "every_period": _EVERY_PERIOD,
             "after_metric": metric,
             "after_period": period,
             "limit": limit,
@@ -424,5 +456,5 @@ async def _of_no_company(snapshot: Snapshot, wanted: Wanted, place: Place, *, up
                 period=cell.period,
                 groupings=cell.groupings,
             )
-            placed.append((Place(cell.told_at, _LAST, _AGGREGATE, (cell.metric, cell.period)), row))
+            placed.append((Place(cell.told_at, _LAST, _AGGREGATE, cell.key), row))
     return placed

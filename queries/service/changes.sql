@@ -69,26 +69,32 @@ where told_at >= %(told_at)s and told_at <= %(up_to)s
 order by told_at;
 
 -- name: aggregates
--- The metrics and periods for which figures over groups were worked out anew, each where that was told last.
--- Of each refresh no more are read than a page has. Index: refreshed (told_at), aggregate_change (seq, metric, period).
-select told_at, metric, period, array_agg(distinct group_by order by group_by) as groupings
+-- The metrics and periods for which figures over groups were worked out anew, each where that was told last; a metric with
+-- more than `most_periods` of them at one place is told there once. Index: refreshed (told_at), aggregate_change (seq,
+-- metric, period).
+select place.told_at, changed.metric, cell.period, cell.groupings
 from (
-    select refreshed.told_at, cell.metric, cell.period, unnest(cell.groupings) as group_by
+    select told_at, array_agg(seq) as seqs
     from refreshed
-    cross join lateral (
-        select metric, period, array_agg(group_by) as groupings
-        from aggregate_change
-        where aggregate_change.seq = refreshed.seq and metric = any(%(metrics)s)
-          and (
-              %(after_metric)s::text is null or refreshed.told_at > %(told_at)s
-              or (metric, period) > (%(after_metric)s, %(after_period)s)
-          )
-        group by metric, period
-        order by metric, period
-        limit %(limit)s
-    ) as cell
-    where refreshed.told_at >= %(told_at)s and refreshed.told_at <= %(up_to)s
-) as told
-group by told_at, metric, period
-order by told_at, metric, period
+    where told_at >= %(told_at)s and told_at <= %(up_to)s
+    group by told_at
+) as place
+cross join lateral (
+    select metric, count(distinct period) > %(most_periods)s as in_many_periods
+    from aggregate_change
+    where seq = any(place.seqs) and metric = any(%(metrics)s)
+      and (%(after_metric)s::text is null or place.told_at > %(told_at)s or metric >= %(after_metric)s)
+    group by metric
+) as changed
+cross join lateral (
+    select null as period, null::text[] as groupings where changed.in_many_periods
+    union all
+    select period, array_agg(distinct group_by order by group_by)
+    from aggregate_change
+    where not changed.in_many_periods and seq = any(place.seqs) and metric = changed.metric
+    group by period
+) as cell
+where %(after_metric)s::text is null or place.told_at > %(told_at)s
+   or (changed.metric, coalesce(cell.period, %(every_period)s)) > (%(after_metric)s, %(after_period)s)
+order by place.told_at, changed.metric, cell.period
 limit %(limit)s;

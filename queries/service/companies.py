@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from queries.service.statements import load_statements
 _SQL = load_statements("companies.sql")
 _CIK = re.compile(r"(?:cik[: ]?)?(\d{1,10})", re.IGNORECASE)
 _CANDIDATES = 5
+_COMPARED_LETTERS = 60
 _MEANS_FIRST = ("cik", "ticker", "name", "former name")
 
 CompanyReference = Annotated[
@@ -271,20 +273,29 @@ async def _unknown_company(snapshot: Snapshot, reference: str) -> QueryError:
     near: list[_Near] = []
     for letters in (2, 1):
         near = near or await snapshot.fetch(_Near, _SQL["near"], {"prefix": f"{plain[:letters]}%"})
-    closeness = {
-        row.cik: max(
-            difflib.SequenceMatcher(None, wanted, name.lower()[: len(wanted) + 4]).ratio()
-            for name in (row.name, *row.tickers)
-        )
-        for row in near
-    }
-    best = sorted(near, key=lambda row: (-closeness[row.cik], row.cik))[:_CANDIDATES]
     return QueryError(
         code="unknown_company",
         message=f"there is no company {reference!r}",
         fix="Use a CIK, a ticker or the exact name; /v1/companies?q= finds them by their beginning.",
-        candidates=[_candidate(row.cik, row.name, row.tickers) for row in best],
+        candidates=[_candidate(row.cik, row.name, row.tickers) for row in _nearest(wanted, near)],
     )
+
+
+def _nearest(wanted: str, rows: Sequence[_Near]) -> list[_Near]:
+    """The companies whose name or ticker is most like a text."""
+    wanted = wanted[:_COMPARED_LETTERS]
+    matcher = difflib.SequenceMatcher(b=wanted)
+
+    def unlike(row: _Near, likeness: Callable[[], float]) -> tuple[float, int]:
+        most = 0.0
+        for name in (row.name, *row.tickers):
+            matcher.set_seq1(name.lower()[: len(wanted) + 4])
+            most = max(most, likeness())
+        return -most, row.cik
+
+    # To compare words takes long, and nobody else is answered meanwhile; which letters they have is soon seen.
+    alike = sorted(rows, key=lambda row: unlike(row, matcher.quick_ratio))[: 2 * _CANDIDATES]
+    return sorted(alike, key=lambda row: unlike(row, matcher.ratio))[:_CANDIDATES]
 
 
 def _candidate(cik: int, name: str, tickers: Sequence[str]) -> str:
@@ -294,7 +305,9 @@ def _candidate(cik: int, name: str, tickers: Sequence[str]) -> str:
 async def _rows(snapshot: Snapshot, companies: Sequence[Company]) -> list[CompanyRow]:
     ciks = [company.cik for company in companies]
     links = await links_of(snapshot, ciks)
-    former_names = await snapshot.fetch(_FormerName, _SQL["former_names"], {"ciks": ciks})
+    former_names: dict[int, list[FormerNameRow]] = defaultdict(list)
+    for former in await snapshot.fetch(_FormerName, _SQL["former_names"], {"ciks": ciks}):
+        former_names[former.cik].append(FormerNameRow(name=former.name, until=former.until))
     return [
         CompanyRow(
             company=company.display,
@@ -308,11 +321,7 @@ async def _rows(snapshot: Snapshot, companies: Sequence[Company]) -> list[Compan
             country=company.country,
             size_class=company.size_class,
             latest_fiscal_year_end=company.latest_fiscal_year_end,
-            former_names=[
-                FormerNameRow(name=former.name, until=former.until)
-                for former in former_names
-                if former.cik == company.cik
-            ],
+            former_names=former_names[company.cik],
             predecessors=[
                 LinkRow(cik=link.predecessor_cik, company=link.predecessor, effective_on=link.effective_on)
                 for link in links

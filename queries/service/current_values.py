@@ -72,7 +72,7 @@ async def current_values(
             "group_bys": _GROUPINGS,
         },
     )
-    if not rows or len(rows) != len(metrics) or len({row.cik for row in rows}) != 1:
+    if not rows or len(rows) != len(metrics):
         return None
     company = rows[0]
     return CompanyValues(

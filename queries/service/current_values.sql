@@ -1,8 +1,15 @@
 -- name: current_values
--- What the company with a CIK or a ticker stands for by some metrics, each in a named period or else in the latest it has,
--- since which refresh each cell is as it is, by grouping, and how fresh all that is. Nothing where the figures named are
--- not the live ones. Indexes: company_pkey and company_tickers, metric_value_pkey backwards, frame_value_pkey,
--- aggregate_change_pkey.
+-- What the one company with a CIK or a ticker stands for by some metrics, each in a named period or else in the latest it
+-- has (as in own_values.sql), since which refresh each cell is as it is, by grouping, and how fresh all that is. Nothing
+-- where several companies have the ticker, or the figures named are not the live ones. Indexes: company_pkey and
+-- company_tickers, metric_value_pkey backwards, frame_value_pkey, aggregate_change_pkey.
+with meant as materialized (
+    select %(cik)s::bigint as cik where %(cik)s is not null
+    union all
+    select named.cik
+    from {figures}.company as named
+    where named.tickers && array[upper(%(ticker)s::text), replace(upper(%(ticker)s::text), '.', '-')]
+)
 select freshness.seq, freshness.position, freshness.fresh_at, freshness.lag_ms, freshness.parked as parked_streams,
        company.cik, company.name, company.tickers, company.sic, company.sector, company.industry, company.major_group,
        company.country, company.size_class, company.latest_fiscal_year_end,
@@ -21,13 +28,7 @@ select freshness.seq, freshness.position, freshness.fresh_at, freshness.lag_ms, 
        ) as unchanged_since
 from projections.projection as live
 cross join {figures}.freshness
-join {figures}.company on company.cik = any(array(
-    select %(cik)s::bigint
-    union all
-    select named.cik
-    from {figures}.company as named
-    where named.tickers && array[upper(%(ticker)s::text), replace(upper(%(ticker)s::text), '.', '-')]
-))
+join {figures}.company on company.cik = any(array(select cik from meant))
 cross join unnest(%(metrics)s::text[], %(periods)s::text[], %(units)s::text[], %(kinds)s::text[])
     as asked (metric, period, unit, kind)
 join {figures}.frame_value as held
@@ -38,9 +39,19 @@ join {figures}.frame_value as held
             select latest.period
             from {figures}.metric_value as latest
             where latest.cik = company.cik and latest.metric = asked.metric and latest.unit = asked.unit
-                and latest.period_type = asked.kind and latest.period is not null and latest.known_to is null
+                and latest.period_type = asked.kind and latest.period is not null
+                and (
+                    exists (
+                        select from {figures}.frame_value as counted
+                        where (counted.metric, counted.period, counted.cik)
+                            = (latest.metric, latest.period, latest.cik)
+                    ) or latest.known_to is null and {figures}.is_stated_by_successor(
+                        latest.cik, latest.metric, latest.period, latest.unit, null
+                    )
+                )
             order by latest.period_end desc
             limit 1
         )
     )
-where live.name = 'figures' and live.state = 'live' and live.version = %(version)s;
+where live.name = 'figures' and live.state = 'live' and live.version = %(version)s
+    and (select count(*) from meant) = 1;

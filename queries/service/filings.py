@@ -1,5 +1,6 @@
 """Which filings of a company are known."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
@@ -108,7 +109,9 @@ async def list_filings(sources: ReadSources, query: FilingsQuery) -> Result:
             },
         )
         page = found[: query.limit]
-        checks = await broken_checks(snapshot, cik=company.cik, accessions=[filing.accession for filing in page])
+        checks: dict[str, list[BrokenCheckRow]] = defaultdict(list)
+        for check in await broken_checks(snapshot, cik=company.cik, accessions=[filing.accession for filing in page]):
+            checks[check.accession].append(check)
         more = len(found) > query.limit
         next_cursor = write_cursor(question, (page[-1].known_at, page[-1].accession)) if more else None
         return Result(
@@ -118,7 +121,7 @@ async def list_filings(sources: ReadSources, query: FilingsQuery) -> Result:
                 FilingRow(
                     company=company.display,
                     url=document_url(cik=filing.cik, accession=filing.accession),
-                    broken_checks=[check for check in checks if check.accession == filing.accession],
+                    broken_checks=checks[filing.accession],
                     **msgspec.structs.asdict(filing),
                 )
                 for filing in page

@@ -1,6 +1,8 @@
 -- name: of_company
--- Filings of a company, newest knowledge first (primary key of filing by cik).
-select cik, accession, form, filed_on, accepted_at, known_at, withdrawn_at, period_end, source, fact_count
+-- Filings of a company, newest knowledge first (primary key of filing by cik); of withdrawals those known at `as_of`.
+select cik, accession, form, filed_on, accepted_at, known_at,
+       case when withdrawn_at <= coalesce(%(as_of)s::timestamptz, 'infinity') then withdrawn_at end as withdrawn_at,
+       period_end, source, fact_count
 from filing
 where cik = %(cik)s
   and (%(form)s::text is null or form = %(form)s)

@@ -11,7 +11,7 @@ from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric, load_catalogue
 from queries.metrics.groupings import GROUPINGS
 from queries.service.absence import CALENDAR_METRICS
-from queries.service.asked_period import AskedPeriod, read_period
+from queries.service.asked_period import AskedPeriod
 from queries.service.calendar_period import calendar_period
 from queries.service.companies import Company
 from queries.service.statements import load_statements
@@ -43,16 +43,6 @@ class OwnValue(msgspec.Struct, frozen=True, kw_only=True):
 class _Latest(msgspec.Struct, frozen=True, kw_only=True):
     metric: str
     period: str
-
-
-def read_period_or_latest(text: str) -> AskedPeriod | None:
-    """
-    This will read a period; None stands for the latest one.
-
-    Raises:
-        ValueError: the text is none of the known forms.
-    """
-    return None if text.strip().lower() == "latest" else read_period(text)
 
 
 def periods_named(metrics: Iterable[Metric], period: AskedPeriod) -> tuple[dict[str, str], list[str]]:

@@ -1,6 +1,6 @@
 -- name: latest
--- The latest calendar period of a kind in which a company has each metric (primary key of metric_value by cik and
--- metric, backwards).
+-- The latest calendar period of a kind in which a company has each metric: now, one that the groups have taken in, or in
+-- which another counts for it (primary keys of metric_value by cik and metric, backwards, and of frame_value).
 select asked.metric, latest.period
 from unnest(%(metrics)s::text[], %(units)s::text[], %(kinds)s::text[]) as asked (metric, unit, kind)
 cross join lateral (
@@ -9,7 +9,11 @@ cross join lateral (
     where held.cik = %(cik)s and held.metric = asked.metric and held.unit = asked.unit
         and held.period_type = asked.kind and held.period is not null
         and case
-            when %(as_of)s::timestamptz is null then held.known_to is null
+            when %(as_of)s::timestamptz is null then exists (
+                select from frame_value as counted
+                where (counted.metric, counted.period, counted.cik) = (held.metric, held.period, held.cik)
+            ) or held.known_to is null
+                and is_stated_by_successor(held.cik, held.metric, held.period, held.unit, null)
             else held.known_from <= %(as_of)s and (held.known_to is null or held.known_to > %(as_of)s)
         end
     order by held.period_end desc

@@ -10,12 +10,12 @@ from queries.connections import ReadSources
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.peer import PEER, PeerRow
 from queries.service.arguments import AsOf, argument
-from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod
+from queries.service.asked_period import LATEST_OR_PERIOD_PATTERN, AskedPeriod, read_period_or_latest
 from queries.service.companies import CompanyQuery, as_known_at, find_company
 from queries.service.frame_query import COMPARED_PERIODS
 from queries.service.group_figures import ratio
 from queries.service.metrics import find_metrics
-from queries.service.own_values import LATEST, own_values, periods_meant, read_period_or_latest
+from queries.service.own_values import LATEST, own_values, periods_meant
 from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
 
@@ -39,7 +39,7 @@ class PeersQuery(CompanyQuery, frozen=True, kw_only=True):
         argument(
             f"{COMPARED_PERIODS} {LATEST}",
             example="latest",
-            pattern=f"^latest$|{PERIOD_PATTERN}",
+            pattern=LATEST_OR_PERIOD_PATTERN,
             read=read_period_or_latest,
         ),
     ] = None

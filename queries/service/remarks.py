@@ -16,11 +16,14 @@ _TOLD = {
 """Flags too grave to stand only beside their value."""
 
 
-def remarks_on(rows: Sequence[SeriesRow], *, newest: Mapping[tuple[int, str], Absence]) -> list[str]:
+def remarks_on(
+    rows: Sequence[SeriesRow], *, names: Mapping[int, str], newest: Mapping[tuple[int, str], Absence]
+) -> list[str]:
     """
     This will sum up which values are null, by reason, and which are flagged as doubtful.
 
-    `newest` holds, by company and metric, an absence that names the newest period with a value.
+    `names` tells what the companies asked for are called, by CIK; `newest` holds, by company and metric, an absence
+    that names the newest period with a value.
     """
     absent: dict[str, list[SeriesRow]] = defaultdict(list)
     doubtful: dict[str, list[SeriesRow]] = defaultdict(list)
@@ -35,7 +38,7 @@ def remarks_on(rows: Sequence[SeriesRow], *, newest: Mapping[tuple[int, str], Ab
         f"null, {reason} ({REASONS[reason.partition(':')[0]]}): {_named(found)}" for reason, found in absent.items()
     ]
     remarks += [f"{flag} ({_TOLD[flag]}): {_named(found)}" for flag, found in doubtful.items()]
-    return remarks + list(_instead(rows, newest))
+    return remarks + list(_instead(names, newest))
 
 
 def _named(rows: Iterable[SeriesRow]) -> str:
@@ -51,10 +54,9 @@ def _named(rows: Iterable[SeriesRow]) -> str:
     return "; ".join(named) + (f"; and {more} more" if more else "")
 
 
-def _instead(rows: Iterable[SeriesRow], newest: Mapping[tuple[int, str], Absence]) -> Iterable[str]:
-    company = {row.cik: row.company for row in rows}
+def _instead(names: Mapping[int, str], newest: Mapping[tuple[int, str], Absence]) -> Iterable[str]:
     for (cik, metric), absence in newest.items():
         if absence.newest is not None:
-            yield f"the newest twelve months of {company[cik]} {metric} are {absence.newest}"
+            yield f"the newest twelve months of {names[cik]} {metric} are {absence.newest}"
         elif absence.reason == "no_twelve_months":
-            yield f"{company[cik]} {metric} has no twelve months at all"
+            yield f"{names[cik]} {metric} has no twelve months at all"

@@ -26,6 +26,9 @@ from queries.service.statements import load_statements
 
 _SQL = load_statements("screen.sql")
 
+_HINTS = 3
+"""So many groups that are not there are told with those they may stand for."""
+
 
 class _Year(msgspec.Struct, frozen=True):
     year: int | None
@@ -249,12 +252,17 @@ def _remarks(screen: Screen, outcomes: Sequence[_Outcome], *, as_of: datetime | 
         for condition, outcome in zip(screen.conditions, outcomes, strict=True)
         if isinstance(condition, Membership)
     ]
-    for condition, outcome in memberships:
-        there = {key.lower(): key for key in outcome.keys}
-        for key in condition.keys:
-            if key not in there:
-                near = difflib.get_close_matches(key[:60], there, n=3, cutoff=0.4)
-                hint = f"; there is {', '.join(there[each] for each in near)}" if near else ""
-                yield f"no company is of {condition.group_by} {key!r}{hint}"
+    unknown = [
+        (condition.group_by, key, there)
+        for condition, outcome in memberships
+        for there in [{key.lower(): key for key in outcome.keys}]
+        for key in condition.keys
+        if key not in there
+    ]
+    for place, (group_by, key, there) in enumerate(unknown):
+        # Words are compared letter by letter, while nobody else is answered.
+        near = difflib.get_close_matches(key[:60], there, n=3, cutoff=0.4) if place < _HINTS else []
+        hint = f"; there is {', '.join(there[each] for each in near)}" if near else ""
+        yield f"no company is of {group_by} {key!r}{hint}"
     if as_of is not None and (memberships or any(figure.standing for figure in screen.figures())):
         yield "groups are those companies are in today"

@@ -8,7 +8,7 @@ import msgspec
 from queries.errors import FieldError, invalid_parameter
 from queries.metrics.catalogue import Metric, load_catalogue
 from queries.service.arguments import AsOf, Cursor, Query, argument
-from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
+from queries.service.asked_period import LATEST_OR_PERIOD_PATTERN, AskedPeriod, read_period_or_latest
 from queries.service.calendar_period import calendar_period
 from queries.service.frame_query import Order
 from queries.service.screen_grammar import (
@@ -44,10 +44,10 @@ class ScreenQuery(Query, frozen=True, kw_only=True):
         AskedPeriod | None,
         argument(
             "Calendar period of the figures that name none: CY2024, CY2024Q3, CY2024Q3TTM; a metric that stands at an "
-            "instant is that of its end. Without it: the latest full calendar year with values.",
+            "instant is that of its end. latest (default): the latest full calendar year with values.",
             example="CY2023",
-            pattern=PERIOD_PATTERN,
-            read=read_period,
+            pattern=LATEST_OR_PERIOD_PATTERN,
+            read=read_period_or_latest,
         ),
     ] = None
     as_of: AsOf = None

@@ -1,7 +1,9 @@
 """Values of metrics over time."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import batched
 
 from queries.connections import ReadSources, Snapshot
 from queries.metrics.catalogue import Metric, is_changed_by_splits
@@ -49,6 +51,9 @@ from queries.service.time_line import (
 )
 
 _SQL = load_statements("series.sql")
+
+_AT_ONCE = 500
+"""So many values are worked out before others are answered."""
 
 
 async def company_series(sources: ReadSources, query: CompanySeriesQuery) -> Result:
@@ -108,13 +113,18 @@ async def read_series(
         splits: list[Split] = []
         if any(map(is_changed_by_splits, fitting)):
             splits = await splits_known(snapshot, origins, as_of=asked.as_of)
-        behind = await share_values(snapshot, origins, fitting) if splits else []
-        rows = [
-            _row(line.company, metric, found, splits=splits, behind=behind, asked=asked)
-            if found is not None
-            else _absent(line, metric, slot, absences[line.company.cik, metric.key, slot], asked.period_type)
-            for line, metric, slot, found in cells
-        ]
+        behind: dict[int, list[ShareValue]] = defaultdict(list)
+        for share_value in await share_values(snapshot, origins, fitting) if splits else ():
+            behind[share_value.cik].append(share_value)
+        rows: list[SeriesRow] = []
+        for part in batched(cells, _AT_ONCE):
+            rows += (
+                _row(line.company, metric, found, splits=splits, behind=behind[found.cik], asked=asked)
+                if found is not None
+                else _absent(line, metric, slot, absences[line.company.cik, metric.key, slot], asked.period_type)
+                for line, metric, slot, found in part
+            )
+            await asyncio.sleep(0)
         warnings += [
             f"{line.company.display} has no value of the metrics asked for in these periods"
             for line in lines
@@ -122,7 +132,8 @@ async def read_series(
         ]
         # A later absence of the same metric says the same of the newest period.
         newest = {(cik, metric): absence for (cik, metric, _), absence in absences.items()}
-        warnings += remarks_on(rows, newest=newest)
+        names = {company.cik: company.display for company in companies}
+        warnings += remarks_on(rows, names=names, newest=newest)
         placed = [(slot, row) for (_, _, slot, _), row in zip(cells, rows, strict=True)]
         return placed, meta_of(snapshot.freshness, as_of=asked.as_of, warnings=warnings)
 
@@ -188,12 +199,16 @@ async def _absences(
         by_cik[value.cik].append(value)
     known = {cik: Known(of_cik) for cik, of_cik in by_cik.items()}
     nothing: Known[Value] = Known(())
-    return {
-        (line.company.cik, metric.key, slot): Absence(reason="parked")
-        if line.company.parked
-        else why_absent(metric, gap.place, sics=line.company.sics, known=known.get(gap.cik, nothing))
-        for line, metric, slot, gap in missing
-    }
+    absences: dict[tuple[int, str, Slot], Absence] = {}
+    for part in batched(missing, _AT_ONCE):
+        absences |= {
+            (line.company.cik, metric.key, slot): Absence(reason="parked")
+            if line.company.parked
+            else why_absent(metric, gap.place, sics=line.company.sics, known=known.get(gap.cik, nothing))
+            for line, metric, slot, gap in part
+        }
+        await asyncio.sleep(0)
+    return absences
 
 
 def _row(

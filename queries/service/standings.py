@@ -13,7 +13,7 @@ from queries.metrics.groupings import GROUPINGS, GroupBy
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.standing import STANDING, StandingRow
 from queries.service.arguments import AsOf, argument
-from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
+from queries.service.asked_period import LATEST_OR_PERIOD_PATTERN, AskedPeriod, read_period, read_period_or_latest
 from queries.service.cells import Cell
 from queries.service.companies import Company, CompanyQuery, as_known_at, find_company
 from queries.service.current_values import CompanyValues, current_values
@@ -27,7 +27,6 @@ from queries.service.own_values import (
     own_values,
     periods_meant,
     periods_named,
-    read_period_or_latest,
 )
 from queries.service.rank_sets import Stood, places_in_sets
 from queries.service.result import Result, meta_of
@@ -46,7 +45,7 @@ class StandingQuery(CompanyQuery, frozen=True, kw_only=True):
         argument(
             f"{COMPARED_PERIODS} {LATEST}",
             example="latest",
-            pattern=f"^latest$|{PERIOD_PATTERN}",
+            pattern=LATEST_OR_PERIOD_PATTERN,
             read=read_period_or_latest,
         ),
     ] = None
@@ -67,6 +66,7 @@ type _InGroup = tuple[str, GroupBy]
 
 class _Unit(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
+    by_successor: bool
 
 
 class _Placed(GroupFigures, frozen=True, kw_only=True):
@@ -212,8 +212,10 @@ async def _why_absent(
     if label is None:
         return "parked" if company.parked else "not_reported"
     parameters = {"cik": company.cik, "metric": metric.key, "period": label, "as_of": as_of}
-    if units := {row.unit for row in await snapshot.fetch(_Unit, _SQL["units"], parameters)}:
-        return "counted_under_successor" if metric.unit in units else "other_unit"
+    if units := {row.unit: row for row in await snapshot.fetch(_Unit, _SQL["units"], parameters)}:
+        if metric.unit not in units:
+            return "other_unit"
+        return "counted_under_successor" if units[metric.unit].by_successor else "not_yet_counted"
     return (await explain_absence(snapshot, company, metric, period=read_period(label), as_of=as_of)).reason or ""
 
 

@@ -14,8 +14,9 @@ join unnest(%(group_bys)s::text[], %(groups)s::text[]) as grouping (group_by, gr
 group by cell.metric, grouping.group_by;
 
 -- name: units
--- The units in which a company has a metric for a calendar period (primary key of metric_value by cik and metric).
-select unit
+-- The units in which a company has a metric for a calendar period, and whether the company it goes on as counts there
+-- (primary key of metric_value by cik and metric).
+select unit, is_stated_by_successor(cik, metric, period, unit, %(as_of)s) as by_successor
 from metric_value
 where cik = %(cik)s and metric = %(metric)s and period = %(period)s
     and case

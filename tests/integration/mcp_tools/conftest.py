@@ -14,7 +14,8 @@ from tests.fixtures.figures import write_figures
 def _served(database_url: str, redis_url: str) -> Iterator[str]:
     from tests.fixtures.read_api import served_api
 
-    with served_api({"DATABASE_URL": database_url, "REDIS_URL": redis_url}) as address:
+    environ = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "FACTFOLD_MIN_POSITION_WAIT_MS": "100"}
+    with served_api(environ) as address:
         yield address
 
 

@@ -20,8 +20,9 @@ from projections.parking import unpark
 from projections.rebuild import Rebuild
 from projections.sweeper import drain, utc_now
 from queries.read_models.change import CHANGE_KINDS
-from tests.fixtures.real_filings import report
-from tests.fixtures.restating import ACME, BETA, FIRST, RESTATEMENT, SECOND, acme_filing, report_first
+from tests.factories import duration, report_filing
+from tests.fixtures.real_filings import report, together
+from tests.fixtures.restating import ACME, BETA, FIRST, RESTATEMENT, SECOND, YEAR, acme_filing, report_first
 
 
 @pytest.fixture
@@ -166,21 +167,58 @@ class TestChanges:
 
         assert paged == halves == [{k: v for k, v in row.items() if v is not None} for row in whole]
 
+    async def test_of_a_position_that_brought_too_many_lead_on_by_cursor(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("queries.service.changes._MOST_AT_ONCE", 4)
+        since = await position(client)
+        report(acme, redis, RESTATEMENT)
+
+        first = (await client.get(f"/v1/changes?since_position={since}&limit=3")).json()
+        whole = await changes(client, since, limit=1000)
+        paged = await changes(client, since, limit=3)
+
+        assert (len(first["data"]), first["meta"]["position"]) == (3, since)
+        assert [warning.partition(":")[2] for warning in first["meta"]["warnings"]] == [
+            " go on with next_cursor, since meta.position begins it again"
+        ]
+        assert paged == whole
+
+    @pytest.mark.parametrize("limit", [1, 3, 50])
     async def test_can_be_asked_for_from_the_position_of_any_page(
-        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, limit: int
     ) -> None:
         report(acme, redis, RESTATEMENT)
         told: list[Any] = []
         since, end = 0, await position(client)
 
         while since < end:
-            answer = (await client.get(f"/v1/changes?since_position={since}&limit=50")).json()
+            answer = (await client.get(f"/v1/changes?since_position={since}&limit={limit}")).json()
             reached = answer["meta"]["position"]
             told += [row for row in answer["data"] if row["position"] <= reached]
             assert reached > since
             since = reached
 
         assert [row["position"] for row in told] == [row["position"] for row in await changes(client, 0)]
+
+    @pytest.mark.parametrize("limit", [1, 5, 1000])
+    async def test_of_a_metric_in_many_periods_at_once_are_told_in_one_row(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, limit: int
+    ) -> None:
+        since = await position(client)
+        years = [
+            duration("us-gaap:Revenues", f"{year}-01-01", f"{year}-12-31", str(year)) for year in range(2010, 2024)
+        ]
+        profit = duration("us-gaap:NetIncomeLoss", *YEAR, "5")
+        report(acme, redis, report_filing(cik=BETA, filed_on=date(2024, 3, 1), facts=together(*years, profit)))
+
+        told = await changes(client, since, limit=limit, kinds="aggregate_changed", metrics="revenue,net_income")
+
+        of_revenue = [row for row in told if row["metric"] == "revenue"]
+        of_profit = [row for row in told if row["metric"] == "net_income"]
+        assert of_revenue == [{"position": since + 1, "kind": "aggregate_changed", "metric": "revenue"}]
+        assert {"CY2023", "CY2023Q4TTM"} >= {row["period"] for row in of_profit} >= {"CY2023"}
+        assert all("all" in row["groupings"] for row in of_profit)
 
     async def test_after_the_newest_position_are_none(self, client: httpx.AsyncClient) -> None:
         newest = await position(client)

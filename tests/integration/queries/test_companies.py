@@ -1,6 +1,8 @@
 """Which companies are there, and which one a reader means."""
 
 from datetime import date
+from difflib import SequenceMatcher
+from typing import Any
 
 import httpx
 import psycopg
@@ -56,6 +58,28 @@ class TestOneCompany:
         assert problem["candidates"][0] == "320193 Apple Inc. (AAPL)"
         assert problem["fix"]
 
+    async def test_that_is_unknown_is_compared_with_few(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        figures.execute(
+            "insert into figures_v1.company (cik, name, name_as_filed, tickers) "
+            "select n, 'Apparel ' || n, 'Apparel ' || n, array['AP' || n] from generate_series(1, 150) n"
+        )
+        compared: list[int] = []
+        ratio = SequenceMatcher.ratio
+
+        def counted(self: Any) -> float:
+            compared.append(len(self.a) * len(self.b))
+            return ratio(self)
+
+        monkeypatch.setattr(SequenceMatcher, "ratio", counted)
+
+        answer = await client.get(f"/v1/companies/apparel 77{'l' * 180}")
+
+        assert (answer.status_code, answer.json()["candidates"][0]) == (404, "77 Apparel 77 (AP77)")
+        assert len(compared) <= 20
+        assert sum(compared) <= 20 * 60 * 64
+
     async def test_with_a_slash_or_percent_in_its_name_is_asked_for_safely(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/v1/companies/A%2FS%20100%25%20%5F")
 
@@ -89,6 +113,19 @@ class TestListOfCompanies:
 
         assert seen == whole
         assert len(whole) == 6
+
+    async def test_goes_on_behind_the_longest_name_there_may_be(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection
+    ) -> None:
+        longest = "\U00020bb7" * 500
+        company = "insert into figures_v1.company (cik, name, name_as_filed) values (%s, %s, %s)"
+        figures.cursor().executemany(company, [(cik, longest, longest) for cik in (7, 8)])
+        first = await client.get("/v1/companies", params={"limit": 7})
+
+        second = await client.get(first.links["next"]["url"])
+
+        assert ([row["cik"] for row in first.json()["data"]][-1], second.status_code) == (7, 200)
+        assert [row["cik"] for row in second.json()["data"]] == [8]
 
     async def test_tells_the_next_page_in_a_link(self, client: httpx.AsyncClient) -> None:
         first = await client.get("/v1/companies", params={"limit": 4})
@@ -184,6 +221,25 @@ class TestFilings:
         after = await client.get("/v1/companies/AAPL/filings", params={"as_of": "2023-11-02"})
 
         assert (len(before.json()["data"]), len(after.json()["data"])) == (2, 3)
+
+    @pytest.mark.parametrize(
+        ("asked", "withdrawn_at"),
+        [
+            ({}, "2023-12-01T12:00:00Z"),
+            ({"as_of": "2023-12-01T12:00:00Z"}, "2023-12-01T12:00:00Z"),
+            ({"as_of": "2023-11-30"}, None),
+        ],
+    )
+    async def test_tell_only_of_withdrawals_that_were_known(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection, asked: dict[str, str], withdrawn_at: str | None
+    ) -> None:
+        withdrawal = "update figures_v1.filing set withdrawn_at = '2023-12-01T12:00:00Z' where accession = %s"
+        figures.execute(withdrawal, ["0000320193-23-000106"])
+
+        answer = await client.get("/v1/companies/AAPL/filings", params={"limit": "1", **asked})
+
+        (row,) = answer.json()["data"]
+        assert (row["accession"], row["withdrawn_at"]) == ("0000320193-23-000106", withdrawn_at)
 
 
 class TestSearch:

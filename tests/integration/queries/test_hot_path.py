@@ -207,6 +207,8 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
             "told_at": 8_990,
             "up_to": 9_000,
             "metrics": ["metric1"],
+            "most_periods": 12,
+            "every_period": "every",
             "after_metric": None,
             "after_period": None,
             "limit": 101,
@@ -316,6 +318,28 @@ class TestPlans:
                 with subtests.test(file, name=name):
                     assert "Seq Scan" not in told, told
                     assert {index for index in indexes if index in told} == indexes, told
+
+    def test_of_where_the_event_of_a_token_stands_use_keys(self, connection: psycopg.Connection) -> None:
+        from queries.service.statements import load_statements
+
+        statement = load_statements("connections.sql", "queries")["events"].rstrip(b";")
+        with connection.transaction(force_rollback=True):
+            connection.execute(
+                """
+                insert into events.stream values ('company-1', 0, 0);
+                insert into events.event (id, stream, version, type, data, size) overriding system value
+                select n, 'company-1', n, 'CompanyRenamed', '{}', 2 from generate_series(1, 9000) n;
+                insert into events.log (position, shard, shard_seq, event_id)
+                select n, 0, n, n from generate_series(1, 9000) n;
+                analyze events.event, events.log;
+                """
+            )
+            plan = connection.execute(b"explain (costs off) " + statement, {"ids": [7, 8]}).fetchall()
+
+        told = "\n".join(line for (line,) in plan)
+        assert "Seq Scan" not in told
+        assert "event_pkey" in told
+        assert "log_event_id_key" in told
 
     def test_of_groups_worked_out_on_demand_read_only_the_values_of_their_periods(
         self, connection: psycopg.Connection

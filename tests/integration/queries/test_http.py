@@ -2,15 +2,18 @@
 
 import dataclasses
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 import anyio
 import httpx
 import psycopg
 import pytest
 
+from tests.fixtures.events import place_event, write_event
 from tests.fixtures.figures import set_freshness
 
 SERIES = "/v1/companies/AAPL/series?metrics=revenue"
+AGGREGATES = "/v1/aggregates?metric=revenue"
 
 
 class TestTags:
@@ -94,6 +97,45 @@ class TestFreshness:
         assert answer.headers["retry-after"] == "1"
         assert answer.headers["x-factfold-position"] == "40"
 
+    async def test_may_be_that_of_a_command_whose_event_has_none_yet(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection
+    ) -> None:
+        answers: list[httpx.Response] = []
+        write_event(figures, 7)
+
+        async def read() -> None:
+            answers.append(await client.get(f"{AGGREGATES}&period=CY2023&min_position=event-7"))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            place_event(figures, 7, position=41)
+            await anyio.wait_all_tasks_blocked()
+            before = list(answers)
+            set_freshness(figures, position=41)
+
+        assert before == []
+        assert (answers[0].status_code, answers[0].json()["meta"]["position"]) == (200, 41)
+
+    @pytest.mark.parametrize(
+        ("token", "status", "code", "told"),
+        [
+            ("event-7", 503, "position_not_reached", "the figures stand at position 40, not yet at 41"),
+            ("event-8", 503, "position_not_reached", "event-8 has no position yet; the figures stand at position 40"),
+            ("event-9", 404, "unknown_command_id", "no command was answered with the token event-9"),
+        ],
+    )
+    async def test_of_a_command_is_told_to_be_missing_after_a_bounded_wait(
+        self, impatient: httpx.AsyncClient, figures: psycopg.Connection, token: str, status: int, code: str, told: str
+    ) -> None:
+        for event_id in (7, 8):
+            write_event(figures, event_id)
+        place_event(figures, 7, position=41)
+
+        answer = await impatient.get(f"{SERIES}&min_position={token}")
+
+        assert (answer.status_code, answer.json()["code"], answer.json()["detail"]) == (status, code, told)
+
     @pytest.fixture
     async def impatient(self, figures: psycopg.Connection) -> AsyncIterator[httpx.AsyncClient]:
         """A client of a read API that waits for a position only a moment."""
@@ -123,6 +165,7 @@ class TestRefusals:
             ("/v1/status?nonsense=1", 400, "unknown_parameter", "nonsense"),
             ("/v1/status?min_position=-1", 400, "invalid_parameter", "min_position"),
             ("/v1/status?min_position=99999999999999999999", 400, "invalid_parameter", "min_position"),
+            ("/v1/status?min_position=event-x", 400, "invalid_parameter", "min_position"),
             (f"{SERIES}&last=61", 400, "invalid_parameter", "last"),
             (f"{SERIES}&last=1.5", 400, "invalid_parameter", "last"),
             (f"{SERIES}&last=1&last=2", 400, "invalid_parameter", "last"),
@@ -140,11 +183,16 @@ class TestRefusals:
             ("/v1/companies/AAPL/series?metrics=selling_expense", 404, "unknown_metric", None),
             ("/v1/companies/%00/series?metrics=revenue", 400, "invalid_parameter", "company"),
             ("/v1/companies?q=%00", 400, "invalid_parameter", "q"),
+            ("/v1/series?companies=AAPL%00&companies=MSFT&metrics=revenue", 400, "invalid_parameter", "companies"),
+            (f"{AGGREGATES}&groups=a%00&groups=b", 400, "invalid_parameter", "groups"),
             ("/v1/companies?limit=0", 400, "invalid_parameter", "limit"),
             ("/v1/companies?industry=35", 400, "invalid_parameter", "industry"),
             ("/v1/aggregates?period=CY2023", 400, "missing_parameter", "metric"),
             ("/v1/aggregates?metric=nope&period=CY2023", 404, "unknown_metric", None),
+            (f"{AGGREGATES}&period=CY0999Q1&as_of=2024-01-01&stats=growth", 400, "invalid_parameter", "period"),
             (f"/v1/companies?q={'x' * 9000}", 400, "invalid_parameter", ""),
+            (f"/v1/companies/{'x' * 5000}", 400, "invalid_parameter", ""),
+            (f"/v1/companies/{quote('𝔸' * 200)}", 404, "unknown_company", None),
         ],
     )
     async def test_name_the_place_and_the_repair(

@@ -13,7 +13,7 @@ from commands.companies.merge_company import MergeCompany
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.filings.events import ConceptFacts
 from tests.factories import duration, instant, register_company, report_filing
-from tests.fixtures.real_filings import ALPHABET, GOOGLE, JPMORGAN, report, together
+from tests.fixtures.real_filings import ALPHABET, GOOGLE, JPMORGAN, fold, report, together
 
 MILLION = 1_000_000
 
@@ -323,6 +323,19 @@ class TestCompaniesThatChangedCik:
             ("GOOGL", ALPHABET, "CY2015", 74_989 * MILLION, []),
         ]
 
+    async def test_are_named_where_all_that_is_asked_for_lies_before_the_change(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        quarter = duration("us-gaap:Revenues", "2015-01-01", "2015-03-31", "17258000000")
+        report(filed, redis, report_filing(cik=GOOGLE, accession="0001288776-15-000022", facts=(quarter,)))
+        asked = {"metrics": "revenue", "period_type": "ttm", "through": "predecessors", "from": "CY2015Q1", "last": 1}
+
+        (absent,) = await rows(reader, "GOOGL", **asked)
+        told = await warnings(reader, "GOOGL", **asked)
+
+        assert (absent["company"], absent["cik"], absent["reason"]) == ("GOOGL", GOOGLE, "no_twelve_months")
+        assert told[-1] == "the newest twelve months of GOOGL revenue are CY2014Q4TTM"
+
     async def test_are_named_on_both_sides(self, reader: httpx.AsyncClient) -> None:
         (alphabet,) = (await reader.get("/v1/companies/GOOGL")).json()["data"]
         (google,) = (await reader.get(f"/v1/companies/{GOOGLE}")).json()["data"]
@@ -557,3 +570,24 @@ class TestACompanyUnderTwoCiks:
         assert await standing(GOOGLE) == [(None, "counted_under_successor")]
         assert await standing(GOOGLE, as_of="2016-06-01") == [(None, "counted_under_successor")]
         assert await standing(GOOGLE, as_of="2015-06-01") == [(1, None)]
+        assert await standing(GOOGLE, period="latest") == [(None, "counted_under_successor")]
+
+
+class TestAFilingTheGroupsHaveNotTakenIn:
+    @pytest.mark.parametrize("company", ["GOOGL", "Alphabet Inc."])
+    async def test_leaves_the_company_standing_where_it_stood(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, company: str
+    ) -> None:
+        facts = (duration("us-gaap:Revenues", "2016-01-01", "2016-12-31", "90272000000"),)
+        fold(filed, report_filing(cik=ALPHABET, accession="0001652044-17-000008", facts=facts))
+
+        async def standing(period: str) -> tuple[Any, ...]:
+            asked = {"metrics": "revenue", "period": period, "group_by": "all"}
+            (row,) = (await reader.get(f"/v1/companies/{company}/standing", params=asked)).json()["data"]
+            return row["period"], row["value"], row["rank"], row["reason"]
+
+        peers = await reader.get(f"/v1/companies/{company}/peers", params={"by": "sector"})
+
+        assert await standing("latest") == ("CY2015", 74_989 * MILLION, 1, None)
+        assert await standing("CY2016") == ("CY2016", None, None, "not_yet_counted")
+        assert "for CY2015" in peers.json()["meta"]["warnings"][-1]

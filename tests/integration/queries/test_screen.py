@@ -81,14 +81,15 @@ class TestScreen:
             ],
         }
 
+    @pytest.mark.parametrize("asked", [{}, {"period": "latest"}])
     async def test_without_a_period_is_of_the_latest_full_year_with_values(
-        self, client: httpx.AsyncClient, figures: psycopg.Connection
+        self, client: httpx.AsyncClient, figures: psycopg.Connection, asked: dict[str, str]
     ) -> None:
         figures.execute("update figures_v1.metric_value set period = 'CY2023Q4I' where period = 'CY2023Q3I'")
         fill_frames(figures)
 
-        flow = await screened(client, where=["revenue > 0"])
-        balance = await screened(client, where=["total_assets > 0"])
+        flow = await screened(client, where=["revenue > 0"], **asked)
+        balance = await screened(client, where=["total_assets > 0"], **asked)
 
         assert flow["meta"]["screen"]["period"] == balance["meta"]["screen"]["period"] == "CY2023"
         assert flow["meta"]["warnings"] == [
@@ -174,6 +175,12 @@ class TestScreen:
         answer = await screened(client, where=["sector in manufacturng, services"])
 
         assert answer["meta"]["warnings"] == ["no company is of sector 'manufacturng'; there is manufacturing"]
+
+    async def test_of_groups_nobody_is_in_the_first_few_have_near_ones(self, client: httpx.AsyncClient) -> None:
+        answer = await screened(client, where=["sector in service1, service2", "sector in service3, service4"])
+
+        told = [warning.removeprefix("no company is of sector ") for warning in answer["meta"]["warnings"]]
+        assert told == [*(f"'service{n}'; there is services" for n in (1, 2, 3)), "'service4'"]
 
     async def test_every_mistake_is_named_with_its_place(self, client: httpx.AsyncClient) -> None:
         answer = await client.get(

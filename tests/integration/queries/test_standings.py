@@ -135,6 +135,26 @@ class TestStanding:
         assert live is not None
         assert await current_values(*asked, periods={}) is None
 
+    async def test_is_refused_where_two_have_the_ticker_though_one_has_the_metrics(
+        self,
+        asking: httpx.AsyncClient,
+        crowded_api: "ReadApi",
+        crowd: list[Member],
+        connection: psycopg.Connection,
+        redis: Redis,
+    ) -> None:
+        follow(connection, redis)
+        member = next(member for member in crowd if member.company.startswith("T"))
+        await ask(asking, member.company)
+        await crowded_api.sources.background.settled()
+        other = "insert into figures_v1.company (cik, name, name_as_filed, tickers) values (7, 'X', 'X', array[%s])"
+        connection.execute(other, [member.company])
+
+        answer = await asking.get(f"/v1/companies/{member.company}/standing?metrics=revenue&period=CY2023")
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "ambiguous_company")
+        assert len(answer.json()["candidates"]) == 2
+
     async def test_as_of_an_instant_is_that_of_what_was_known(
         self, asking: httpx.AsyncClient, crowd: list[Member]
     ) -> None:

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from commands.companies.change_tickers import ChangeTickers
+from queries.connections import HeldSources
+from queries.read_models.change import ChangeRow
 from queries.rest.app import ReadApi
-from queries.rest.stream import StreamLimits
+from queries.rest.stream import ChangeStream, StreamLimits
 from queries.service import change_follower
-from queries.service.changes import changes_after
+from queries.service.change_follower import ChangeFollower
+from queries.service.changes import EVERYTHING, ChangePage, Place, changes_after
 from tests.fixtures.listening import Listening, read_event
 from tests.fixtures.real_filings import report
 from tests.fixtures.restating import ACME, FIRST, RESTATEMENT, SECOND, acme_filing, report_first
@@ -144,6 +147,55 @@ class TestStream:
                 await second.greeted()
 
         assert (first.status, refused.status, second.status) == (200, 503, 200)
+
+
+class TestJoining:
+    async def test_is_not_admitted_behind_what_its_snapshot_shows(self, acme: psycopg.Connection, redis: Redis) -> None:
+        async with api() as app, app.sources.snapshot() as before:
+            follower, listener = ChangeFollower(app.sources), Told()
+            await follower.join(listener, Place(before.freshness.position))
+            renamed(acme, redis, "APEX")
+            await follower._tell_round()
+            follower._sources = HeldSources(app.sources.settings, before)
+
+            page = await follower.catch_up(EVERYTHING, Place(0))
+            admitted = await follower.join(Told(), page.reached)
+            follower.close()
+
+        assert listener.pages[-1].reached > page.reached == Place(before.freshness.position)
+        assert not admitted
+
+    async def test_is_kept_alive_with_no_id_of_what_is_still_to_be_sent(
+        self, acme: psycopg.Connection, redis: Redis
+    ) -> None:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(read_event(message["body"].decode().strip()))
+
+        async with api(keepalive_seconds=0) as app:
+            stream = ChangeStream(app._streams, wanted=EVERYTHING, place=Place(3), numbers="number")
+            row = ChangeRow(position=4, kind="company_renamed")
+            turn = asyncio.create_task(stream._send_queued(send))
+            # Between the beginning of the wait and its end, which follow each other at once.
+            asyncio.get_running_loop().call_soon(stream.tell, ChangePage(rows=[row], reached=Place(4), is_last=True))
+
+            await turn
+            before = list(sent)
+            await stream._send_queued(send)
+
+        assert before == []
+        assert [(event.id, event.name) for event in sent] == [("4", "changes")]
+
+
+class Told:
+    """A listener that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.pages: list[ChangePage] = []
+
+    def tell(self, page: ChangePage) -> None:
+        self.pages.append(page)
 
 
 class TestSlowReader:

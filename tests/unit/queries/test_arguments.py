@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from queries.errors import QueryError
+from queries.event_token import EventToken
 from queries.service.arguments import AsOf, Query, argument, arguments_of, read_arguments, read_as_of
 
 
@@ -31,6 +32,14 @@ class TestArguments:
         expected = Asked(names=("a", "b"), last=7, kind="quarterly", from_="x", min_position=3)
         assert read_arguments(Asked, in_url) == read_arguments(Asked, in_json) == expected
 
+    @pytest.mark.parametrize(
+        ("given", "position"), [("3", 3), (3, 3), ("event-3", EventToken(3)), (None, None), ("9" * 18, 10**18 - 1)]
+    )
+    def test_name_a_position_by_number_or_token(self, given: Any, position: EventToken | int | None) -> None:
+        asked = {"names": "a"} | ({} if given is None else {"min_position": given})
+
+        assert read_arguments(Asked, asked).min_position == position
+
     def test_stand_with_their_own_first_and_the_inherited_last(self) -> None:
         assert list(arguments_of(Asked)) == ["names", "last", "kind", "from", "as_of", "min_position"]
 
@@ -54,6 +63,11 @@ class TestArguments:
             ({"names": "a", "from_": "x"}, "from_", "unknown_parameter"),
             ({"names": "a", "as_of": 20240101}, "as_of", "invalid_parameter"),
             ({"names": "a", "from": "\x00"}, "from", "invalid_parameter"),
+            ({"names": ["a", "b\x00"]}, "names", "invalid_parameter"),
+            ({"names": "a", "min_position": "command-3"}, "min_position", "invalid_parameter"),
+            ({"names": "a", "min_position": -1}, "min_position", "invalid_parameter"),
+            ({"names": "a", "min_position": True}, "min_position", "invalid_parameter"),
+            ({"names": "a", "min_position": "9" * 19}, "min_position", "invalid_parameter"),
         ],
     )
     def test_that_do_not_fit_are_named_with_a_repair(self, given: dict[str, Any], pointer: str, code: str) -> None:

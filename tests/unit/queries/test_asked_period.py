@@ -27,7 +27,9 @@ def test_a_day_is_the_end_of_a_period() -> None:
     assert (period.kind, period.label) == ("end", "2023-09-30")
 
 
-@pytest.mark.parametrize("text", ["", "2023", "CY23", "CY2023Q5", "FY2023Q2I", "CY2023I", "2023-02-30", "Q3 2023"])
+@pytest.mark.parametrize(
+    "text", ["", "2023", "CY23", "CY2023Q5", "FY2023Q2I", "CY2023I", "2023-02-30", "Q3 2023", "CY0999"]
+)
 def test_nothing_else_is_a_period(text: str) -> None:
     with pytest.raises(ValueError, match="not a period"):
         read_period(text)
