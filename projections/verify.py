@@ -180,7 +180,7 @@ def _verify_company(connection: psycopg.Connection, fold: CompanyFold, resolved:
     _same_rows(f"metric_value of {cik}", values, set(resolved.values))
     checks = {(cik, *msgspec.structs.astuple(check)) for check in resolved.checks}
     _same_rows(f"filing_check of {cik}", set(connection.execute(_SQL["checks"], parameters)), checks)
-    splits = {(split.known_from, split.ratio, split.accession) for split in fold.splits()}
+    splits = {msgspec.structs.astuple(split) for split in fold.splits()}
     _same_rows(f"company_split of {cik}", set(connection.execute(_SQL["splits"], parameters)), splits)
     links = set(fold.links.items())
     _same_rows(f"company_link of {cik}", set(connection.execute(_SQL["links"], parameters)), links)

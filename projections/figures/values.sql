@@ -41,7 +41,7 @@ copy filing_check (cik, accession, check_name, period_start, period_end, duratio
 delete from company_split where cik = %(cik)s
 
 -- name: copy_splits
-copy company_split (cik, known_from, ratio, accession) from stdin
+copy company_split (cik, filed_from, ratio, accession, known_from, known_to) from stdin
 
 -- name: copy_dirty_cells
 copy dirty_cell (metric, period, cik) from stdin

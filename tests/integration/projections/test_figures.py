@@ -73,6 +73,13 @@ facts = st.one_of(
         st.integers(0, 9),
     ),
     st.builds(
+        lambda year, value: duration(
+            "us-gaap:WeightedAverageNumberOfSharesOutstandingBasic", *years(year), str(value), unit="shares"
+        ),
+        st.integers(2022, 2023),
+        st.sampled_from([1, 2, 4, 9]),
+    ),
+    st.builds(
         lambda value: duration("us-gaap:Revenues", "2023-01-03", "2024-01-02", str(value), unit="EUR"),
         st.integers(0, 9),
     ),

@@ -1,6 +1,6 @@
 """Figures that were really filed, and a few invented beside them, in through commands and out through the read API."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
@@ -12,6 +12,7 @@ from commands.companies.change_tickers import ChangeTickers
 from commands.companies.merge_company import MergeCompany
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.filings.events import ConceptFacts
+from commands.filings.withdraw_filing import WithdrawFiling
 from tests.factories import duration, instant, register_company, report_filing
 from tests.fixtures.real_filings import ALPHABET, GOOGLE, JPMORGAN, report, together
 
@@ -168,6 +169,38 @@ class TestSplits:
         assert (restated["value"], restated["flags"]) == (3, ["restated", "split_adjusted"])
         assert (before["value"], before["split_factor"]) == (10, 1)
         assert (explanation["split_factor"], len(explanation["splits"])) == (4, 1)
+
+    async def test_of_a_withdrawn_filing_count_only_as_of_before(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        def stated(count: str) -> tuple[ConceptFacts, ...]:
+            year = ("2023-01-01", "2023-12-31")
+            return (
+                duration("us-gaap:WeightedAverageNumberOfDilutedSharesOutstanding", *year, count, unit="shares"),
+                duration("us-gaap:EarningsPerShareDiluted", "2022-01-01", "2022-12-31", "5", unit="USD/shares"),
+            )
+
+        in_error = report_filing(cik=7, form="10-Q/A", filed_on=date(2024, 5, 1), facts=stated("1000000000"))
+        report(
+            filed,
+            redis,
+            register_company(cik=7),
+            report_filing(cik=7, filed_on=date(2024, 2, 1), facts=stated("100000000")),
+            in_error,
+            WithdrawFiling(
+                cik=7,
+                accession=in_error.accession,
+                reason="filed in error",
+                withdrawn_at=datetime(2024, 7, 1, tzinfo=UTC),
+            ),
+        )
+
+        asked = {"metrics": "eps_diluted", "adjust": "splits"}
+        (now,) = await rows(reader, 7, **asked)
+        (then,) = await rows(reader, 7, as_of="2024-06-01", **asked)
+
+        assert (now["value"], now["split_factor"]) == (5, 1)
+        assert (then["value"], then["split_factor"]) == (0.5, 10)
 
     async def test_do_not_touch_money(self, reader: httpx.AsyncClient) -> None:
         (row,) = await rows(reader, "AAPL", metrics="net_income", last=1, adjust="splits")
