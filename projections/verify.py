@@ -161,7 +161,7 @@ def _verify_company(connection: psycopg.Connection, fold: CompanyFold, resolved:
         "country": company.country,
         "size_class": company.size_class,
         "tickers": company.tickers,
-        "latest_fiscal_year_end": company.latest_fiscal_year_end,
+        "latest_fiscal_year_end": fold.latest_fiscal_year_end,
     }
     _same(f"company {cik}", _first(connection, "company", {"cik": cik}), expected)
     parameters = {"cik": cik}

@@ -52,7 +52,6 @@ def _write_companies(connection: psycopg.Connection, batch: Batch) -> None:
                 "country": [row.country for row in rows],
                 "size_class": [row.size_class for row in rows],
                 "tickers": [" ".join(row.tickers) for row in rows],
-                "latest_fiscal_year_end": [row.latest_fiscal_year_end for row in rows],
             },
         )
     _write_former_names(connection, batch)
@@ -113,6 +112,8 @@ def _write_filings(connection: psycopg.Connection, batch: Batch) -> None:
         rows = [batch.filings[key] for key in known]
         columns = {name: [getattr(row, name) for row in rows] for name in _FILING_COLUMNS}
         connection.execute(_SQL["update_filings"], columns)
+    if new or known:
+        connection.execute(_SQL["update_fiscal_years"], {"ciks": sorted({cik for cik, _ in batch.touched_filings})})
 
 
 def _filing_line(row: FilingRow) -> str:

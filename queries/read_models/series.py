@@ -88,7 +88,7 @@ SERIES = ReadModel(
         ),
         "company_split": ("cik", "filed_from", "ratio", "known_from", "known_to"),
         "company_classification": ("cik", "valid_from", "valid_to", "sic"),
-        "filing": ("cik", "known_at", "year_end"),
+        "filing": ("cik", "known_at", "withdrawn_at", "year_end"),
         "company_link": ("cik", "predecessor_cik", "effective_on"),
     },
 )
