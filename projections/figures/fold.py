@@ -17,6 +17,7 @@ from projections.figures.values import mark_dirty, write_splits, write_values
 from projections.financials.classification import BEGINNING, sector_of
 from projections.financials.copies import relevant_concepts
 from projections.financials.names import display_name
+from queries.metrics.periods import is_plausible
 
 _SQL = load_statements("projections.figures", "fold.sql")
 
@@ -128,7 +129,8 @@ def _write_facts(connection: psycopg.Connection, batch: Batch) -> None:
     if batch.filings_to_reread:
         parameters = {**key_columns(batch.filings_to_reread), "concepts": relevant_concepts()}
         for cik, end in connection.execute(_SQL["relevant_ends_of_filings"], parameters):
-            batch.touched_ends[cik].add(end)
+            if is_plausible(end):
+                batch.touched_ends[cik].add(end)
     replaced = {
         (cik, accession) for cik, filings in batch.facts.items() for accession in filings
     } & batch.filings_before

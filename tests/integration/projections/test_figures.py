@@ -347,18 +347,27 @@ class TestStanding:
 
 
 class TestOddDates:
+    @pytest.mark.parametrize("withdrawn", [False, True])
     def test_a_mistyped_year_is_kept_as_filed_and_feeds_nothing(
-        self, connection: psycopg.Connection, redis: Redis
+        self, connection: psycopg.Connection, redis: Redis, withdrawn: bool
     ) -> None:
         odd = (
             duration("us-gaap:Revenues", "0002-01-01", "0002-12-31", "5"),
             instant("us-gaap:Assets", "0001-01-01", "7"),
+            instant("us-gaap:Liabilities", "9999-12-31", "8"),
         )
-        dispatch_all(connection, register_company(cik=101), report_filing(cik=101, facts=odd))
-
+        filing = report_filing(cik=101, facts=odd)
+        dispatch_all(connection, register_company(cik=101), filing)
         drain(connection, redis)
 
-        assert connection.execute("select count(*) from figures_v1.fact").fetchone() == (2,)
+        if withdrawn:
+            dispatch_all(
+                connection,
+                WithdrawFiling(cik=101, accession=filing.accession, reason="mistyped", withdrawn_at=NOW),
+            )
+        drain(connection, redis)
+
+        assert connection.execute("select count(*) from figures_v1.fact").fetchone() == (3,)
         assert connection.execute("select count(*) from figures_v1.metric_value").fetchone() == (0,)
         assert connection.execute("select count(*) from projections.parked").fetchone() == (0,)
         verify(connection, redis)
