@@ -14,7 +14,7 @@ from projections.copying import NULL, copy_lines, escape, line_of
 from projections.figures.batch import Batch
 from projections.figures.filed_facts import copies_of
 from projections.financials.checks import BrokenCheck
-from projections.financials.copies import Copy, is_relevant, relevant_concepts, reporting_cycle
+from projections.financials.copies import Copy, had_ended, is_relevant, relevant_concepts, reporting_cycle
 from projections.financials.forms import trust_tier
 from projections.financials.formulas import years_looked_back
 from projections.financials.resolution import MetricVersion, Resolved, resolve
@@ -148,12 +148,13 @@ def _copies_in(
     connection: psycopg.Connection, cik: int, windows: Sequence[Window], concepts: Sequence[str]
 ) -> list[Copy]:
     copies = []
-    for concept, unit, start, end, days, value, known, withdrawn, accession, form, report_end in connection.execute(
-        _SQL["copies_in_windows"], {"cik": cik, **_window_columns(windows), "concepts": concepts}
-    ):
+    rows = connection.execute(_SQL["copies_in_windows"], {"cik": cik, **_window_columns(windows), "concepts": concepts})
+    for concept, unit, start, end, days, value, known, withdrawn, accession, form, filed_on, source, own_end in rows:
         tier = trust_tier(form)
-        if tier is not None and is_relevant(concept, unit, days) and is_plausible(end):
-            cycle = reporting_cycle(end, report_end)
+        if tier is None or not is_plausible(end) or not had_ended(end, filed_on=filed_on, source=source):
+            continue
+        if is_relevant(concept, unit, days):
+            cycle = reporting_cycle(end, own_end)
             amendment = form.endswith("/A")
             copies.append(
                 Copy(concept, unit, start, end, days, value, known, withdrawn, accession, tier, cycle, amendment)

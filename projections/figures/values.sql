@@ -1,7 +1,7 @@
 -- name: copies_in_windows
 -- The relevant copies of one company that end inside some windows. Index: fact primary key (cik, period_end).
 select fact.concept, fact.unit, fact.period_start, fact.period_end, fact.duration_days, fact.value,
-    filing.known_at, filing.withdrawn_at, fact.accession, filing.form, filing.period_end
+    filing.known_at, filing.withdrawn_at, fact.accession, filing.form, filing.filed_on, filing.source, filing.period_end
 from unnest(%(low)s::date[], %(high)s::date[]) as span (low, high)
 join fact on fact.cik = %(cik)s and fact.period_end between span.low and span.high
 join filing on filing.cik = fact.cik and filing.accession = fact.accession

@@ -123,7 +123,7 @@ class _Company:
         self.own_end: dict[str, date] = {}
         for copy in _counting(copies, as_of):
             self.by_concept.setdefault(copy.concept, {}).setdefault((copy.start, copy.end), []).append(copy)
-            if _may_be_own_period(copy) and copy.end <= copy.filed_on:
+            if _may_be_own_period(copy):
                 self.own_end[copy.accession] = max(copy.end, self.own_end.get(copy.accession, copy.end))
         self._candidates: dict[str, dict[Span, list[Copy]]] = {}
         self._operands: dict[str, dict[Span, list[Copy]]] = {}
@@ -455,7 +455,8 @@ def _counting(copies: Iterable[Copy], as_of: datetime) -> Iterator[Copy]:
     for copy in sorted(copies, key=_newest_last):
         if copy.known_at > as_of or (copy.withdrawn_at is not None and copy.withdrawn_at <= as_of):
             continue
-        if 1900 <= copy.end.year < 2200:
+        rounded_by = 15 * DAY if copy.source == "fsds" else 0 * DAY
+        if 1900 <= copy.end.year < 2200 and copy.end - rounded_by <= copy.filed_on:
             yield copy
 
 

@@ -30,6 +30,7 @@ class Filing(msgspec.Struct, frozen=True, kw_only=True):
     facts: tuple[ConceptFacts, ...]
     form: str = "10-K"
     accepted_at: datetime | None = None
+    source: str = "companyfacts"
 
 
 def copies(*filings: Filing) -> list[Copy]:
@@ -41,7 +42,7 @@ def copies(*filings: Filing) -> list[Copy]:
             form=filing.form,
             filed_on=date.fromisoformat(filing.filed),
             accepted_at=filing.accepted_at,
-            source="companyfacts",
+            source=filing.source,
             facts=filing.facts,
         )
         row = FilingRow(
@@ -491,6 +492,97 @@ def test_22_a_period_that_ends_after_the_filing_day_is_not_the_filings_own() -> 
     )
 
     assert period_ends(event) == (date(2019, 9, 28), date(2019, 9, 28))
+
+
+def test_22_what_is_said_of_a_day_to_come_is_no_figure_of_that_day() -> None:
+    celadon = [
+        Filing(
+            accession="0001008886-12-000126",
+            filed="2012-11-05",
+            form="10-Q",
+            facts=(
+                instant("us-gaap:LongTermDebtNoncurrent", "2012-09-30", "28590000"),
+                instant("us-gaap:LongTermDebtNoncurrent", "2012-12-31", "199009000"),
+            ),
+        ),
+        Filing(
+            accession="0001008886-13-000015",
+            filed="2013-02-07",
+            form="10-Q",
+            facts=(instant("us-gaap:LongTermDebtNoncurrent", "2012-12-31", "29345000"),),
+        ),
+    ]
+
+    rows = [row for row in resolved(*celadon, sic="4213").values if row.metric == "long_term_debt"]
+
+    assert [(row.period, int(row.value), row.accession, row.flags) for row in rows] == [
+        ("CY2012Q3I", 28_590_000, "0001008886-12-000126", ()),
+        ("CY2012Q4I", 29_345_000, "0001008886-13-000015", ()),
+    ]
+
+
+PUBLIC_FLOAT = instant("dei:EntityPublicFloat", "2011-08-01", "5033591950")
+DIVIDENDS = "us-gaap:CommonStockDividendsPerShareDeclared"
+SHARES_OUTSTANDING = "dei:EntityCommonStockSharesOutstanding"
+
+
+@pytest.mark.parametrize(
+    ("accession", "filed", "source", "fact", "counts"),
+    [
+        # The public float of the year before under the date of the next, and a dividend of the quarter to come.
+        ("0001045810-11-000031", "2011-05-27", "companyfacts", PUBLIC_FLOAT, False),
+        (
+            "0001045810-13-000109",
+            "2013-11-19",
+            "companyfacts",
+            duration(DIVIDENDS, "2013-10-28", "2014-01-26", "0.085", unit="USD/shares"),
+            False,
+        ),
+        # A cover page counts the shares of its own day.
+        (
+            "0001104659-19-016327",
+            "2019-03-20",
+            "companyfacts",
+            instant(SHARES_OUTSTANDING, "2019-03-20", "29640000", unit="shares"),
+            True,
+        ),
+        # Days before the filing, which data sets round to the end of their month.
+        (
+            "0001047469-09-007036",
+            "2009-07-30",
+            "fsds",
+            instant(SHARES_OUTSTANDING, "2009-07-31", "474105809", unit="shares"),
+            True,
+        ),
+        (
+            "0001104659-10-021504",
+            "2010-04-23",
+            "fsds",
+            instant(SHARES_OUTSTANDING, "2010-04-30", "495339156", unit="shares"),
+            True,
+        ),
+        (
+            "0001104659-10-021504",
+            "2010-04-23",
+            "companyfacts",
+            instant(SHARES_OUTSTANDING, "2010-04-30", "495339156", unit="shares"),
+            False,
+        ),
+        (
+            "0001104659-10-021504",
+            "2010-04-23",
+            "fsds",
+            instant(SHARES_OUTSTANDING, "2010-05-31", "495339156", unit="shares"),
+            False,
+        ),
+    ],
+)
+def test_22_a_day_has_come_if_it_is_not_after_the_filings_as_its_source_shows_days(
+    accession: str, filed: str, source: str, fact: ConceptFacts, counts: bool
+) -> None:
+    filing = Filing(accession=accession, filed=filed, form="10-Q", source=source, facts=(fact,))
+
+    assert bool(copies(filing)) is counts
 
 
 def test_23_what_a_filing_calls_its_period_is_not_even_recorded() -> None:
