@@ -549,11 +549,10 @@ def _reported(metric: Metric, copies: list[Copy]) -> Figure:
 
 def _resolved(alike: list[Copy]) -> Decimal:
     """Rule 5: the value of copies of one concept, unit and period."""
-    values = [copy.value for copy in alike]
-    if not _conflict(set(values)):
-        return values[-1]
-    most = max(values.count(each) for each in values)
-    return [each for each in values if values.count(each) == most][-1]
+    newest = alike[-1].value
+    disputed = [copy.value for copy in alike if copy.value == newest or _conflict({copy.value, newest})]
+    most = max(disputed.count(each) for each in disputed)
+    return [each for each in disputed if disputed.count(each) == most][-1]
 
 
 def _operands_among(copies: list[Copy]) -> list[Copy]:

@@ -453,6 +453,24 @@ def test_19_an_operand_a_million_too_small_is_passed_over() -> None:
     assert (int(found.value) // MILLION, found.flags) == (997, ("from_year_to_date", "scale_conflict", "restated"))
 
 
+def test_19_a_slip_among_older_copies_does_not_touch_the_newest() -> None:
+    def outstanding(accession: str, filed: str, count: str) -> Filing:
+        facts = (instant("us-gaap:CommonStockSharesOutstanding", "2013-09-28", count, unit="shares"),)
+        return Filing(accession=accession, filed=filed, form="10-Q", facts=facts)
+
+    apple = [
+        outstanding("0001193125-13-416534", "2013-10-30", "899213000"),
+        outstanding("0001193125-14-024487", "2014-01-28", "899213000"),
+        outstanding("0001193125-14-157311", "2014-04-24", "899213"),
+        outstanding("0001193125-14-277160", "2014-07-23", "6294494000"),
+    ]
+
+    found = latest(resolved(*apple).values, "shares_outstanding", "CY2013Q3I")
+
+    assert found is not None
+    assert (found.value, found.flags) == (6_294_494_000, ("restated",))
+
+
 def test_20_a_sign_turned_round_once_is_outvoted_and_flagged() -> None:
     def equity(accession: str, filed: str, value: int) -> Filing:
         facts = (instant("us-gaap:StockholdersEquity", "2018-03-31", str(value)),)
