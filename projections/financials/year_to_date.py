@@ -193,7 +193,7 @@ def trailing_timelines(
     sums = _sums(histories)
     timelines = {}
     for end in ends:
-        stated = [reported[span] for span in sorted(years.get(end, ()), key=lambda span: abs(span.days - 365))]
+        stated = [reported[span] for span in sorted(years.get(end, ()), key=_nearness_to_a_year)]
         timeline = _added_up(metric, stated, sums.get(end, []))
         last_quarters = [quarters[span] for span in quarters_by_end.get(end, ())]
         if last_quarters and not covers(timeline, min(each.timeline[0].known_from for each in last_quarters)):
@@ -208,6 +208,11 @@ def trailing_timelines(
 def trailing_span(end: date) -> Span:
     """The twelve months that end on a day."""
     return Span(end, (end - year_before(end, 1)).days, trailing=True)
+
+
+def _nearness_to_a_year(span: Span) -> tuple[int, int]:
+    """The order in which years that end on one day stand for twelve months: the nearest in length, then the longer."""
+    return abs(span.days - 365), -span.days
 
 
 def _by_end(spans: Iterable[Span]) -> dict[date, list[Span]]:

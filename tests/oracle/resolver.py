@@ -303,7 +303,7 @@ class _Company:
 
     def _year(self, metric: Metric, end: date) -> Figure | None:
         years = [figure for figure in self.figures(metric.key, "annual") if figure.span[1] == end]
-        return min(years, key=lambda year: abs(_days(year.span) - 365), default=None)
+        return min(years, key=lambda year: (abs(_days(year.span) - 365), -_days(year.span)), default=None)
 
     def _year_rolled_forward(self, metric: Metric, end: date) -> Figure | None:
         candidates = self.operands(metric)

@@ -468,7 +468,7 @@ def test_19_a_slip_among_older_copies_does_not_touch_the_newest() -> None:
     found = latest(resolved(*apple).values, "shares_outstanding", "CY2013Q3I")
 
     assert found is not None
-    assert (found.value, found.flags) == (6_294_494_000, ("restated",))
+    assert (int(found.value), found.flags) == (6_294_494_000, ("restated",))
 
 
 def test_20_a_sign_turned_round_once_is_outvoted_and_flagged() -> None:
@@ -683,6 +683,18 @@ class TestTwelveMonths:
 
         assert value(rows, "net_income", "CY2024Q4TTM") == (93_736 + 36_330 - 33_916) * MILLION
         assert value(rows, "net_income", "CY2024Q3TTM") == 93_736 * MILLION
+
+    @pytest.mark.parametrize("turned", [False, True])
+    def test_are_of_two_years_as_near_to_365_days_the_longer_in_whatever_order_they_come(self, turned: bool) -> None:
+        facts = (
+            flow("NetIncomeLoss", "2022-12-31", "2023-12-31", 366),
+            flow("NetIncomeLoss", "2023-01-02", "2023-12-31", 364),
+        )
+        filing = Filing(accession="0001000000-24-000001", filed="2024-02-01", facts=facts[::-1] if turned else facts)
+
+        rows = resolved(filing).values
+
+        assert value(rows, "net_income", "CY2023Q4TTM") == 366 * MILLION
 
     def test_are_not_made_where_the_comparative_was_recast(self) -> None:
         def income(accession: str, filed: str, form: str, *spans: tuple[str, str, int]) -> Filing:
