@@ -696,6 +696,26 @@ class TestTwelveMonths:
 
         assert value(rows, "net_income", "CY2023Q4TTM") == 366 * MILLION
 
+    def test_begin_when_a_quarter_or_year_that_ends_with_them_is_known(self) -> None:
+        def half_year(accession: str, filed: str, *facts: ConceptFacts) -> Filing:
+            return Filing(accession=accession, filed=filed, form="6-K", facts=facts)
+
+        year = Filing(
+            accession="0001000000-24-000001",
+            filed="2024-02-01",
+            facts=(flow("NetIncomeLoss", "2023-01-01", "2023-12-31", 100),),
+        )
+        first = half_year("0001000000-23-000001", "2023-08-01", flow("NetIncomeLoss", "2023-01-01", "2023-06-30", 40))
+        second = half_year("0001000000-24-000002", "2024-08-01", flow("NetIncomeLoss", "2024-01-01", "2024-06-30", 60))
+        quarter = half_year("0001000000-25-000001", "2025-08-01", flow("Revenues", "2024-04-01", "2024-06-30", 500))
+
+        before = latest(resolved(year, first, second).values, "net_income", "CY2024Q2TTM")
+        after = latest(resolved(year, first, second, quarter).values, "net_income", "CY2024Q2TTM")
+
+        assert before is None
+        assert after is not None
+        assert (int(after.value) // MILLION, after.known_from.date()) == (120, date(2025, 8, 2))
+
     def test_are_not_made_where_the_comparative_was_recast(self) -> None:
         def income(accession: str, filed: str, form: str, *spans: tuple[str, str, int]) -> Filing:
             facts = tuple(flow("NetIncomeLoss", *span) for span in spans)
