@@ -22,6 +22,7 @@ from projections.projection import Version, live_version
 from queries.metrics.catalogue import load_catalogue
 from queries.metrics.groupings import WHAT_GROUPS_ARE
 from queries.read_models.aggregate import AGGREGATE
+from queries.read_models.aggregate_fragment import SUMMED_UNITS
 from queries.read_models.company import COMPANY
 from queries.read_models.data_status import DATA_STATUS
 from queries.read_models.declaration import ReadModel
@@ -163,6 +164,8 @@ def _make_views(connection: psycopg.Connection) -> None:
         match name:
             case "metric":
                 cursor.execute(_SQL[name], {"catalogue": Jsonb(_catalogue())})
+            case "group_aggregate":
+                cursor.execute(_SQL[name], {"summed_units": sorted(SUMMED_UNITS)})
             case "company_year":
                 statement: Any = _SQL[name].decode()
                 cursor.execute(sql.SQL(statement).format(metrics=_metric_columns()))

@@ -103,8 +103,9 @@ group by cik, company, name, sector, major_group, industry, country, size_class,
 create or replace view bi.group_aggregate as
 select
     figures.metric, metric.label, figures.unit, figures.period, substr(figures.period, 3, 4)::integer as year,
-    figures.group_by, figures.group_key, figures.n, figures.sum, figures.mean, figures.min, figures.p10, figures.p25,
-    figures.median, figures.p75, figures.p90, figures.max
+    figures.group_by, figures.group_key, figures.n,
+    case when figures.unit = any(%(summed_units)s) then figures.sum end as sum,
+    figures.mean, figures.min, figures.p10, figures.p25, figures.median, figures.p75, figures.p90, figures.max
 from group_aggregate as figures
 join bi.metric as metric on metric.metric = figures.metric;
 

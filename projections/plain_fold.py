@@ -68,8 +68,12 @@ class CompanyFold(msgspec.Struct):
             fact_count=sum(len(values) for _, _, values in body.facts),
             position=position,
         )
-        ends = (year_end, self.company.latest_fiscal_year_end)
-        self.company.latest_fiscal_year_end = max((end for end in ends if end), default=None)
+
+    @property
+    def latest_fiscal_year_end(self) -> date | None:
+        """The newest year end an annual report that counts has shown."""
+        ends = (filing.year_end for filing in self.filings.values() if filing.withdrawn_at is None)
+        return max(filter(None, ends), default=None)
 
     def fact_rows(self) -> set[tuple[str, str, date | None, date, str, str]]:
         """(concept, unit, start, end, accession, value) of every copy of every fact."""

@@ -161,7 +161,7 @@ def _verify_company(connection: psycopg.Connection, fold: CompanyFold, resolved:
         "country": company.country,
         "size_class": company.size_class,
         "tickers": company.tickers,
-        "latest_fiscal_year_end": company.latest_fiscal_year_end,
+        "latest_fiscal_year_end": fold.latest_fiscal_year_end,
     }
     _same(f"company {cik}", _first(connection, "company", {"cik": cik}), expected)
     parameters = {"cik": cik}
@@ -180,7 +180,7 @@ def _verify_company(connection: psycopg.Connection, fold: CompanyFold, resolved:
     _same_rows(f"metric_value of {cik}", values, set(resolved.values))
     checks = {(cik, *msgspec.structs.astuple(check)) for check in resolved.checks}
     _same_rows(f"filing_check of {cik}", set(connection.execute(_SQL["checks"], parameters)), checks)
-    splits = {(split.known_from, split.ratio, split.accession) for split in fold.splits()}
+    splits = {msgspec.structs.astuple(split) for split in fold.splits()}
     _same_rows(f"company_split of {cik}", set(connection.execute(_SQL["splits"], parameters)), splits)
     links = set(fold.links.items())
     _same_rows(f"company_link of {cik}", set(connection.execute(_SQL["links"], parameters)), links)

@@ -88,7 +88,7 @@ select cik, accession, check_name, period_start, period_end, duration_days, stat
 from filing_check where cik = %(cik)s
 
 -- name: splits
-select known_from, ratio, accession from company_split where cik = %(cik)s
+select filed_from, ratio, accession, known_from, known_to from company_split where cik = %(cik)s
 
 -- name: links
 select predecessor_cik, effective_on from company_link where cik = %(cik)s

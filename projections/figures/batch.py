@@ -216,11 +216,6 @@ def _(body: filing_events.FilingReported, batch: Batch, event: RecordedEvent) ->
         batch.everything_touched.add(body.cik)
     if any(concept in SHARE_CONCEPTS for concept, _, _ in body.facts):
         batch.share_counts_touched.add(body.cik)
-    company = batch.companies[body.cik]
-    known = company.latest_fiscal_year_end
-    if year_end is not None and (known is None or year_end > known):
-        company.latest_fiscal_year_end = year_end
-        batch.touched_companies.add(body.cik)
 
 
 @apply.register

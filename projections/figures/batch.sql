@@ -1,7 +1,6 @@
 -- name: companies
 -- Index: company primary key.
-select cik, name_as_filed, sic, country, size_class, tickers, latest_fiscal_year_end
-from company where cik = any(%(ciks)s)
+select cik, name_as_filed, sic, country, size_class, tickers from company where cik = any(%(ciks)s)
 
 -- name: former_names
 -- Index: company_former_name primary key.

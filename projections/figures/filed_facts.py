@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from commands.filings.events import ConceptFacts, FilingReported
 from projections.figures.rows import FilingRow
-from projections.financials.copies import Copy, is_relevant, metrics_of_concept, reporting_cycle
+from projections.financials.copies import Copy, had_ended, is_relevant, metrics_of_concept, reporting_cycle
 from projections.financials.forms import ANNUAL_REPORTS, trust_tier
 from queries.metrics.periods import duration_days, is_plausible, is_reporting_length, period_type
 
@@ -32,11 +32,13 @@ def filed_span(start: str | None, end: str) -> FiledSpan:
 def period_ends(filing: FilingReported) -> tuple[date | None, date | None]:
     """
     The newest end of what may be the filing's own period, and the newest end of a year if it is an annual report.
-
-    Ends after the filing day are plans, not reports, and left out.
     """
     stated = {(start, end) for _, _, values in filing.facts for start, end, _ in values if start is not None}
-    spans = [span for span in (filed_span(*each) for each in stated) if span.end <= filing.filed_on and span.plausible]
+    spans = [
+        span
+        for span in (filed_span(*each) for each in stated)
+        if span.plausible and had_ended(span.end, filed_on=filing.filed_on, source=filing.source)
+    ]
     ends = [span.end for span in spans if is_reporting_length(span.days)]
     year_ends = [span.end for span in spans if period_type(span.days) == "annual"]
     return max(ends, default=None), max(year_ends, default=None) if filing.form in ANNUAL_REPORTS else None
@@ -55,12 +57,16 @@ def relevant_ends(facts: Iterable[ConceptFacts]) -> set[date]:
 
 
 def copies_of(filing: FilingRow, facts: Iterable[ConceptFacts]) -> Iterator[Copy]:
-    """This will yield the relevant facts of a filing as copies, none if its form may not feed a metric."""
+    """
+    This will yield the relevant facts of a filing as copies: of periods that had ended, and none if its form may not
+    feed a metric.
+    """
     tier = trust_tier(filing.form)
     if tier is None:
         return
     concepts = metrics_of_concept()
     known_at, withdrawn_at, accession = filing.known_at, filing.withdrawn_at, filing.accession
+    filed_on, source = filing.filed_on, filing.source
     amendment = filing.form.endswith("/A")
     cycles: dict[date, int] = {}
     for concept, unit, values in facts:
@@ -68,7 +74,7 @@ def copies_of(filing: FilingRow, facts: Iterable[ConceptFacts]) -> Iterator[Copy
             continue
         for first, last, value in values:
             start, end, days, plausible = filed_span(first, last)
-            if plausible and is_relevant(concept, unit, days):
+            if plausible and had_ended(end, filed_on=filed_on, source=source) and is_relevant(concept, unit, days):
                 if end not in cycles:
                     cycles[end] = reporting_cycle(end, filing.period_end)
                 yield Copy(

@@ -17,6 +17,7 @@ from projections.figures.values import mark_dirty, write_splits, write_values
 from projections.financials.classification import BEGINNING, sector_of
 from projections.financials.copies import relevant_concepts
 from projections.financials.names import display_name
+from queries.metrics.periods import is_plausible
 
 _SQL = load_statements("projections.figures", "fold.sql")
 
@@ -52,7 +53,6 @@ def _write_companies(connection: psycopg.Connection, batch: Batch) -> None:
                 "country": [row.country for row in rows],
                 "size_class": [row.size_class for row in rows],
                 "tickers": [" ".join(row.tickers) for row in rows],
-                "latest_fiscal_year_end": [row.latest_fiscal_year_end for row in rows],
             },
         )
     _write_former_names(connection, batch)
@@ -113,6 +113,8 @@ def _write_filings(connection: psycopg.Connection, batch: Batch) -> None:
         rows = [batch.filings[key] for key in known]
         columns = {name: [getattr(row, name) for row in rows] for name in _FILING_COLUMNS}
         connection.execute(_SQL["update_filings"], columns)
+    if new or known:
+        connection.execute(_SQL["update_fiscal_years"], {"ciks": sorted({cik for cik, _ in batch.touched_filings})})
 
 
 def _filing_line(row: FilingRow) -> str:
@@ -127,7 +129,8 @@ def _write_facts(connection: psycopg.Connection, batch: Batch) -> None:
     if batch.filings_to_reread:
         parameters = {**key_columns(batch.filings_to_reread), "concepts": relevant_concepts()}
         for cik, end in connection.execute(_SQL["relevant_ends_of_filings"], parameters):
-            batch.touched_ends[cik].add(end)
+            if is_plausible(end):
+                batch.touched_ends[cik].add(end)
     replaced = {
         (cik, accession) for cik, filings in batch.facts.items() for accession in filings
     } & batch.filings_before

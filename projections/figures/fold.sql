@@ -1,17 +1,15 @@
 -- name: upsert_companies
-insert into company (cik, name, name_as_filed, sic, sector, industry, country, size_class, tickers,
-    latest_fiscal_year_end)
-select cik, name, name_as_filed, sic, sector, sic, country, size_class, string_to_array(tickers, ' '),
-    latest_fiscal_year_end
+insert into company (cik, name, name_as_filed, sic, sector, industry, country, size_class, tickers)
+select cik, name, name_as_filed, sic, sector, sic, country, size_class, string_to_array(tickers, ' ')
 from unnest(
     %(cik)s::bigint[], %(name)s::text[], %(name_as_filed)s::text[], %(sic)s::text[], %(sector)s::text[],
-    %(country)s::text[], %(size_class)s::text[], %(tickers)s::text[], %(latest_fiscal_year_end)s::date[]
-) as row (cik, name, name_as_filed, sic, sector, country, size_class, tickers, latest_fiscal_year_end)
+    %(country)s::text[], %(size_class)s::text[], %(tickers)s::text[]
+) as row (cik, name, name_as_filed, sic, sector, country, size_class, tickers)
 order by cik
 on conflict (cik) do update set
     name = excluded.name, name_as_filed = excluded.name_as_filed, sic = excluded.sic, sector = excluded.sector,
     industry = excluded.industry, country = excluded.country, size_class = excluded.size_class,
-    tickers = excluded.tickers, latest_fiscal_year_end = excluded.latest_fiscal_year_end
+    tickers = excluded.tickers
 
 -- name: replace_former_names
 -- Those that are named no more go; the rest stands or is written anew.
@@ -68,6 +66,15 @@ from unnest(
 ) as row (cik, accession, form, filed_on, accepted_at, known_at, withdrawn_at, period_end, year_end, source, fact_count,
     position)
 where filing.cik = row.cik and filing.accession = row.accession
+
+-- name: update_fiscal_years
+-- The newest year end an annual report that counts has shown. Index: filing primary key, by company.
+update company set latest_fiscal_year_end = shown.year_end
+from (
+    select cik, (select max(year_end) from filing where filing.cik = asked.cik and withdrawn_at is null) as year_end
+    from unnest(%(ciks)s::bigint[]) as asked (cik)
+) as shown
+where company.cik = shown.cik and company.latest_fiscal_year_end is distinct from shown.year_end
 
 -- name: upsert_acceptances
 insert into acceptance (cik, accession, accepted_at)

@@ -25,7 +25,6 @@ class CompanyRow(msgspec.Struct, kw_only=True):
     country: str | None = None
     size_class: SizeClass | None = None
     tickers: list[str] = msgspec.field(default_factory=list)
-    latest_fiscal_year_end: date | None = None
     former_names: dict[str, date | None] = msgspec.field(default_factory=dict)
     """As filed, each with its last day where that is known. A table of its own."""
     classifications: list[Classification] = msgspec.field(default_factory=list)

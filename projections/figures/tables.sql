@@ -155,13 +155,16 @@ create table metric_value (
     primary key (cik, metric, period_end, duration_days, period_type, revision)
 );
 
--- Share splits found in the facts: what was filed before `known_from` is on the older basis.
+-- Share splits found in the facts, each with the half-open interval in which the world knew it: what became known before
+-- `filed_from` is on the older basis.
 create table company_split (
     cik        bigint not null,
-    known_from timestamptz not null,
+    filed_from timestamptz not null,
     ratio      numeric not null check (ratio > 0),
-    accession  text not null,
-    primary key (cik, known_from)
+    accession  text not null,            -- the filing of `filed_from`
+    known_from timestamptz not null,     -- later than that where a filing in between was withdrawn
+    known_to   timestamptz,              -- null: still found
+    primary key (cik, filed_from, known_from)
 );
 
 -- Accounting identities a filing breaks, with both sides.

@@ -14,11 +14,11 @@ from projections.copying import NULL, copy_lines, escape, line_of
 from projections.figures.batch import Batch
 from projections.figures.filed_facts import copies_of
 from projections.financials.checks import BrokenCheck
-from projections.financials.copies import Copy, is_relevant, relevant_concepts, reporting_cycle
+from projections.financials.copies import Copy, had_ended, is_relevant, relevant_concepts, reporting_cycle
 from projections.financials.forms import trust_tier
 from projections.financials.formulas import years_looked_back
 from projections.financials.resolution import MetricVersion, Resolved, resolve
-from projections.financials.splits import SHARE_CONCEPTS, find_splits
+from projections.financials.splits import SHARE_CONCEPTS, Split, find_splits
 from projections.financials.timeline import Source
 from projections.financials.year_to_date import SAME_DAY_REACH
 from queries.metrics.periods import is_plausible, year_before
@@ -81,10 +81,7 @@ def write_splits(connection: psycopg.Connection, batch: Batch) -> None:
             connection.execute(_SQL["delete_splits"], {"cik": cik})
         else:
             copies = _copies_of_batch(batch, cik, concepts=SHARE_CONCEPTS)
-        lines.extend(
-            line_of((str(cik), split.known_from.isoformat(), format(split.ratio, "f"), split.accession))
-            for split in find_splits(copies)
-        )
+        lines.extend(_split_line(cik, split) for split in find_splits(copies))
     copy_lines(connection, _SQL["copy_splits"], lines)
 
 
@@ -151,12 +148,13 @@ def _copies_in(
     connection: psycopg.Connection, cik: int, windows: Sequence[Window], concepts: Sequence[str]
 ) -> list[Copy]:
     copies = []
-    for concept, unit, start, end, days, value, known, withdrawn, accession, form, report_end in connection.execute(
-        _SQL["copies_in_windows"], {"cik": cik, **_window_columns(windows), "concepts": concepts}
-    ):
+    rows = connection.execute(_SQL["copies_in_windows"], {"cik": cik, **_window_columns(windows), "concepts": concepts})
+    for concept, unit, start, end, days, value, known, withdrawn, accession, form, filed_on, source, own_end in rows:
         tier = trust_tier(form)
-        if tier is not None and is_relevant(concept, unit, days) and is_plausible(end):
-            cycle = reporting_cycle(end, report_end)
+        if tier is None or not is_plausible(end) or not had_ended(end, filed_on=filed_on, source=source):
+            continue
+        if is_relevant(concept, unit, days):
+            cycle = reporting_cycle(end, own_end)
             amendment = form.endswith("/A")
             copies.append(
                 Copy(concept, unit, start, end, days, value, known, withdrawn, accession, tier, cycle, amendment)
@@ -205,6 +203,13 @@ def _check_line(cik: int, check: BrokenCheck) -> str:
     return (
         f"{cik}\t{check.accession}\t{check.check_name}\t{check.period_start or NULL}\t{check.period_end}"
         f"\t{check.duration_days}\t{check.stated!s}\t{check.expected!s}"
+    )
+
+
+def _split_line(cik: int, split: Split) -> str:
+    return (
+        f"{cik}\t{_iso(split.filed_from)}\t{split.ratio:f}\t{split.accession}\t{_iso(split.known_from)}"
+        f"\t{_iso(split.known_to) if split.known_to else NULL}"
     )
 
 

@@ -1,7 +1,7 @@
 -- name: copies_in_windows
 -- The relevant copies of one company that end inside some windows. Index: fact primary key (cik, period_end).
 select fact.concept, fact.unit, fact.period_start, fact.period_end, fact.duration_days, fact.value,
-    filing.known_at, filing.withdrawn_at, fact.accession, filing.form, filing.period_end
+    filing.known_at, filing.withdrawn_at, fact.accession, filing.form, filing.filed_on, filing.source, filing.period_end
 from unnest(%(low)s::date[], %(high)s::date[]) as span (low, high)
 join fact on fact.cik = %(cik)s and fact.period_end between span.low and span.high
 join filing on filing.cik = fact.cik and filing.accession = fact.accession
@@ -41,7 +41,7 @@ copy filing_check (cik, accession, check_name, period_start, period_end, duratio
 delete from company_split where cik = %(cik)s
 
 -- name: copy_splits
-copy company_split (cik, known_from, ratio, accession) from stdin
+copy company_split (cik, filed_from, ratio, accession, known_from, known_to) from stdin
 
 -- name: copy_dirty_cells
 copy dirty_cell (metric, period, cik) from stdin

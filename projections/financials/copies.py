@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from operator import attrgetter
@@ -13,6 +13,9 @@ from queries.metrics.catalogue import Metric, load_catalogue
 from queries.metrics.periods import LONGEST_YEAR_DAYS, PeriodType, period_type
 
 _SCALES = frozenset(Decimal(10) ** power for power in (3, 6, -3, -6))
+_SHOWN_LATE = {"fsds": timedelta(days=15)}
+"""By how much a source may show the end of a period too late: data sets show the month end nearest to it."""
+_NEVER_LATE = timedelta(0)
 _GRACE_DAYS = 20
 _YEAR_DAYS = 365
 
@@ -95,6 +98,15 @@ def metrics_fed(concept: str, unit: str, days: int) -> tuple[Metric, ...]:
 def is_relevant(concept: str, unit: str, days: int) -> bool:
     """Whether a fact can feed any metric."""
     return bool(metrics_fed(concept, unit, days))
+
+
+def had_ended(end: date, *, filed_on: date, source: str) -> bool:
+    """
+    Whether a period was over when it was filed.
+
+    What is said of a day to come is a plan or a slip: it is no figure of that day, and no operand of one.
+    """
+    return end - _SHOWN_LATE.get(source, _NEVER_LATE) <= filed_on
 
 
 def _length_fits(metric: Metric, days: int) -> bool:

@@ -114,10 +114,21 @@ def _add_quarters_and_twelve_months(
         found = quarters_of(metric, histories[metric.key], timelines[metric.key], broken)
         quarters[metric.key] = found
         timelines[metric.key].update((span, quarter.timeline) for span, quarter in found.items())
-    ends = {span.end for spans in timelines.values() for span in spans if span.kind in {"annual", "quarterly"}}
+    ends = _first_known_ends(timelines)
     for metric in additive:
         spans = timelines[metric.key]
         spans.update(trailing_timelines(metric, histories[metric.key], spans, quarters[metric.key], ends=ends))
+
+
+def _first_known_ends(timelines: Timelines) -> dict[date, datetime]:
+    """The ends of quarters and years, and since when each is known to be one."""
+    known: dict[date, datetime] = {}
+    for spans in timelines.values():
+        for span, timeline in spans.items():
+            if span.kind in {"annual", "quarterly"}:
+                first = timeline[0].known_from
+                known[span.end] = min(first, known.get(span.end, first))
+    return known
 
 
 _NO_PARTS = (None, None)

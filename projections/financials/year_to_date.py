@@ -187,17 +187,17 @@ def trailing_timelines(
     reported: Mapping[Span, Timeline],
     quarters: Mapping[Span, Quarter],
     *,
-    ends: Iterable[date],
+    ends: Mapping[date, datetime],
 ) -> dict[Span, Timeline]:
-    """Twelve months at each of these ends; `reported` holds the metric's stated years."""
+    """Twelve months at each of these ends, since it is known to be one; `reported` holds the metric's stated years."""
     years = _by_end(span for span in reported if span.kind == "annual")
     quarters_by_end = _by_end(quarters)
     ordered = sorted(quarters)
     sums = _sums(histories)
     timelines = {}
-    for end in ends:
-        stated = [reported[span] for span in sorted(years.get(end, ()), key=lambda span: abs(span.days - 365))]
-        timeline = _added_up(metric, stated, sums.get(end, []))
+    for end, since in ends.items():
+        stated = [reported[span] for span in sorted(years.get(end, ()), key=_nearness_to_a_year)]
+        timeline = _added_up(metric, stated, sums.get(end, []), since=since)
         last_quarters = [quarters[span] for span in quarters_by_end.get(end, ())]
         if last_quarters and not covers(timeline, min(each.timeline[0].known_from for each in last_quarters)):
             chains = [[quarters[span] for span in chain] for chain in _chains(end, ordered)]
@@ -211,6 +211,11 @@ def trailing_timelines(
 def trailing_span(end: date) -> Span:
     """The twelve months that end on a day."""
     return Span(end, (end - year_before(end, 1)).days, trailing=True)
+
+
+def _nearness_to_a_year(span: Span) -> tuple[int, int]:
+    """The order in which years that end on one day stand for twelve months: the nearest in length, then the longer."""
+    return abs(span.days - 365), -span.days
 
 
 def _by_end(spans: Iterable[Span]) -> dict[date, list[Span]]:
@@ -261,21 +266,21 @@ def _chains_back(day: date, reach: timedelta, quarters: list[Span], count: int) 
             yield (span, *rest)
 
 
-def _added_up(metric: Metric, stated: list[Timeline], sums: list[_Sum]) -> Timeline:
+def _added_up(metric: Metric, stated: list[Timeline], sums: list[_Sum], *, since: datetime) -> Timeline:
     """Twelve months that are a stated year, or made of one and two spans to date."""
     if not stated:
         if not sums:
             return []
-        earliest = min(max(history.first_known for history in way) for way in sums)
+        since = max(since, min(max(history.first_known for history in way) for way in sums))
         if len(sums) == 1 and all(history.undisputed for history in sums[0]):
-            lasting = _year_to_date_sum(metric, sums[0], earliest)
+            lasting = _year_to_date_sum(metric, sums[0], since)
             if lasting is not None:
-                return held_from(earliest, lasting)
-    instants = boundaries(stated) | instants_of(history for way in sums for history in way)
+                return held_from(since, lasting)
+    instants = {
+        max(instant, since) for instant in boundaries(stated) | instants_of(history for way in sums for history in way)
+    }
     if len(stated) == 1 and covers(stated[0], min(instants)):
         return stated[0]
-    if not stated:
-        instants = {instant for instant in instants if instant >= earliest}
 
     def find(instant: datetime) -> Finding | None:
         for timeline in stated:

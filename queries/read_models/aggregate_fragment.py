@@ -11,7 +11,9 @@ from queries.read_models.aggregate import AggregateRow, MemberRow
 
 _WORKING_DIGITS = 60
 _DECIMALS_KEPT = 12
-_SUMMED_UNITS = frozenset({"USD", "shares"})
+
+SUMMED_UNITS = frozenset({"USD", "shares"})
+"""The units of metrics whose sum over companies says something."""
 
 MEMBERS_SHOWN = 5
 """How many members are shown at either end of a group."""
@@ -70,7 +72,7 @@ def public_row(stored: StoredAggregate, names: Mapping[int, str]) -> AggregateRo
         group=stored.group_key,
         period=stored.period,
         n=stored.n,
-        sum=plain(stored.sum) if stored.unit in _SUMMED_UNITS else None,
+        sum=plain(stored.sum) if stored.unit in SUMMED_UNITS else None,
         mean=plain(stored.mean),
         min=plain(stored.min),
         p10=plain(stored.p10),
@@ -95,7 +97,7 @@ def weighted(metric: Metric, numerator: Decimal | None, denominator: Decimal | N
 
 def growth(unit: str, now: Decimal | None, before: Decimal | None) -> Decimal | None:
     """How much a sum has grown; None where a sum says nothing or the earlier one is not positive."""
-    if unit not in _SUMMED_UNITS or now is None or before is None or before <= 0:
+    if unit not in SUMMED_UNITS or now is None or before is None or before <= 0:
         return None
     return _quotient(now, before, less=1)
 

@@ -229,6 +229,6 @@ EXPLANATION = ReadModel(
         ),
         "filing": ("cik", "accession", "form", "filed_on", "accepted_at", "known_at"),
         "filing_check": ("cik", "accession", "check_name", "period_start", "period_end", "stated", "expected"),
-        "company_split": ("cik", "known_from", "ratio", "accession"),
+        "company_split": ("cik", "filed_from", "ratio", "accession", "known_from", "known_to"),
     },
 )

@@ -86,9 +86,9 @@ SERIES = ReadModel(
             "accession",
             "flags",
         ),
-        "company_split": ("cik", "known_from", "ratio"),
+        "company_split": ("cik", "filed_from", "ratio", "known_from", "known_to"),
         "company_classification": ("cik", "valid_from", "valid_to", "sic"),
-        "filing": ("cik", "known_at", "year_end"),
+        "filing": ("cik", "known_at", "withdrawn_at", "year_end"),
         "company_link": ("cik", "predecessor_cik", "effective_on"),
     },
 )

@@ -83,10 +83,12 @@ order by cik, until desc nulls first, name;
 
 -- name: as_known_at
 -- What some companies were taken for at an instant (primary key of company_classification), and the newest year end an
--- annual report known then had shown (primary key of filing by cik).
+-- annual report that counted then had shown (primary key of filing by cik).
 select asked.cik, classification.sic,
-       (select max(year_end) from filing where filing.cik = asked.cik and known_at <= %(as_of)s)
-           as latest_fiscal_year_end
+       (
+           select max(year_end) from filing
+           where filing.cik = asked.cik and known_at <= %(as_of)s and (withdrawn_at is null or withdrawn_at > %(as_of)s)
+       ) as latest_fiscal_year_end
 from unnest(%(ciks)s::bigint[]) as asked (cik)
 left join company_classification classification on classification.cik = asked.cik
     and classification.valid_from <= %(as_of)s

@@ -171,7 +171,7 @@ async def _present(
         splits=[
             SplitRow(
                 ratio=shown(split.ratio),
-                known_from=split.known_from,
+                known_from=split.filed_from,
                 accession=split.accession,
                 url=document_url(cik=company.cik, accession=split.accession),
             )

@@ -18,10 +18,10 @@ _WORKING_DIGITS = 60
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
-    """From `known_from` on, a company's filings count `ratio` shares for each one before."""
+    """From `filed_from` on, a company's filings count `ratio` shares for each one before."""
 
     cik: int
-    known_from: datetime
+    filed_from: datetime
     ratio: Decimal
     accession: str
 
@@ -54,13 +54,13 @@ async def share_values(snapshot: Snapshot, ciks: Iterable[int], metrics: Iterabl
 
 
 async def splits_known(snapshot: Snapshot, ciks: Iterable[int], *, as_of: datetime | None) -> list[Split]:
-    """This will read the splits some companies' filings had shown by `as_of`, the first known first."""
+    """This will read the splits some companies' filings showed at `as_of`, or show now, the first one first."""
     return await snapshot.fetch(Split, _SQL["splits"], {"ciks": list(ciks), "as_of": as_of})
 
 
 def splits_after(splits: Iterable[Split], *, cik: int, known_from: datetime) -> list[Split]:
     """The splits a company's filings showed only after a version became known."""
-    return [split for split in splits if split.cik == cik and split.known_from > known_from]
+    return [split for split in splits if split.cik == cik and split.filed_from > known_from]
 
 
 def splits_since(

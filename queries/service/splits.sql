@@ -1,9 +1,12 @@
 -- name: splits
--- The share splits of some companies known at an instant (primary key of company_split by cik).
-select cik, known_from, ratio, accession
+-- The share splits of some companies known at an instant, or now (primary key of company_split by cik).
+select cik, filed_from, ratio, accession
 from company_split
-where cik = any(%(ciks)s) and (%(as_of)s::timestamptz is null or known_from <= %(as_of)s)
-order by cik, known_from;
+where cik = any(%(ciks)s) and case
+    when %(as_of)s::timestamptz is null then known_to is null
+    else known_from <= %(as_of)s and (known_to is null or known_to > %(as_of)s)
+end
+order by cik, filed_from;
 
 -- name: share_values
 -- Every version of some companies' share figures (primary key of metric_value by cik and metric).

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from itertools import batched, groupby
 from random import Random
 from typing import Any
 
@@ -13,11 +14,15 @@ from redis import Redis
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.dispatch import dispatch_many
 from commands.errors import CommandError
+from commands.filings.report_filing import ReportFiling
 from commands.filings.withdraw_filing import WithdrawFiling
 from commands.messages import Command
 from projections.sweeper import drain
 from queries.metrics.groupings import GROUPINGS
+from queries.metrics.periods import known_at
 from tests.factories import duration, register_company, report_filing
+from tests.oracle.comparison import NOW
+from tests.oracle.subjects import sample_subjects
 
 CIKS = tuple(range(101, 108))
 # From a bank to other industries and never back: what makes no sense for a company today has no value of before either.
@@ -26,6 +31,14 @@ QUESTIONS = [
     {"metric": metric, "group_by": group_by, "last": "12"}
     for metric in ("revenue", "gross_margin", "revenue_growth_yoy")
     for group_by in GROUPINGS
+]
+
+ASML, SHOPIFY, VERTIV, ZSCALER = 937966, 1594805, 1674101, 1713683
+QUESTIONS_ON_REAL_FILINGS = [
+    {"metric": metric, "group_by": group_by, **periods}
+    for metric in ("revenue", "net_margin")
+    for group_by in ("sector", "industry")
+    for periods in ({"last": "12"}, {"period": "CY2024Q2"})
 ]
 
 Step = tuple[str, int, int, int]
@@ -94,6 +107,40 @@ class TestAsOf:
 
         with asyncio.Runner() as runner:
             runner.run(_asking(compare))
+
+
+class TestAsOfWithRealFilings:
+    @pytest.mark.parametrize("few", [25, pytest.param(4, marks=pytest.mark.slow)])
+    def test_an_instant_shows_the_groups_as_they_were_when_the_filings_before_it_were_in(
+        self, connection: psycopg.Connection, redis: Redis, few: int
+    ) -> None:
+        subjects = list(sample_subjects(ciks=frozenset({ASML, SHOPIFY, VERTIV, ZSCALER})))
+        filings = [filing for subject in subjects for filing in subject.filings]
+        filings.sort(key=known)
+        together = [(instant, list(at_once)) for instant, at_once in groupby(filings, key=known)]
+
+        async def compare(ask: Callable[..., Awaitable[Any]]) -> None:
+            told: list[tuple[datetime, list[Any]]] = []
+            dispatch_many(connection, [subject.company for subject in subjects], now=NOW)
+            for following in batched(together, few):
+                step = [filing for _, at_once in following for filing in at_once]
+                outcomes = dispatch_many(connection, step, now=NOW)
+                assert not [outcome for outcome in outcomes if isinstance(outcome, CommandError)]
+                drain(connection, redis)
+                told.append((following[-1][0], [await ask(**question) for question in QUESTIONS_ON_REAL_FILINGS]))
+
+            for place, question in enumerate(QUESTIONS_ON_REAL_FILINGS):
+                assert len({str(answers[place]) for _, answers in told}) > 1, f"never a new answer to {question}"
+            for then, answers in told:
+                for question, answer in zip(QUESTIONS_ON_REAL_FILINGS, answers, strict=True):
+                    assert await ask(**question, as_of=then.isoformat()) == answer, (question, then)
+
+        with asyncio.Runner() as runner:
+            runner.run(_asking(compare))
+
+
+def known(filing: ReportFiling) -> datetime:
+    return known_at(filing.filed_on, filing.accepted_at)
 
 
 async def _asking(compare: Callable[[Callable[..., Awaitable[Any]]], Awaitable[None]]) -> None:

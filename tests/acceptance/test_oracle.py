@@ -8,10 +8,18 @@ import pytest
 from redis import Redis
 
 from tests.fixtures.real_data import real_data
-from tests.oracle.comparison import LATEST, differences, interesting_instants, record, served, versions_of
+from tests.oracle.comparison import (
+    LATEST,
+    differences,
+    interesting_instants,
+    record,
+    served,
+    splits_differ,
+    versions_of,
+)
 from tests.oracle.subjects import Subject, companyfacts_subject, sample_subjects
 
-ASML, COSTCO, JPMORGAN, NIKOLA = 937966, 909832, 19617, 1731289
+ASML, COSTCO, JPMORGAN, NIKOLA, SHOPIFY = 937966, 909832, 19617, 1731289, 1594805
 
 
 def of_sample(cik: int) -> Subject:
@@ -21,13 +29,14 @@ def of_sample(cik: int) -> Subject:
 def check(connection: psycopg.Connection, redis: Redis, subject: Subject, *, instants: int | None) -> None:
     """This will fold a company and compare the latest figures and those of so many instants; None for every one."""
     cik = subject.company.cik
-    record(connection, redis, subject.company, subject.filings)
+    record(connection, redis, subject.company, subject.filings, subject.withdrawals)
     versions = versions_of(connection, cik=cik)
     compared = 0
     for as_of in [LATEST, *interesting_instants(subject.copies, count=instants, seed=cik)]:
         found, figures = differences(versions, subject.copies, cik=cik, sic=subject.company.sic, as_of=as_of)
         compared += figures
         assert not found, f"{len(found)} of {figures} figures differ, the first of them:\n{found[0]}"
+        assert not (difference := splits_differ(connection, subject.copies, cik=cik, as_of=as_of)), difference
     assert compared
 
 
@@ -44,6 +53,11 @@ class TestOracle:
         self, connection: psycopg.Connection, redis: Redis, cik: int, instants: int | None
     ) -> None:
         check(connection, redis, of_sample(cik), instants=instants)
+
+    def test_agrees_with_the_tables_where_filings_were_withdrawn(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        check(connection, redis, of_sample(SHOPIFY).with_some_withdrawn(seed=8), instants=4)
 
     @pytest.mark.parametrize("name", ["companyfacts/CIK0000865941.asof2017-02-10.json.gz"])
     def test_agrees_with_the_tables_on_whole_files(

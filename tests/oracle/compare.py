@@ -61,7 +61,14 @@ def _compare(options: argparse.Namespace, *, database_url: str, redis_url: str) 
     from redis import Redis
 
     from tests.fixtures.clean_database import clean_database
-    from tests.oracle.comparison import LATEST, differences, interesting_instants, record, versions_of
+    from tests.oracle.comparison import (
+        LATEST,
+        differences,
+        interesting_instants,
+        record,
+        splits_differ,
+        versions_of,
+    )
     from tests.oracle.subjects import subjects
 
     companies = compared = different = 0
@@ -84,6 +91,9 @@ def _compare(options: argparse.Namespace, *, database_url: str, redis_url: str) 
                     found = [difference for difference in found if difference.key[1] in options.types]
                 compared += figures
                 of_company += len(found)
+                if told := splits_differ(connection, subject.copies, cik=cik, as_of=as_of):
+                    of_company += 1
+                    print(told, file=report, flush=True)
                 for difference in found:
                     kind = f"{difference.key[0]} {difference.key[1]}"
                     if shown[kind] < options.shown:

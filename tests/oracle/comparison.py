@@ -13,10 +13,11 @@ from commands.companies.register_company import RegisterCompany
 from commands.dispatch import dispatch_many
 from commands.errors import CommandError
 from commands.filings.report_filing import ReportFiling
+from commands.filings.withdraw_filing import WithdrawFiling
 from projections.sweeper import drain
 from queries.metrics.catalogue import load_catalogue
 from tests.oracle.copies import Copy
-from tests.oracle.resolver import Key, company_values
+from tests.oracle.resolver import Key, company_splits, company_values
 
 NOW = datetime(2026, 12, 31, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
@@ -63,10 +64,14 @@ class Difference:
 
 
 def record(
-    connection: psycopg.Connection, redis: Redis, company: RegisterCompany, filings: Iterable[ReportFiling]
+    connection: psycopg.Connection,
+    redis: Redis,
+    company: RegisterCompany,
+    filings: Iterable[ReportFiling],
+    withdrawals: Iterable[WithdrawFiling] = (),
 ) -> None:
-    """This will report filings of a company and fold them into the tables."""
-    commands = [company, *filings]
+    """This will report filings of a company, withdraw some, and fold all into the tables."""
+    commands = [company, *filings, *withdrawals]
     for first in range(0, len(commands), 200):
         refused = [
             outcome
@@ -98,6 +103,21 @@ def versions_of(connection: psycopg.Connection, *, cik: int) -> list[Version]:
         )
         for metric, period_type, start, end, known_from, known_to, value, unit, flags in rows
     ]
+
+
+def splits_differ(connection: psycopg.Connection, copies: Iterable[Copy], *, cik: int, as_of: datetime) -> str | None:
+    """This will compare the splits known at an instant and tell both sides where they differ."""
+    rows = connection.execute(
+        """
+        select filed_from, ratio from figures_v1.company_split
+        where cik = %(cik)s and known_from <= %(as_of)s and (known_to is null or known_to > %(as_of)s)
+        order by filed_from
+        """,
+        {"cik": cik, "as_of": as_of},
+    ).fetchall()
+    table: dict[datetime, Decimal] = dict(rows)
+    oracle = company_splits(copies, as_of=as_of)
+    return None if table == oracle else f"splits of CIK {cik} as of {as_of}: oracle {oracle}, table {table}"
 
 
 def served(versions: Iterable[Version], *, as_of: datetime) -> Answers:
@@ -133,10 +153,10 @@ def differences(
 
 def interesting_instants(copies: Iterable[Copy], *, count: int | None, seed: int) -> list[datetime]:
     """
-    This will give so many instants at random, half of them when a filing became known and half between two such;
-    with None every instant at which one did.
+    This will give so many instants at random, half of them when a filing became known or was withdrawn and half
+    between two such; with None every instant at which one did.
     """
-    known = sorted({copy.known_at for copy in copies})
+    known = sorted({instant for copy in copies for instant in (copy.known_at, copy.withdrawn_at) if instant})
     if count is None:
         return known
     chance = random.Random(seed)

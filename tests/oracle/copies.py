@@ -25,6 +25,7 @@ class Copy:
     form: str
     filed_on: date
     known_at: datetime
+    source: str = "companyfacts"
     withdrawn_at: datetime | None = None
     frame: str | None = None
 
@@ -74,6 +75,7 @@ def copies_of_filings(filings: Iterable[ReportFiling]) -> list[Copy]:
             form=filing.form,
             filed_on=filing.filed_on,
             known_at=known_at(filing.filed_on, filing.accepted_at),
+            source=filing.source,
         )
         for filing in filings
         for concept, unit, values in filing.facts

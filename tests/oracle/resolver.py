@@ -6,19 +6,22 @@ Written from the document alone. One call answers for one instant, from the copi
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
+from itertools import pairwise
 
 from queries.metrics.catalogue import Metric, load_catalogue
 from tests.oracle.copies import Copy
 
 DAY = timedelta(days=1)
+MOMENT = timedelta.resolution
 PERIODIC = {"10-K", "10-Q", "10-KT", "10-QT", "20-F", "40-F", "6-K"}
 GRACE_DAYS = 20
 SEAM_DAYS = 5
 LONGEST_YEAR_DAYS = 381
+SPLITS = (2, 3, 4, 5, 7, 8, 10, 15, 20, 25, 30, 40, 50)
 TWELVE_DECIMALS = Decimal(1).scaleb(-12)
 
 Span = tuple[date | None, date]
@@ -52,7 +55,7 @@ class NoValue(Exception):
     """A formula has no result."""
 
 
-def company_values(copies: Iterable[Copy], *, sic: str | None, as_of: datetime) -> dict[Key, tuple[Decimal, str]]:
+def company_values(copies: Sequence[Copy], *, sic: str | None, as_of: datetime) -> dict[Key, tuple[Decimal, str]]:
     """This will give the value and unit of every metric for every period, as known at an instant."""
     company = _Company(copies, sic=sic, as_of=as_of)
     answers: dict[Key, tuple[Decimal, str]] = {}
@@ -62,6 +65,34 @@ def company_values(copies: Iterable[Copy], *, sic: str | None, as_of: datetime) 
                 start, end = figure.span
                 answers[metric.key, period_type, start, end] = figure.value, figure.unit
     return answers
+
+
+def company_splits(copies: Iterable[Copy], *, as_of: datetime) -> dict[datetime, Decimal]:
+    """This will give how many shares for one are counted in what became known from an instant on, by that instant."""
+    catalogue = load_catalogue().by_key()
+    concepts = {*catalogue["shares_basic"].concepts, *catalogue["shares_diluted"].concepts}
+    of_fact: dict[tuple[str, Span], list[Copy]] = {}
+    for copy in _counting(copies, as_of):
+        span = copy.start, copy.end
+        is_count = copy.concept in concepts and copy.unit == "shares" and period_class(*span) in ("quarterly", "annual")
+        if is_count and _most_trusted([copy]):
+            of_fact.setdefault((copy.concept, span), []).append(copy)
+    shown: dict[tuple[datetime, str], list[tuple[Decimal, datetime]]] = {}
+    for same_fact in of_fact.values():
+        for before, after in pairwise(same_fact):
+            ratio = _split_ratio(before.value, after.value)
+            if ratio is not None and before.known_at < after.known_at:
+                shown.setdefault(_newest_last(after), []).append((ratio, before.known_at))
+    splits: dict[datetime, Decimal] = {}
+    for (known_at, _), ratios in sorted(shown.items()):
+        unheard = [
+            ratio
+            for ratio, before in ratios
+            if not any(other == ratio and since > before for since, other in splits.items())
+        ]
+        if unheard and known_at not in splits:
+            splits[known_at] = min(unheard)
+    return splits
 
 
 def period_class(start: date | None, end: date) -> str:
@@ -82,18 +113,17 @@ def same_day_years_before(day: date, years: int) -> date:
 
 
 class _Company:
-    def __init__(self, copies: Iterable[Copy], *, sic: str | None, as_of: datetime) -> None:
+    def __init__(self, copies: Sequence[Copy], *, sic: str | None, as_of: datetime) -> None:
+        withdrawn_at = [copy.withdrawn_at for copy in copies if copy.withdrawn_at and copy.withdrawn_at <= as_of]
+        # A period figures were once known for stays one, whatever is withdrawn.
+        self.earlier = _Company(copies, sic=sic, as_of=max(withdrawn_at) - MOMENT) if withdrawn_at else None
         self.metrics = load_catalogue().by_key()
         self.kinds = _kinds_of_company(sic)
         self.by_concept: dict[str, dict[Span, list[Copy]]] = {}
         self.own_end: dict[str, date] = {}
-        for copy in sorted(copies, key=_newest_last):
-            if copy.known_at > as_of or (copy.withdrawn_at is not None and copy.withdrawn_at <= as_of):
-                continue
-            if not 1900 <= copy.end.year < 2200:
-                continue
+        for copy in _counting(copies, as_of):
             self.by_concept.setdefault(copy.concept, {}).setdefault((copy.start, copy.end), []).append(copy)
-            if _may_be_own_period(copy) and copy.end <= copy.filed_on:
+            if _may_be_own_period(copy):
                 self.own_end[copy.accession] = max(copy.end, self.own_end.get(copy.accession, copy.end))
         self._candidates: dict[str, dict[Span, list[Copy]]] = {}
         self._operands: dict[str, dict[Span, list[Copy]]] = {}
@@ -134,6 +164,8 @@ class _Company:
             for operand in {*operands} - seen - {key}:
                 if self.metrics[operand].over == metric.over:
                     found |= self.spans(operand, period_type, seen | {key})
+        if self.earlier is not None and not seen:
+            found |= self.earlier.spans(key, period_type)
         return found
 
     def candidates(self, metric: Metric) -> dict[Span, list[Copy]]:
@@ -271,7 +303,7 @@ class _Company:
 
     def _year(self, metric: Metric, end: date) -> Figure | None:
         years = [figure for figure in self.figures(metric.key, "annual") if figure.span[1] == end]
-        return min(years, key=lambda year: abs(_days(year.span) - 365), default=None)
+        return min(years, key=lambda year: (abs(_days(year.span) - 365), -_days(year.span)), default=None)
 
     def _year_rolled_forward(self, metric: Metric, end: date) -> Figure | None:
         candidates = self.operands(metric)
@@ -418,6 +450,24 @@ class _Evaluation:
         )
 
 
+def _counting(copies: Iterable[Copy], as_of: datetime) -> Iterator[Copy]:
+    """The copies that count at an instant, the newest last."""
+    for copy in sorted(copies, key=_newest_last):
+        if copy.known_at > as_of or (copy.withdrawn_at is not None and copy.withdrawn_at <= as_of):
+            continue
+        rounded_by = 15 * DAY if copy.source == "fsds" else 0 * DAY
+        if 1900 <= copy.end.year < 2200 and copy.end - rounded_by <= copy.filed_on:
+            yield copy
+
+
+def _split_ratio(before: Decimal, after: Decimal) -> Decimal | None:
+    for whole in SPLITS:
+        for ratio in (Decimal(whole), 1 / Decimal(whole)):
+            if before > 0 and after > 0 and abs(after / before / ratio - 1) <= Decimal("0.005"):
+                return ratio
+    return None
+
+
 def _may_be_own_period(copy: Copy) -> bool:
     days = _days((copy.start, copy.end))
     return period_class(copy.start, copy.end) in ("quarterly", "annual") or 160 <= days <= 195 or 245 <= days <= 295
@@ -499,11 +549,10 @@ def _reported(metric: Metric, copies: list[Copy]) -> Figure:
 
 def _resolved(alike: list[Copy]) -> Decimal:
     """Rule 5: the value of copies of one concept, unit and period."""
-    values = [copy.value for copy in alike]
-    if not _conflict(set(values)):
-        return values[-1]
-    most = max(values.count(each) for each in values)
-    return [each for each in values if values.count(each) == most][-1]
+    newest = alike[-1].value
+    disputed = [copy.value for copy in alike if copy.value == newest or _conflict({copy.value, newest})]
+    most = max(disputed.count(each) for each in disputed)
+    return [each for each in disputed if disputed.count(each) == most][-1]
 
 
 def _operands_among(copies: list[Copy]) -> list[Copy]:

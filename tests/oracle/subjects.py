@@ -1,9 +1,10 @@
 """The companies at hand, each as commands for the house and as copies for the oracle."""
 
 import gzip
+import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import msgspec
 
 from commands.companies.register_company import RegisterCompany
 from commands.filings.report_filing import ReportFiling
+from commands.filings.withdraw_filing import WithdrawFiling
 from commands.sources.companyfacts import read_companyfacts
 from commands.sources.reading import Item, Proposal
 from commands.sources.sample import parse_sample_line
@@ -26,6 +28,24 @@ class Subject:
     company: RegisterCompany
     filings: tuple[ReportFiling, ...]
     copies: tuple[Copy, ...]
+    withdrawals: tuple[WithdrawFiling, ...] = ()
+
+    def with_some_withdrawn(self, *, seed: int) -> "Subject":
+        """The same, but that some filings are withdrawn some months after they became known."""
+        chance = random.Random(seed)
+        known_at = {copy.accession: copy.known_at for copy in self.copies}
+        withdrawn_at = {
+            accession: known_at[accession] + timedelta(days=chance.randrange(20, 400))
+            for accession in chance.sample(sorted(known_at), len(known_at) // 4)
+        }
+        return replace(
+            self,
+            copies=tuple(replace(copy, withdrawn_at=withdrawn_at.get(copy.accession)) for copy in self.copies),
+            withdrawals=tuple(
+                WithdrawFiling(cik=self.company.cik, accession=accession, reason="filed in error", withdrawn_at=instant)
+                for accession, instant in withdrawn_at.items()
+            ),
+        )
 
 
 def subjects(paths: Iterable[Path]) -> Iterator[Subject]:

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.management import call_command
-from psycopg.rows import dict_row
+from psycopg.rows import class_row, dict_row
 from redis import Redis
 
 from commands.dispatch import dispatch_many
@@ -21,8 +21,10 @@ from projections import bi
 from projections.rebuild import Rebuild, RebuildRefused
 from projections.sweeper import drain, utc_now
 from queries.metrics.catalogue import load_catalogue
+from queries.read_models.aggregate_fragment import STORED_COLUMNS, StoredAggregate, public_row
 from tests.factories import register_company, report_filing
 from tests.fixtures.figures import write_figures
+from tests.fixtures.real_filings import report_real_filings
 
 ROOT = Path(__file__).parent.parent.parent.parent
 SHOWN_VERSION = """
@@ -104,6 +106,20 @@ class TestViews:
         assert sorted(row["revision"] for row in vintages) == [0, 0, 1]
         assert {row["group_key"] for row in sectors} >= {"services", "manufacturing"}
         assert all(everything)
+
+    def test_have_a_sum_where_the_api_has_one(self, connection: psycopg.Connection, redis: Redis) -> None:
+        report_real_filings(connection, redis)
+        names: dict[int, str] = dict(connection.execute("select cik, name from figures_v1.company").fetchall())
+
+        shown = rows(connection, "select metric, unit, group_by, group_key, period, sum from bi.group_aggregate")
+        with connection.cursor(row_factory=class_row(StoredAggregate)) as cursor:
+            cursor.execute(f"select {', '.join(STORED_COLUMNS)} from figures_v1.group_aggregate".encode())
+            told = [public_row(stored, names) for stored in cursor]
+
+        assert {tuple(row.values()) for row in shown} == {
+            (row.metric, row.unit, row.group_by, row.group, row.period, row.sum) for row in told
+        }
+        assert {row.unit for row in told if row.sum is None} == {"USD/shares", "pure"}
 
     def test_answer_every_question_of_the_documentation(self, figures: psycopg.Connection) -> None:
         blocks = re.findall(r"^```sql\n(.*?)^```", (ROOT / "docs" / "bi.md").read_text(), re.MULTILINE | re.DOTALL)

@@ -68,9 +68,17 @@ facts = st.one_of(
         st.integers(-5, 9),
     ),
     st.builds(
-        lambda year, value: duration("us-gaap:Revenues", f"{year}-07-01", f"{year}-09-30", str(value)),
+        lambda year, first, value: duration("us-gaap:Revenues", f"{year}-{first}", f"{year}-09-30", str(value)),
         st.integers(2022, 2024),
+        st.sampled_from(["01-01", "07-01"]),
         st.integers(0, 9),
+    ),
+    st.builds(
+        lambda year, value: duration(
+            "us-gaap:WeightedAverageNumberOfSharesOutstandingBasic", *years(year), str(value), unit="shares"
+        ),
+        st.integers(2022, 2023),
+        st.sampled_from([1, 2, 4, 9]),
     ),
     st.builds(
         lambda value: duration("us-gaap:Revenues", "2023-01-03", "2024-01-02", str(value), unit="EUR"),
@@ -81,7 +89,7 @@ facts = st.one_of(
 
 FIVE_YEARS = tuple(
     fact
-    for year in range(2020, 2025)
+    for year in range(2019, 2024)
     for fact in (
         duration("us-gaap:Revenues", *years(year), str(year)),
         duration("us-gaap:NetIncomeLoss", *years(year), str(year - 2000)),
@@ -362,18 +370,27 @@ class TestAcceptance:
 
 
 class TestOddDates:
+    @pytest.mark.parametrize("withdrawn", [False, True])
     def test_a_mistyped_year_is_kept_as_filed_and_feeds_nothing(
-        self, connection: psycopg.Connection, redis: Redis
+        self, connection: psycopg.Connection, redis: Redis, withdrawn: bool
     ) -> None:
         odd = (
             duration("us-gaap:Revenues", "0002-01-01", "0002-12-31", "5"),
             instant("us-gaap:Assets", "0001-01-01", "7"),
+            instant("us-gaap:Liabilities", "9999-12-31", "8"),
         )
-        dispatch_all(connection, register_company(cik=101), report_filing(cik=101, facts=odd))
-
+        filing = report_filing(cik=101, facts=odd)
+        dispatch_all(connection, register_company(cik=101), filing)
         drain(connection, redis)
 
-        assert connection.execute("select count(*) from figures_v1.fact").fetchone() == (2,)
+        if withdrawn:
+            dispatch_all(
+                connection,
+                WithdrawFiling(cik=101, accession=filing.accession, reason="mistyped", withdrawn_at=NOW),
+            )
+        drain(connection, redis)
+
+        assert connection.execute("select count(*) from figures_v1.fact").fetchone() == (3,)
         assert connection.execute("select count(*) from figures_v1.metric_value").fetchone() == (0,)
         assert connection.execute("select count(*) from projections.parked").fetchone() == (0,)
         verify(connection, redis)

@@ -391,7 +391,7 @@ def _fill(connection: psycopg.Connection) -> None:
         insert into projections.parked (name, version, position, stream, error)
         select 'figures', 1, n, 'company-' || n, 'unreadable' from generate_series(1, 3000) n;
         insert into company_split
-        select n, '2020-01-01', 2, 'a' from generate_series(1, 3000) n;
+        select n, '2020-01-01', 2, 'a', '2020-01-01' from generate_series(1, 3000) n;
         insert into company_former_name select n, 'Former ' || n, 'Former ' || n from generate_series(1, 3000) n;
         insert into company_classification select n, '-infinity' from generate_series(1, 3000) n;
         insert into metric_value (cik, metric, period_type, period, period_end, duration_days, calendar_offset,

@@ -1,9 +1,10 @@
 """Figures that were really filed, and a few invented beside them, in through commands and out through the read API."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
+import msgspec
 import psycopg
 import pytest
 from redis import Redis
@@ -12,6 +13,8 @@ from commands.companies.change_tickers import ChangeTickers
 from commands.companies.merge_company import MergeCompany
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.filings.events import ConceptFacts
+from commands.filings.withdraw_filing import WithdrawFiling
+from commands.messages import Command
 from tests.factories import duration, instant, register_company, report_filing
 from tests.fixtures.real_filings import ALPHABET, GOOGLE, JPMORGAN, fold, report, together
 
@@ -169,6 +172,38 @@ class TestSplits:
         assert (before["value"], before["split_factor"]) == (10, 1)
         assert (explanation["split_factor"], len(explanation["splits"])) == (4, 1)
 
+    async def test_of_a_withdrawn_filing_count_only_as_of_before(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        def stated(count: str) -> tuple[ConceptFacts, ...]:
+            year = ("2023-01-01", "2023-12-31")
+            return (
+                duration("us-gaap:WeightedAverageNumberOfDilutedSharesOutstanding", *year, count, unit="shares"),
+                duration("us-gaap:EarningsPerShareDiluted", "2022-01-01", "2022-12-31", "5", unit="USD/shares"),
+            )
+
+        in_error = report_filing(cik=7, form="10-Q/A", filed_on=date(2024, 5, 1), facts=stated("1000000000"))
+        report(
+            filed,
+            redis,
+            register_company(cik=7),
+            report_filing(cik=7, filed_on=date(2024, 2, 1), facts=stated("100000000")),
+            in_error,
+            WithdrawFiling(
+                cik=7,
+                accession=in_error.accession,
+                reason="filed in error",
+                withdrawn_at=datetime(2024, 7, 1, tzinfo=UTC),
+            ),
+        )
+
+        asked = {"metrics": "eps_diluted", "adjust": "splits"}
+        (now,) = await rows(reader, 7, **asked)
+        (then,) = await rows(reader, 7, as_of="2024-06-01", **asked)
+
+        assert (now["value"], now["split_factor"]) == (5, 1)
+        assert (then["value"], then["split_factor"]) == (0.5, 10)
+
     async def test_do_not_touch_money(self, reader: httpx.AsyncClient) -> None:
         (row,) = await rows(reader, "AAPL", metrics="net_income", last=1, adjust="splits")
 
@@ -284,6 +319,48 @@ class TestCompaniesAsTheyStood:
         assert (then["fiscal_year"], then["fiscal_period"]) == (2022, "Q1")
         assert (now["fiscal_year"], now["fiscal_period"]) == (2022, "Q3")
         assert explanation["value"] == 100
+
+    @pytest.mark.parametrize("mended", ["withdrawn", "corrected"])
+    async def test_have_the_fiscal_year_of_annual_reports_that_count(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis, mended: str
+    ) -> None:
+        def sales(start: str, end: str) -> ConceptFacts:
+            return duration("us-gaap:Revenues", start, end, "100")
+
+        in_error = report_filing(
+            cik=7, form="10-KT", filed_on=date(2023, 8, 1), facts=(sales("2022-07-01", "2023-06-30"),)
+        )
+        right: dict[str, Command] = {
+            "withdrawn": WithdrawFiling(
+                cik=7,
+                accession=in_error.accession,
+                reason="filed in error",
+                withdrawn_at=datetime(2023, 10, 1, tzinfo=UTC),
+            ),
+            "corrected": msgspec.structs.replace(in_error, facts=(sales("2022-01-01", "2022-12-31"),)),
+        }
+        report(
+            filed,
+            redis,
+            register_company(cik=7),
+            report_filing(cik=7, filed_on=date(2022, 2, 1), facts=(sales("2021-01-01", "2021-12-31"),)),
+            report_filing(cik=7, form="10-Q", filed_on=date(2022, 5, 1), facts=(sales("2022-01-01", "2022-03-31"),)),
+            in_error,
+        )
+
+        async def quarter_called(**asked: str) -> str:
+            (row,) = await rows(reader, 7, metrics="revenue", period_type="quarterly", **asked)
+            return str(row["fiscal_period"])
+
+        before = await quarter_called()
+        report(filed, redis, right[mended])
+        then = await quarter_called(as_of="2023-09-01")
+        later = await quarter_called(as_of="2024-01-01")
+        now = await quarter_called()
+
+        assert before == "Q3"
+        assert then == {"withdrawn": "Q3", "corrected": "Q1"}[mended]
+        assert (later, now) == ("Q1", "Q1")
 
     async def test_are_judged_by_the_industry_they_had(
         self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis

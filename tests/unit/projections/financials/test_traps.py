@@ -30,6 +30,7 @@ class Filing(msgspec.Struct, frozen=True, kw_only=True):
     facts: tuple[ConceptFacts, ...]
     form: str = "10-K"
     accepted_at: datetime | None = None
+    source: str = "companyfacts"
 
 
 def copies(*filings: Filing) -> list[Copy]:
@@ -41,7 +42,7 @@ def copies(*filings: Filing) -> list[Copy]:
             form=filing.form,
             filed_on=date.fromisoformat(filing.filed),
             accepted_at=filing.accepted_at,
-            source="companyfacts",
+            source=filing.source,
             facts=filing.facts,
         )
         row = FilingRow(
@@ -452,6 +453,24 @@ def test_19_an_operand_a_million_too_small_is_passed_over() -> None:
     assert (int(found.value) // MILLION, found.flags) == (997, ("from_year_to_date", "scale_conflict", "restated"))
 
 
+def test_19_a_slip_among_older_copies_does_not_touch_the_newest() -> None:
+    def outstanding(accession: str, filed: str, count: str) -> Filing:
+        facts = (instant("us-gaap:CommonStockSharesOutstanding", "2013-09-28", count, unit="shares"),)
+        return Filing(accession=accession, filed=filed, form="10-Q", facts=facts)
+
+    apple = [
+        outstanding("0001193125-13-416534", "2013-10-30", "899213000"),
+        outstanding("0001193125-14-024487", "2014-01-28", "899213000"),
+        outstanding("0001193125-14-157311", "2014-04-24", "899213"),
+        outstanding("0001193125-14-277160", "2014-07-23", "6294494000"),
+    ]
+
+    found = latest(resolved(*apple).values, "shares_outstanding", "CY2013Q3I")
+
+    assert found is not None
+    assert (int(found.value), found.flags) == (6_294_494_000, ("restated",))
+
+
 def test_20_a_sign_turned_round_once_is_outvoted_and_flagged() -> None:
     def equity(accession: str, filed: str, value: int) -> Filing:
         facts = (instant("us-gaap:StockholdersEquity", "2018-03-31", str(value)),)
@@ -491,6 +510,97 @@ def test_22_a_period_that_ends_after_the_filing_day_is_not_the_filings_own() -> 
     )
 
     assert period_ends(event) == (date(2019, 9, 28), date(2019, 9, 28))
+
+
+def test_22_what_is_said_of_a_day_to_come_is_no_figure_of_that_day() -> None:
+    celadon = [
+        Filing(
+            accession="0001008886-12-000126",
+            filed="2012-11-05",
+            form="10-Q",
+            facts=(
+                instant("us-gaap:LongTermDebtNoncurrent", "2012-09-30", "28590000"),
+                instant("us-gaap:LongTermDebtNoncurrent", "2012-12-31", "199009000"),
+            ),
+        ),
+        Filing(
+            accession="0001008886-13-000015",
+            filed="2013-02-07",
+            form="10-Q",
+            facts=(instant("us-gaap:LongTermDebtNoncurrent", "2012-12-31", "29345000"),),
+        ),
+    ]
+
+    rows = [row for row in resolved(*celadon, sic="4213").values if row.metric == "long_term_debt"]
+
+    assert [(row.period, int(row.value), row.accession, row.flags) for row in rows] == [
+        ("CY2012Q3I", 28_590_000, "0001008886-12-000126", ()),
+        ("CY2012Q4I", 29_345_000, "0001008886-13-000015", ()),
+    ]
+
+
+PUBLIC_FLOAT = instant("dei:EntityPublicFloat", "2011-08-01", "5033591950")
+DIVIDENDS = "us-gaap:CommonStockDividendsPerShareDeclared"
+SHARES_OUTSTANDING = "dei:EntityCommonStockSharesOutstanding"
+
+
+@pytest.mark.parametrize(
+    ("accession", "filed", "source", "fact", "counts"),
+    [
+        # The public float of the year before under the date of the next, and a dividend of the quarter to come.
+        ("0001045810-11-000031", "2011-05-27", "companyfacts", PUBLIC_FLOAT, False),
+        (
+            "0001045810-13-000109",
+            "2013-11-19",
+            "companyfacts",
+            duration(DIVIDENDS, "2013-10-28", "2014-01-26", "0.085", unit="USD/shares"),
+            False,
+        ),
+        # A cover page counts the shares of its own day.
+        (
+            "0001104659-19-016327",
+            "2019-03-20",
+            "companyfacts",
+            instant(SHARES_OUTSTANDING, "2019-03-20", "29640000", unit="shares"),
+            True,
+        ),
+        # Days before the filing, which data sets round to the end of their month.
+        (
+            "0001047469-09-007036",
+            "2009-07-30",
+            "fsds",
+            instant(SHARES_OUTSTANDING, "2009-07-31", "474105809", unit="shares"),
+            True,
+        ),
+        (
+            "0001104659-10-021504",
+            "2010-04-23",
+            "fsds",
+            instant(SHARES_OUTSTANDING, "2010-04-30", "495339156", unit="shares"),
+            True,
+        ),
+        (
+            "0001104659-10-021504",
+            "2010-04-23",
+            "companyfacts",
+            instant(SHARES_OUTSTANDING, "2010-04-30", "495339156", unit="shares"),
+            False,
+        ),
+        (
+            "0001104659-10-021504",
+            "2010-04-23",
+            "fsds",
+            instant(SHARES_OUTSTANDING, "2010-05-31", "495339156", unit="shares"),
+            False,
+        ),
+    ],
+)
+def test_22_a_day_has_come_if_it_is_not_after_the_filings_as_its_source_shows_days(
+    accession: str, filed: str, source: str, fact: ConceptFacts, counts: bool
+) -> None:
+    filing = Filing(accession=accession, filed=filed, form="10-Q", source=source, facts=(fact,))
+
+    assert bool(copies(filing)) is counts
 
 
 def test_23_what_a_filing_calls_its_period_is_not_even_recorded() -> None:
@@ -573,6 +683,38 @@ class TestTwelveMonths:
 
         assert value(rows, "net_income", "CY2024Q4TTM") == (93_736 + 36_330 - 33_916) * MILLION
         assert value(rows, "net_income", "CY2024Q3TTM") == 93_736 * MILLION
+
+    @pytest.mark.parametrize("turned", [False, True])
+    def test_are_of_two_years_as_near_to_365_days_the_longer_in_whatever_order_they_come(self, turned: bool) -> None:
+        facts = (
+            flow("NetIncomeLoss", "2022-12-31", "2023-12-31", 366),
+            flow("NetIncomeLoss", "2023-01-02", "2023-12-31", 364),
+        )
+        filing = Filing(accession="0001000000-24-000001", filed="2024-02-01", facts=facts[::-1] if turned else facts)
+
+        rows = resolved(filing).values
+
+        assert value(rows, "net_income", "CY2023Q4TTM") == 366 * MILLION
+
+    def test_begin_when_a_quarter_or_year_that_ends_with_them_is_known(self) -> None:
+        def half_year(accession: str, filed: str, *facts: ConceptFacts) -> Filing:
+            return Filing(accession=accession, filed=filed, form="6-K", facts=facts)
+
+        year = Filing(
+            accession="0001000000-24-000001",
+            filed="2024-02-01",
+            facts=(flow("NetIncomeLoss", "2023-01-01", "2023-12-31", 100),),
+        )
+        first = half_year("0001000000-23-000001", "2023-08-01", flow("NetIncomeLoss", "2023-01-01", "2023-06-30", 40))
+        second = half_year("0001000000-24-000002", "2024-08-01", flow("NetIncomeLoss", "2024-01-01", "2024-06-30", 60))
+        quarter = half_year("0001000000-25-000001", "2025-08-01", flow("Revenues", "2024-04-01", "2024-06-30", 500))
+
+        before = latest(resolved(year, first, second).values, "net_income", "CY2024Q2TTM")
+        after = latest(resolved(year, first, second, quarter).values, "net_income", "CY2024Q2TTM")
+
+        assert before is None
+        assert after is not None
+        assert (int(after.value) // MILLION, after.known_from.date()) == (120, date(2025, 8, 2))
 
     def test_are_not_made_where_the_comparative_was_recast(self) -> None:
         def income(accession: str, filed: str, form: str, *spans: tuple[str, str, int]) -> Filing:
