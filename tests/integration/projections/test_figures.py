@@ -89,6 +89,10 @@ FIVE_YEARS = tuple(
     )
 )
 
+# Nothing of these feeds a figure: a form that may not, and a concept that no metric reads.
+PROXY = {"form": "DEF 14A", "facts": FIVE_YEARS}
+UNREAD = {"form": "10-K/A", "facts": (duration("us-gaap:UnrecognizedTaxBenefits", *years(2023), "1"),)}
+
 
 def one_of_each(found: list[Any]) -> tuple[Any, ...]:
     """No fact twice in a filing."""
@@ -154,6 +158,7 @@ class TestAnyHistory:
         max_examples=15, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(
+        firsts=st.tuples(*[st.sampled_from([{"facts": FIVE_YEARS}, {"facts": FIVE_YEARS}, PROXY, UNREAD])] * len(CIKS)),
         history=st.lists(st.lists(commands, min_size=1, max_size=6), min_size=2, max_size=5),
         batch_events=st.sampled_from([1, 2, 7, 1000]),
         randomness=st.randoms(use_true_random=False),
@@ -162,6 +167,7 @@ class TestAnyHistory:
         self,
         connection: psycopg.Connection,
         redis: Redis,
+        firsts: tuple[dict[str, Any], ...],
         history: list[list[Command]],
         batch_events: int,
         randomness: Any,
@@ -169,7 +175,7 @@ class TestAnyHistory:
         clean_database(connection)
         redis.flushall()
         dispatch_all(connection, *(register_company(cik=cik) for cik in CIKS))
-        dispatch_all(connection, *(report_filing(cik=cik, facts=FIVE_YEARS) for cik in CIKS))
+        dispatch_all(connection, *(report_filing(cik=cik, **first) for cik, first in zip(CIKS, firsts, strict=True)))
         drain(connection, redis)
 
         for chunk in history:
@@ -184,6 +190,24 @@ class TestAnyHistory:
         drain(connection, redis)
 
         assert connection.execute("select error from projections.parked").fetchall() == []
+        verify(connection, redis)
+
+
+class TestFirstFiling:
+    @pytest.mark.parametrize("first", [PROXY, UNREAD])
+    @pytest.mark.parametrize("together", [True, False])
+    def test_that_feeds_no_figure_leaves_the_company_to_count_with_its_next(
+        self, connection: psycopg.Connection, redis: Redis, first: dict[str, Any], together: bool
+    ) -> None:
+        dispatch_all(connection, register_company(cik=101), report_filing(cik=101, **first))
+        sequence_pending(connection)
+        for shard in lagging_shards(connection):
+            catch_up(connection, projection="figures", shard=shard, batch_events=2 if together else 1)
+        refresh_figures(connection, redis)
+        dispatch_all(connection, report_filing(cik=101))
+        drain(connection, redis)
+
+        assert counted(connection, "revenue", "3571") == {"CY2023": [(101, 1000)]}
         verify(connection, redis)
 
 
