@@ -112,6 +112,12 @@ def test_are_what_sorting_their_members_gives_after_any_history(
         aggregates.refresh(connection, now=NOW)
 
         assert_as_sorted(connection, crowd)
+    followed = rows_as_text(connection)
+    connection.execute("insert into figures_v1.dirty_cell (cik) select cik from figures_v1.company")
+    monkeypatch.setattr(aggregates, "BULK_SHARE", 1)
+    aggregates.refresh(connection, now=NOW)
+
+    assert rows_as_text(connection) == followed
 
 
 def test_are_followed_where_that_is_less_than_to_sort(connection: psycopg.Connection) -> None:
@@ -158,6 +164,11 @@ def frame_searches(connection: psycopg.Connection) -> int:
     ).fetchone()
     assert row
     return int(row[0])
+
+
+def rows_as_text(connection: psycopg.Connection) -> list[str]:
+    rows = connection.execute("select held::text from figures_v1.group_aggregate as held order by 1")
+    return [text for (text,) in rows]
 
 
 def assert_as_sorted(connection: psycopg.Connection, crowd: Crowd) -> None:
