@@ -255,6 +255,27 @@ class TestRebuild:
         assert outcome.version == 2
         verify(connection, redis)
 
+    def test_equals_live_tables_in_which_a_figure_was_reached_in_another_way(
+        self, connection: psycopg.Connection, redis: Redis, rebuild: Callable[..., Rebuild]
+    ) -> None:
+        year = ("2023-01-01", "2023-12-31")
+        dispatch_all(connection, register_company(cik=103))
+        for flow, spent in (("10.55", "0.05"), ("11.5", "1")):
+            facts = (
+                duration("us-gaap:NetCashProvidedByUsedInOperatingActivities", *year, flow),
+                duration("us-gaap:PaymentsToAcquirePropertyPlantAndEquipment", *year, spent),
+            )
+            dispatch_all(connection, report_filing(cik=103, accession="0000000103-24-000001", facts=facts))
+            drain(connection, redis)
+
+        outcome = rebuild().run()
+
+        assert outcome.differences == ()
+        found = connection.execute(
+            "select distinct value::text from figures_v2.metric_value where metric = 'free_cash_flow'"
+        )
+        assert found.fetchall() == [("10.5",)]
+
     def test_is_compared_with_the_live_tables(
         self, connection: psycopg.Connection, redis: Redis, rebuild: Callable[..., Rebuild]
     ) -> None:
