@@ -215,16 +215,16 @@ class Rebuild:
     def _complete_tables(self, connection: psycopg.Connection, version: Version) -> None:
         with connection.transaction():
             version.enter(connection)
-            (refreshes,) = _row(connection, "refreshes")
-            if refreshes:
-                return
-            _, metrics = groups_done(connection, version)
+            done, metrics = groups_done(connection, version)
             if not metrics:
                 self._tell("indexes and statistics")
                 connection.execute(self._projection.indexes)
                 for table in sorted(columns_of(connection, version)):
                     connection.execute(sql.SQL("analyze {}").format(sql.Identifier(table)))
                 begin_groups(connection, version)
+                done, metrics = groups_done(connection, version)
+        if done == metrics:
+            return
         pace = _Pace("aggregates", "metrics", self._tell, lambda: groups_done(connection, version))
         task = GroupTask(database_url=self._database_url, version=version)
         build_groups(task, processes=self._processes, told=pace.tell)

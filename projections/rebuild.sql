@@ -75,9 +75,6 @@ set state = 'live',
     generation = (select max(generation) + 1 from projections.projection where name = %(name)s)
 where name = %(name)s and version = %(version)s
 
--- name: refreshes
-select seq from freshness
-
 -- name: lock_freshness
 -- A refresh of the live version that is under way fails to commit after this, or has committed before it.
 select seq, position, fresh_at, lag_ms from freshness for update
