@@ -1,6 +1,6 @@
 """The read tables against a plain fold of the log, on real PostgreSQL and Valkey."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec import UNSET
+from msgspec import UNSET, structs
 from psycopg import sql
 from redis import Redis
 
@@ -25,8 +25,9 @@ from commands.event_log.append import NewEvent, append_events, lock_streams
 from commands.event_log.read import read_log
 from commands.event_log.sequence import sequence_pending
 from commands.filings.withdraw_filing import WithdrawFiling
-from commands.messages import Command
+from commands.messages import Command, RecordedEvent
 from commands.publishing import publish_pending
+from projections.catalog import PROJECTIONS
 from projections.projector import CatchUp, catch_up
 from projections.sweeper import drain, lagging_shards, refresh_figures
 from projections.verify import Difference, verify
@@ -420,6 +421,48 @@ class TestShards:
         assert sum(result.events for result in found) == 41
         drain(connection, redis)
         verify(connection, redis)
+
+
+class TestBatches:
+    def test_are_as_large_as_the_one_before_says_but_take_a_company_in_one_piece(
+        self, connection: psycopg.Connection, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = two_of_one_shard(connection)
+        drain(connection, redis)
+        mixed = [report_filing(cik=cik) for _ in range(10) for cik in (first, second)]
+        dispatch_all(connection, *mixed, *(report_filing(cik=second) for _ in range(30)))
+        # Four times as long as it should have taken; what comes then takes no time, beside so much patience.
+        monkeypatch.setattr("projections.projector.BATCH_SECONDS", 1_000_000.0)
+        connection.execute("update projections.checkpoint set last_batch_events = 8, last_batch_seconds = 4000000")
+        sizes = recorded_sizes(monkeypatch)
+
+        drain(connection, redis)
+
+        assert sizes == [2, 4, 8, 6 + 30]
+        verify(connection, redis)
+
+
+def two_of_one_shard(connection: psycopg.Connection) -> tuple[int, int]:
+    """Register companies until two are in the same shard."""
+    dispatch_all(connection, *(register_company(cik=cik) for cik in range(101, 110)))
+    found = connection.execute(
+        "select array_agg(stream) from events.stream group by shard having count(*) > 1"
+    ).fetchone()
+    assert found
+    first, second = (int(stream.removeprefix("company-")) for stream in found[0][:2])
+    return first, second
+
+
+def recorded_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many events each batch folded from now on has."""
+    figures, sizes = PROJECTIONS["figures"], list[int]()
+
+    def fold(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+        sizes.append(len(events))
+        figures.fold(connection, events)
+
+    monkeypatch.setitem(PROJECTIONS, "figures", structs.replace(figures, fold=fold))
+    return sizes
 
 
 class TestALongLog:
