@@ -28,7 +28,10 @@ from commands.filings.withdraw_filing import WithdrawFiling
 from commands.messages import Command, RecordedEvent
 from commands.publishing import publish_pending
 from projections.catalog import PROJECTIONS
+from projections.comparison import columns_of
+from projections.projection import live_version
 from projections.projector import CatchUp, catch_up
+from projections.redis_views import EPOCH_KEY, PREFIX
 from projections.sweeper import drain, lagging_shards, refresh_figures
 from projections.verify import Difference, verify
 from queries.metrics.groupings import GROUPINGS
@@ -492,6 +495,23 @@ class TestALongLog:
         assert connection.execute("select position from figures_v1.freshness").fetchone() == (length + 5,)
 
 
+STRANGERS = {
+    "acceptance": "(7, 'a', now())",
+    "change": "(9, '', 'filings_dated', 7, null, null, null, now())",
+    "company_classification": "(7, '-infinity')",
+    "company_former_name": "(7, 'A', 'A')",
+    "company_link": "(7, 101, '2020-01-01')",
+    "company_split": "(7, now(), 2, 'a')",
+    "fact": "(7, 'us-gaap:Assets', 'USD', null, '2023-12-31', 0, 'a', 1)",
+    "filing": "(7, 'a', '10-K', now(), null, now(), null, null, null, 'api', 1, 1)",
+    "filing_check": "(7, 'a', 'c', null, '2023-12-31', 0, 1, 2)",
+    "frame_value": "('assets', 'CY2023', 7, 1, null, now(), 'a', now(), '{}')",
+    "group_member": "(1, 7)",
+    "metric_value": "(7, 'assets', 'instant', null, null, now(), 0, 0, 0, now(), now(), 1, 'USD', 'a')",
+}
+"""A row of a company that is nowhere else, in each table."""
+
+
 class TestVerify:
     @pytest.fixture(autouse=True)
     def _some_figures(self, connection: psycopg.Connection, redis: Redis) -> None:
@@ -511,20 +531,56 @@ class TestVerify:
             ("update figures_v1.frame_value set flags = array['late']", "frame_value"),
             ("delete from figures_v1.frame_value", "frame_value"),
             (
-                "insert into figures_v1.frame_value select 'assets', 'CY2020', 101, 1, null, now(), 'a', now(), '{}'",
+                "insert into figures_v1.frame_value "
+                "select 'assets', period, cik, value, period_start, period_end, accession, known_from, flags "
+                "from figures_v1.frame_value where metric = 'revenue'",
                 "frame_value",
             ),
+            ("update figures_v1.frame_value set accession = 'a'", "filing of 101: .* is that of a, which is not there"),
             (
-                "create temporary table stray as select * from figures_v1.metric_value; update stray set cik = 7; "
-                "insert into figures_v1.metric_value select * from stray; drop table stray",
-                "metric_value of 7",
+                "update figures_v1.filing set withdrawn_at = now()",
+                "filing of 101: .* which is not there or does not count",
+            ),
+            ("update figures_v1.filing set form = 'S-1'", "filing of 101: .* which is not there or does not count"),
+            ("update figures_v1.filing set position = 1", "filing of 101"),
+            ("insert into figures_v1.acceptance values (101, 'a', now())", "acceptance of 101"),
+            ("insert into figures_v1.company_link values (101, 102, '2020-01-01')", "company_link of 101"),
+            ("insert into figures_v1.company_split values (101, now(), 2, 'a')", "company_split of 101"),
+            (
+                "insert into figures_v1.filing_check values (101, 'a', 'c', null, '2023-12-31', 0, 1, 2)",
+                "filing_check of 101",
+            ),
+            ("insert into figures_v1.company_successor values (101, 102)", "company_successor"),
+            ("delete from figures_v1.group_member", "group_member of 101"),
+            (
+                "update figures_v1.group_member set group_id = -1 where group_id in (select max(group_id) from "
+                "figures_v1.group_member)",
+                "group_member of 101",
+            ),
+            ("insert into figures_v1.company_group (group_by, group_key) values ('country', 'XX')", "company_group"),
+            ("delete from figures_v1.change where kind = 'filing_reported'", "change of 101"),
+            ("update figures_v1.change set now = 'A'", "change of 101"),
+            (
+                "insert into figures_v1.change values (7, '', 'filings_dated', 101, null, null, null, now())",
+                "change of 101",
             ),
             ("delete from figures_v1.group_aggregate where group_by = 'all'", "group_aggregate"),
+            ("update figures_v1.group_aggregate set top_ciks = array[7]", "group_aggregate"),
+            ("update figures_v1.group_aggregate set bottom_values = array[7]", "group_aggregate"),
             ("update figures_v1.group_aggregate set parts = 7", "group_aggregate"),
             ("update figures_v1.group_aggregate set median = 0 where group_by = 'all'", "group_aggregate"),
             ("delete from figures_v1.company", "company 101"),
             ("update events.log set position = position + 1 where position = 2", "positions are not dense"),
             ("delete from events.log where position = 2", "event .* is neither in the log nor pending"),
+            (
+                "insert into events.pending select event_id, shard from events.log",
+                "event 1 is in the log and still pending",
+            ),
+            (
+                "update events.event set version = 7 where version = 2",
+                "position 2 holds version 7 of company-101 out of order",
+            ),
+            ("update events.log set shard_seq = 7 where position = 2", "shard .* is not dense at position 2"),
         ],
     )
     def test_names_a_row_broken_by_hand(
@@ -533,6 +589,64 @@ class TestVerify:
         verify(connection, redis)
 
         connection.execute(damage.encode())
+
+        with pytest.raises(Difference, match=place):
+            verify(connection, redis)
+
+    @pytest.mark.parametrize("table", STRANGERS)
+    def test_names_a_row_of_a_company_the_log_does_not_know(
+        self, connection: psycopg.Connection, redis: Redis, table: str
+    ) -> None:
+        connection.execute(
+            sql.SQL("insert into {} values {}").format(sql.Identifier("figures_v1", table), sql.SQL(STRANGERS[table]))
+        )
+
+        with pytest.raises(Difference, match=f"{table} of 7"):
+            verify(connection, redis)
+
+    def test_looks_for_such_rows_in_every_table_that_has_companies(self, connection: psycopg.Connection) -> None:
+        """Those of the other three are found as they are compared whole, or as something that waits for a refresh."""
+        columns = columns_of(connection, live_version(connection, "figures"))
+
+        having = {table for table, names in columns.items() if "cik" in names}
+
+        assert having - {"company", "company_successor", "dirty_cell"} == STRANGERS.keys()
+
+    def test_says_at_once_that_a_refresh_is_due(self, connection: psycopg.Connection, redis: Redis) -> None:
+        connection.execute("delete from figures_v1.fact; insert into figures_v1.dirty_cell (cik) values (101)")
+        told: list[str] = []
+
+        with pytest.raises(Difference, match="still catching up"):
+            verify(connection, redis, progress=told.append)
+
+        assert told == ["log: positions, shards and streams"]
+
+    def test_looks_only_for_changes_from_where_they_are_kept(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        connection.execute("delete from figures_v1.change; insert into figures_v1.change_horizon (position) values (2)")
+
+        verify(connection, redis)
+
+    @pytest.mark.parametrize(
+        ("key", "value", "place"),
+        [
+            ("meta", "{}", "redis: meta"),
+            ("meta", None, "redis: meta"),
+            ("seq", "7", "redis: stands at refresh"),
+            ("seq", None, "redis: stands at refresh None"),
+            ("agg:revenue:all:CY1999", "[]", "agg:revenue:all:CY1999.* is there or due, but not both"),
+        ],
+    )
+    def test_names_what_redis_says_of_itself_broken_by_hand(
+        self, connection: psycopg.Connection, redis: Redis, key: str, value: str | None, place: str
+    ) -> None:
+        epoch: Any = redis.get(EPOCH_KEY)
+        damaged = f"{PREFIX}:{int(epoch)}:{key}"
+        if value is None:
+            redis.delete(damaged)
+        else:
+            redis.set(damaged, value)
 
         with pytest.raises(Difference, match=place):
             verify(connection, redis)
