@@ -208,6 +208,12 @@ def _check_line(cik: int, check: BrokenCheck) -> str:
     )
 
 
+@lru_cache(maxsize=65_536)
+def _iso(day_or_instant: date) -> str:
+    """The text of one of the few days and instants that stand in many rows."""
+    return day_or_instant.isoformat()
+
+
 def _digits(value: Decimal) -> str:
     """
     A number without zeros at its end.
@@ -216,12 +222,6 @@ def _digits(value: Decimal) -> str:
     """
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-@lru_cache(maxsize=65_536)
-def _iso(day_or_instant: date) -> str:
-    """The text of one of the few days and instants that stand in many rows."""
-    return day_or_instant.isoformat()
 
 
 def changed_cells(before: Iterable[MetricVersion], after: Iterable[MetricVersion]) -> set[Cell]:
