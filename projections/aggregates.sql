@@ -320,7 +320,8 @@ where gone.way <> 'follow' and group_aggregate.metric = gone.metric and group_ag
 
 -- name: write_groups
 -- Groups from all of their members: all groups of the whole cells of a piece, and the others that are not followed. The
--- order of members is that of (value, cik).
+-- order of members is that of (value, cik). Sums have no more decimals than they need, so that one that was followed from
+-- change to change is written as one added up anew.
 with sought as materialized (
     select changed.cell, changed.group_id, place.cik
     from refresh_group as changed
@@ -365,8 +366,9 @@ placed as (
         on member.metric = cell.metric and member.period = cell.period and member.cik = sought.cik
 ),
 gathered as (
-    select cell, group_id, count(*)::integer as n, sum(value) as sum, sum(value * value) as sum_of_squares,
-        count(numerator)::integer as parts, sum(numerator) as numerator, sum(denominator) as denominator,
+    select cell, group_id, count(*)::integer as n, trim_scale(sum(value)) as sum,
+        trim_scale(sum(value * value)) as sum_of_squares, count(numerator)::integer as parts,
+        trim_scale(sum(numerator)) as numerator, trim_scale(sum(denominator)) as denominator,
         array_agg(value order by value, cik) as ascending, array_agg(cik order by value, cik) as ciks
     from placed
     group by cell, group_id
@@ -397,14 +399,18 @@ with changed as materialized (
     select delta.slot, followed.group_id, held.metric, held.period, held.group_by, held.group_key, held.n as old_n,
         held.rank_values, held.rank_ciks,
         held.n + (count(delta.value) - count(delta.old_value))::integer as n,
-        held.sum + coalesce(sum(delta.value), 0) - coalesce(sum(delta.old_value), 0) as sum,
-        held.sum_of_squares + coalesce(sum(delta.value * delta.value), 0)
-            - coalesce(sum(delta.old_value * delta.old_value), 0) as sum_of_squares,
+        trim_scale(held.sum + coalesce(sum(delta.value), 0) - coalesce(sum(delta.old_value), 0)) as sum,
+        trim_scale(
+            held.sum_of_squares + coalesce(sum(delta.value * delta.value), 0)
+                - coalesce(sum(delta.old_value * delta.old_value), 0)
+        ) as sum_of_squares,
         held.parts + (count(delta.numerator) - count(delta.old_numerator))::integer as parts,
-        coalesce(held.numerator, 0) + coalesce(sum(delta.numerator), 0)
-            - coalesce(sum(delta.old_numerator), 0) as numerator,
-        coalesce(held.denominator, 0) + coalesce(sum(delta.denominator), 0)
-            - coalesce(sum(delta.old_denominator), 0) as denominator,
+        trim_scale(
+            coalesce(held.numerator, 0) + coalesce(sum(delta.numerator), 0) - coalesce(sum(delta.old_numerator), 0)
+        ) as numerator,
+        trim_scale(
+            coalesce(held.denominator, 0) + coalesce(sum(delta.denominator), 0) - coalesce(sum(delta.old_denominator), 0)
+        ) as denominator,
         held.n < %(shown)s or bool_or(
             coalesce(
                 (delta.value, delta.cik) <= (held.bottom_values[%(shown)s], held.bottom_ciks[%(shown)s]), false

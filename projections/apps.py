@@ -1,4 +1,7 @@
-"""What happens around `migrate`: the views of schema `bi` are this release's, and in no migration's way."""
+"""
+What happens around `migrate`: the views of schema `bi` are this release's, and in no migration's way, and figures that
+another release worked out in another way are told of.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -18,6 +21,7 @@ class ProjectionsConfig(AppConfig):
         """This will have the views made at the end of each `migrate`, and dropped before one that alters tables."""
         pre_migrate.connect(_hide, sender=self)
         post_migrate.connect(_publish, sender=self)
+        post_migrate.connect(_compare_rules, sender=self)
 
 
 def _hide(plan: Sequence[tuple[Any, bool]], **told: Any) -> None:
@@ -42,3 +46,20 @@ def _publish(plan: Sequence[tuple[Any, bool]], **told: Any) -> None:
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction) as error:
         why = error.diag.message_primary
         logger.warning("schema bi waits for `manage.py rebuild figures`: the live version is older, %s", why)
+
+
+def _compare_rules(plan: Sequence[tuple[Any, bool]], **told: Any) -> None:
+    from django.conf import settings
+
+    from projections.catalog import PROJECTIONS
+    from projections.projection import live_version
+    from projections.rules import OTHER_RULES, adopt_rules, is_of_other_rules
+
+    figures = PROJECTIONS["figures"]
+    try:
+        with psycopg.connect(settings.FACTFOLD.database_url, autocommit=True) as connection:
+            adopt_rules(connection, figures)
+            if is_of_other_rules(connection, figures, live_version(connection, figures.name)):
+                logger.warning(OTHER_RULES)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+        return  # No version remembers its rules before 0013.

@@ -3,6 +3,8 @@
 from commands.sql import load_statements
 from projections.figures.fold import fold
 from projections.projection import Projection
+from projections.rules import fingerprint
+from queries.metrics.catalogue import load_catalogue
 
 _FIGURES = load_statements("projections.figures", "tables.sql")
 
@@ -28,6 +30,7 @@ PROJECTIONS: dict[str, Projection] = {
                     "freshness",
                 }
             ),
+            rules=fingerprint(load_catalogue()),
         ),
     )
 }

@@ -4,7 +4,8 @@ Working out all groups of a version that is being built.
 # Note [metric by metric]
 Nobody reads the version and nothing is folded into it meanwhile. So what companies stand for by one metric, the groups
 of that, and the word that the metric is done commit together, and the metrics one by one, in any order and by as many
-processes as there are: whatever stops them, they go on there.
+processes as there are: whatever stops them, they go on there. The server may be at work for a process that was killed,
+and hold its metric, for as long as a statement takes: whoever finds no other metric waits for what becomes of it.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,7 @@ def begin_groups(connection: psycopg.Connection, version: Version) -> None:
 
 
 def groups_done(connection: psycopg.Connection, version: Version) -> tuple[int, int]:
-    """How many metrics are worked out, of how many; none of none before it has begun, and where nobody has any."""
+    """How many metrics are worked out, of how many; none of none before it has begun."""
     done, metrics = connection.execute(_SQL["progress"], version.key).fetchone() or (0, 0)
     return int(done), int(metrics)
 
@@ -57,7 +58,7 @@ def build_groups(task: GroupTask, *, processes: int, told: Callable[[], None]) -
 
 
 def work_out_metrics(task: GroupTask, *, told: Callable[[], None]) -> None:
-    """This will take metric after metric until none is left."""
+    """This will take metric after metric until all are done."""
     with _connected(task) as connection:
         # A lost commit is a metric to be worked out again.
         connection.execute("set synchronous_commit = off")
@@ -68,6 +69,9 @@ def work_out_metrics(task: GroupTask, *, told: Callable[[], None]) -> None:
 def _work_out_next(connection: psycopg.Connection, version: Version) -> bool:
     with connection.transaction():
         taken = connection.execute(_SQL["take"], version.key).fetchone()
+        if taken is None:
+            connection.execute(_SQL["wait"], version.key)
+            taken = connection.execute(_SQL["take"], version.key).fetchone()
         if taken is None:
             return False
         version.enter(connection)

@@ -1,9 +1,9 @@
 -- name: begin
--- The metrics somebody has. Index: metric_value_cell.
-insert into projections.building_groups (name, version, metric)
-select %(name)s, %(version)s, stated.metric
+-- Those nobody has are done. Index: metric_value_cell.
+insert into projections.building_groups (name, version, metric, done)
+select %(name)s, %(version)s, stated.metric,
+    not exists (select from metric_value where metric_value.metric = stated.metric)
 from unnest(%(metrics)s::text[]) as stated (metric)
-where exists (select from metric_value where metric_value.metric = stated.metric)
 
 -- name: progress
 select count(*) filter (where done), count(*) from projections.building_groups
@@ -21,3 +21,11 @@ where name = %(name)s and version = %(version)s and metric = (
     for update skip locked
 )
 returning metric
+
+-- name: wait
+-- Until a metric that was held is to be had, or all are done.
+select from projections.building_groups
+where name = %(name)s and version = %(version)s and not done
+order by metric
+limit 1
+for update

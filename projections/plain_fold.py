@@ -14,6 +14,7 @@ from commands.companies import events as company_events
 from commands.filings import events as filing_events
 from commands.messages import RecordedEvent
 from projections.figures.batch import decode
+from projections.figures.changes import Change, changes_of
 from projections.figures.filed_facts import copies_of, period_ends
 from projections.figures.rows import CompanyRow, FilingRow
 from projections.financials.copies import Copy
@@ -29,9 +30,21 @@ class CompanyFold(msgspec.Struct):
     facts: dict[str, tuple[filing_events.ConceptFacts, ...]] = msgspec.field(default_factory=dict)
     acceptances: dict[str, datetime] = msgspec.field(default_factory=dict)
     links: dict[int, date] = msgspec.field(default_factory=dict)
+    changes: list[Change] = msgspec.field(default_factory=list)
+
+    @classmethod
+    def registered(cls, body: company_events.CompanyRegistered, event: RecordedEvent) -> "CompanyFold":
+        """A company of which nothing else is known."""
+        company = CompanyRow.registered(body)
+        return cls(company=company, changes=list(changes_of(body, event, before=None, after=company)))
 
     def apply(self, body: object, event: RecordedEvent) -> None:
         """This will take in the company's next event."""
+        before = msgspec.structs.replace(self.company)
+        self._take_in(body, event)
+        self.changes.extend(changes_of(body, event, before=before, after=self.company))
+
+    def _take_in(self, body: object, event: RecordedEvent) -> None:
         match body:
             case company_events.CompanyReclassified():
                 self.company.reclassify(body, at=event.recorded_at)
@@ -110,7 +123,7 @@ def fold_events(events: Iterable[RecordedEvent], *, parked: Iterable[tuple[str, 
             continue
         body = decode(event)
         if isinstance(body, company_events.CompanyRegistered):
-            folds[body.cik] = CompanyFold(company=CompanyRow.registered(body))
+            folds[body.cik] = CompanyFold.registered(body, event)
         else:
             folds[body.cik].apply(body, event)
     return folds

@@ -25,7 +25,7 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True):
     `fold` writes the effect of events of one shard, each stream's in order, inside the caller's transaction into the
     tables of the search path. It must give the same tables for any division of the log into batches. `tables` and
     `indexes` are the statements that make those tables; `derived` names the tables the fold does not own: they follow
-    from the others, or tell what has been done.
+    from the others, or tell what has been done. `rules` is a fingerprint of what decides which rows `fold` writes.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True):
     tables: bytes
     indexes: bytes
     derived: frozenset[str]
+    rules: str
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,9 @@ MAX_EVENTS = 2_000
 MAX_BYTES = 4 * 1024 * 1024
 """A batch holds about a hundred thousand facts: large enough for set-based writes, small enough for memory."""
 
+BATCH_SECONDS = 5.0
+"""No batch is to take longer, going by the one before it: two thousand amendments of large companies take minutes."""
+
 _HELD_SECONDS = 0.05
 """How long to wait for a worker that was stopped and whose connection the server has still to give up."""
 
@@ -51,7 +54,8 @@ def catch_up(
 
     Rows, dirty groups and checkpoint of a batch commit together, so that a crash at any step leaves a prefix. With
     `to_seq` there is nothing to do once that sequence number is reached. `deadline` is a `time.monotonic` instant after
-    which no further batch is begun; `batch_events` bounds a batch and never changes what the tables hold.
+    which no further batch is begun; `batch_events` bounds a batch, as `BATCH_SECONDS` does, and never changes what the
+    tables hold.
 
     # Note [no lost wake-up]
     A caller that finds the shard held leaves at once. The holder asks for the head only after its transaction has
@@ -116,6 +120,22 @@ def _ending_with_a_stream(events: list[RecordedEvent]) -> list[RecordedEvent]:
     return events if rest == len(events) else events[:-rest]
 
 
+def events_at_once(last_events: int, last_seconds: float) -> int:
+    """This will say how many events to fold next, from what the batch before took: at most twice as many as it had."""
+    if not last_events:
+        return MAX_EVENTS
+    growth = min(2.0, BATCH_SECONDS / last_seconds) if last_seconds else 2.0
+    return max(1, int(last_events * growth))
+
+
+def _first_of(events: list[RecordedEvent], count: int) -> list[RecordedEvent]:
+    """So many of a batch's events, and those that follow of the same stream: a company in one piece stays in one."""
+    if count >= len(events):
+        return events
+    last = events[count - 1].stream
+    return [*events[:count], *takewhile(lambda event: event.stream == last, events[count:])]
+
+
 def _lag(connection: psycopg.Connection, projection: Projection, shard: int) -> tuple[Version, int, int, int]:
     row = connection.execute(_SQL["lag"], {"name": projection.name, "shard": shard}).fetchone()
     if row is None:
@@ -142,13 +162,14 @@ def _fold_batch(
         taken = connection.execute(_SQL["take_checkpoint"], key).fetchone()
         if taken is None:
             return None
-        (after,) = taken
+        after, last_events, last_seconds = taken
         most = batch_events if up_to is None else min(batch_events, up_to - after)
         events = read_shard(connection, shard=shard, after=after, max_events=most, max_bytes=MAX_BYTES)
         if not events:
             return 0
         if len(events) == most or sum(len(event.data) for event in events) >= MAX_BYTES:
             events = _ending_with_a_stream(events)
+        events = _first_of(events, events_at_once(last_events, last_seconds))
         version.enter(connection)
         if park:
             fold_or_park(connection, projection, version, events)

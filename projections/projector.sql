@@ -1,6 +1,6 @@
 -- name: take_checkpoint
 -- Nobody waits here: whoever holds the row will look for newer events after letting go of it.
-select checkpoint.shard_seq
+select shard_seq, last_batch_events, last_batch_seconds
 from projections.checkpoint
 where name = %(name)s and version = %(version)s and shard = %(shard)s
 for update skip locked

@@ -32,6 +32,7 @@ from projections.parking import is_paused, parked_streams
 from projections.processes import APPLICATION_NAME, do_tasks
 from projections.projection import Version, live_version, versions
 from projections.projector import MAX_EVENTS, follow_version
+from projections.rules import is_of_other_rules
 from projections.shard_building import ShardTask, fold_shard
 
 _SQL = load_statements("projections", "rebuild.sql")
@@ -109,7 +110,7 @@ class Rebuild:
         Raises:
             EventUnfoldable: an event cannot be folded, and parking was not asked for.
             VersionsDiffer: the tables are not those of the live version, and that was not to be accepted.
-            RebuildRefused: another rebuild is at work, or too much is parked.
+            RebuildRefused: another rebuild is at work, too much is parked, or another release began this one.
         """
         with self._connected() as connection:
             version = self._building(connection) or self._begin(connection)
@@ -186,6 +187,11 @@ class Rebuild:
     def _building(self, connection: psycopg.Connection) -> Version | None:
         for version in versions(connection, self._projection.name):
             if version.state == "building":
+                if is_of_other_rules(connection, self._projection, version):
+                    raise RebuildRefused(
+                        f"{version.schema} was begun by other rules than this release's; drop it with --abandon, "
+                        "then begin again"
+                    )
                 self._tell(f"going on with {version.schema}")
                 return version
         return None
@@ -194,7 +200,7 @@ class Rebuild:
         name = self._projection.name
         with connection.transaction():
             live = live_version(connection, name)
-            (number,) = _row(connection, "begin_version", {"name": name})
+            (number,) = _row(connection, "begin_version", {"name": name, "rules": self._projection.rules})
             version = Version(name=name, version=number, state="building", generation=0)
             connection.execute(sql.SQL("create schema {}").format(sql.Identifier(version.schema)))
             version.enter(connection)
@@ -215,16 +221,16 @@ class Rebuild:
     def _complete_tables(self, connection: psycopg.Connection, version: Version) -> None:
         with connection.transaction():
             version.enter(connection)
-            (refreshes,) = _row(connection, "refreshes")
-            if refreshes:
-                return
-            _, metrics = groups_done(connection, version)
+            done, metrics = groups_done(connection, version)
             if not metrics:
                 self._tell("indexes and statistics")
                 connection.execute(self._projection.indexes)
                 for table in sorted(columns_of(connection, version)):
                     connection.execute(sql.SQL("analyze {}").format(sql.Identifier(table)))
                 begin_groups(connection, version)
+                done, metrics = groups_done(connection, version)
+        if done == metrics:
+            return
         pace = _Pace("aggregates", "metrics", self._tell, lambda: groups_done(connection, version))
         task = GroupTask(database_url=self._database_url, version=version)
         build_groups(task, processes=self._processes, told=pace.tell)

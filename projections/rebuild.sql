@@ -3,8 +3,8 @@
 select pg_advisory_lock(hashtextextended('rebuild ' || %(name)s, 0))
 
 -- name: begin_version
-insert into projections.projection (name, version, state)
-select %(name)s, max(version) + 1, 'building' from projections.projection where name = %(name)s
+insert into projections.projection (name, version, state, rules)
+select %(name)s, max(version) + 1, 'building', %(rules)s from projections.projection where name = %(name)s
 returning version
 
 -- name: begin_checkpoints
@@ -74,9 +74,6 @@ update projections.projection
 set state = 'live',
     generation = (select max(generation) + 1 from projections.projection where name = %(name)s)
 where name = %(name)s and version = %(version)s
-
--- name: refreshes
-select seq from freshness
 
 -- name: lock_freshness
 -- A refresh of the live version that is under way fails to commit after this, or has committed before it.

@@ -9,9 +9,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from commands.sql import load_statements
+from projections.catalog import PROJECTIONS
 from projections.parking import ParkedStream, is_paused, parked_streams
 from projections.projection import live_version
 from projections.redis_views import EPOCH_KEY, seq_key
+from projections.rules import is_of_other_rules
 
 _SQL = load_statements("projections", "status.sql")
 
@@ -45,7 +47,12 @@ class RedisStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a whole installation at one instant; `paused` when too many streams are parked to go on."""
+    """
+    The state of a whole installation at one instant.
+
+    `paused` when too many streams are parked to go on; `of_other_rules` when the live figures were worked out by other
+    rules than this release's.
+    """
 
     head: int
     pending: int
@@ -61,6 +68,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     shards: list[ShardStatus]
     parked: list[ParkedStream]
     paused: bool
+    of_other_rules: bool
     redis: RedisStatus
 
 
@@ -75,6 +83,7 @@ def read_status(connection: psycopg.Connection, redis: Redis) -> Status:
             sizes = cursor.execute(_SQL["sizes"]).fetchone() or {}
             shards = [_shard(row) for row in cursor.execute(_SQL["shards"])]
         parked = parked_streams(connection)
+        of_other_rules = is_of_other_rules(connection, PROJECTIONS["figures"], live)
     return Status(
         **heads,
         position=freshness["position"],
@@ -85,6 +94,7 @@ def read_status(connection: psycopg.Connection, redis: Redis) -> Status:
         shards=shards,
         parked=parked,
         paused=is_paused(sum(stream.version == live.version for stream in parked)),
+        of_other_rules=of_other_rules,
         redis=_redis_status(redis, freshness["seq"]),
     )
 

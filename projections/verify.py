@@ -2,7 +2,8 @@
 Does a live installation hold what the design promises?
 
 1. The log is dense and keeps every stream's order. 2. The read tables equal a plain fold of the log up to each shard's
-checkpoint, the aggregates a plain recomputation of that. 3. Redis serves the bytes the aggregate tables give.
+checkpoint, the aggregates a plain recomputation of that. 3. Redis serves the bytes the aggregate tables give. 8. What
+companies stand for is traced to filings that count, and so are the aggregates, which are worked out from it.
 """
 
 import heapq
@@ -13,16 +14,19 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg import IsolationLevel
+from psycopg import IsolationLevel, sql
 from psycopg.rows import RowFactory, class_row, dict_row, namedtuple_row
 from redis import Redis
 
 from commands.messages import RecordedEvent
 from commands.sql import load_statements
 from projections.aggregates import is_stale
+from projections.comparison import columns_of
+from projections.figures.changes import Change
 from projections.figures.rows import CompanyRow, Group
 from projections.figures.values import version_of_row
 from projections.financials.classification import BEGINNING, sector_of
+from projections.financials.forms import trust_tier
 from projections.financials.names import display_name
 from projections.financials.resolution import Resolved
 from projections.plain_aggregates import Cell, CountedAggregate, Frame, aggregates_of, frames_of, successors_of
@@ -32,6 +36,7 @@ from projections.redis_views import EPOCH_KEY, PREFIX, fragment_key, freshness_t
 from queries.read_models.aggregate_fragment import StoredAggregate, is_held_ready, public_row, render_fragment
 
 _SQL = load_statements("projections", "verify.sql")
+_STRANGER: Any = _SQL["stranger"].decode()
 
 Progress = Callable[[str], None]
 
@@ -56,10 +61,10 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
 def verify(connection: psycopg.Connection, redis: Redis, *, progress: Progress = lambda text: None) -> Verified:
     """
-    This will check guarantees 1 to 3 on a live installation.
+    This will check guarantees 1 to 3 on a live installation, and 8 as far as tables go.
 
-    Everything in PostgreSQL is read in one snapshot. Aggregates and Redis are compared only when no refresh is due;
-    run it again when it says that the installation is still catching up.
+    Everything in PostgreSQL is read in one snapshot, a company or a cell at a time. Tables and Redis are compared only
+    when no refresh is due; run it again when it says that the installation is still catching up.
 
     Raises:
         Difference: the first thing found that is not as it must be.
@@ -70,6 +75,9 @@ def verify(connection: psycopg.Connection, redis: Redis, *, progress: Progress =
             live_version(connection, "figures").enter(connection)
             progress("log: positions, shards and streams")
             events = _verify_log(connection)
+            if is_stale(connection):
+                raise Difference("aggregates: still catching up; run verify again when status shows no lag")
+            _verify_traces(connection)
             return _verify_tables(connection, redis, events, progress)
     finally:
         connection.isolation_level = None
@@ -99,26 +107,37 @@ def _verify_log(connection: psycopg.Connection) -> int:
     return int(totals["placed"])
 
 
+def _verify_traces(connection: psycopg.Connection) -> None:
+    """Everything companies stand for is stated by a filing of theirs that is there, stands, and may feed a figure."""
+    counting = [form for (form,) in connection.execute(_SQL["forms"]) if trust_tier(form) is not None]
+    if found := _first(connection, "untraced", {"forms": counting}):
+        raise Difference(
+            f"filing of {found['cik']}: {found['metric']} of {found['period']} is that of {found['accession']}, "
+            "which is not there or does not count"
+        )
+
+
 def _verify_tables(connection: psycopg.Connection, redis: Redis, events: int, progress: Progress) -> Verified:
     facts = values = 0
     groups: dict[int, set[Group]] = {}
     links: list[tuple[int, int]] = []
+    since = _first(connection, "changes_kept")["since"]
     for fold in _company_folds(connection):
         resolved = fold.resolved()
         _verify_company(connection, fold, resolved)
+        _verify_changes(connection, fold, since=since)
         facts += sum(filing.fact_count for filing in fold.filings.values())
         values += len(resolved.values)
         groups[fold.company.cik] = fold.company.groups()
         links += ((fold.company.cik, predecessor) for predecessor in fold.links)
         if len(groups) % 10 == 0:
             progress(f"tables: {len(groups)} companies, {facts:,} facts, {values:,} values")
+    successors = successors_of(links)
     _verify_no_others(connection, groups.keys())
+    _verify_places(connection, groups, successors)
     filings = _first(connection, "counted_filings")
     if filings["counted"] != filings["there"]:
         raise Difference(f"filing_count: {filings['counted']} filings are counted, {filings['there']} are there")
-    if is_stale(connection):
-        raise Difference("aggregates: still catching up with the projector; run verify again when status shows no lag")
-    successors = successors_of(links)
     aggregates, ready = _verify_cells(connection, groups, successors, progress)
     progress("Redis: every fragment")
     fragments = _verify_redis(connection, redis, ready)
@@ -146,6 +165,21 @@ def _verify_no_others(connection: psycopg.Connection, expected: Set[int]) -> Non
     found = {cik for (cik,) in connection.execute(_SQL["company_ciks"])}
     if found != expected:
         raise Difference(f"company: CIK {min(found ^ expected)} is in the table or the log, but not in both")
+    for table, columns in columns_of(connection, live_version(connection, "figures")).items():
+        # A link may be folded before the company it leads from; where links lead is compared whole.
+        if "cik" in columns and table != "company_successor":
+            stranger = connection.execute(sql.SQL(_STRANGER).format(table=sql.Identifier(table))).fetchone()
+            if stranger:
+                raise Difference(f"{table} of {stranger[0]}: the log knows no such company")
+
+
+def _verify_places(
+    connection: psycopg.Connection, groups: Mapping[int, Set[Group]], successors: Mapping[int, Set[int]]
+) -> None:
+    there = set[Group]().union(*groups.values())
+    _same_rows("company_group", set(connection.execute(_SQL["all_groups"])), there)
+    lines = {(cik, successor) for cik, ahead in successors.items() for successor in ahead}
+    _same_rows("company_successor", set(connection.execute(_SQL["successors"])), lines)
 
 
 def _verify_company(connection: psycopg.Connection, fold: CompanyFold, resolved: Resolved) -> None:
@@ -184,6 +218,17 @@ def _verify_company(connection: psycopg.Connection, fold: CompanyFold, resolved:
     _same_rows(f"company_split of {cik}", set(connection.execute(_SQL["splits"], parameters)), splits)
     links = set(fold.links.items())
     _same_rows(f"company_link of {cik}", set(connection.execute(_SQL["links"], parameters)), links)
+    acceptances = set(fold.acceptances.items())
+    _same_rows(f"acceptance of {cik}", set(connection.execute(_SQL["acceptances"], parameters)), acceptances)
+    _same_rows(f"group_member of {cik}", set(connection.execute(_SQL["groups"], parameters)), company.groups())
+
+
+def _verify_changes(connection: psycopg.Connection, fold: CompanyFold, *, since: int) -> None:
+    """What is told of a company, `since` the position behind which changes are kept."""
+    cik = fold.company.cik
+    with connection.cursor(row_factory=class_row(Change)) as cursor:
+        found = set(cursor.execute(_SQL["changes"], {"cik": cik, "since": since}))
+    _same_rows(f"change of {cik}", found, {change for change in fold.changes if change.position > since})
 
 
 def _verify_histories(connection: psycopg.Connection, company: CompanyRow) -> None:
@@ -221,8 +266,6 @@ def _verify_cells(
     for number, (cell, (values, frame_rows, aggregates)) in enumerate(_side_by_side(tables)):
         if number % _CELLS_TOLD == 0:
             progress(f"aggregates: every group anew, {count:,} so far")
-        if strangers := {row.cik for row in values} - groups.keys():
-            raise Difference(f"metric_value of {min(strangers)}: the table holds {cell}, the log knows no such company")
         versions = ((row.cik, [version_of_row(row[1:])]) for row in values)
         frame = frames_of(versions, successors=successors).get(cell, {})
         _verify_frame(cell, frame_rows, frame)
@@ -286,7 +329,7 @@ def _verify_redis(connection: psycopg.Connection, redis: Redis, ready: list[Stor
     if seq is None or int(seq) != freshness["seq"]:
         raise Difference(f"redis: stands at refresh {seq!r}, the tables at {freshness['seq']}")
     meta: Any = redis.get(meta_key(epoch))
-    _same("redis: meta", meta.decode(), freshness_text(freshness))
+    _same("redis: meta", meta, freshness_text(freshness).encode())
     names: dict[int, str] = dict(connection.execute(_SQL["names"]).fetchall())
     ready.sort(key=lambda row: (row.metric, row.group_by, row.period))
     expected = {

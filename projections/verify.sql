@@ -55,8 +55,46 @@ join projections.checkpoint on checkpoint.name = %(name)s and checkpoint.version
 where event.stream = any(%(streams)s)
 order by log.position
 
+-- name: forms
+select distinct form from filing
+
+-- name: untraced
+-- What a company stands for by a filing that is not there, is withdrawn, or is of a form that feeds no figure.
+select held.metric, held.period, held.cik, held.accession
+from frame_value as held
+join company using (cik)
+left join filing using (cik, accession)
+where filing.cik is null or filing.withdrawn_at is not null or filing.form <> all(%(forms)s)
+order by held.cik, held.metric, held.period
+limit 1
+
 -- name: company_ciks
 select cik from company
+
+-- name: stranger
+-- Of which company of those that are not in the table of companies a table has a row.
+select min(cik) as cik from {table} as held where cik not in (select cik from company) having min(cik) is not null
+
+-- name: all_groups
+select group_by, group_key from company_group
+
+-- name: successors
+select cik, successor from company_successor
+
+-- name: changes_kept
+select coalesce((select position from change_horizon), 0) as since
+
+-- name: changes
+-- Index: change (cik, position).
+select position, kind, cik, recorded_at, accession, field, was, now from change
+where cik = %(cik)s and position > %(since)s
+
+-- name: acceptances
+select accession, accepted_at from acceptance where cik = %(cik)s
+
+-- name: groups
+-- Index: group_member (cik, group_id).
+select group_by, group_key from group_member left join company_group using (group_id) where cik = %(cik)s
 
 -- name: company
 select cik, name, name_as_filed, sic, sector, industry, country, size_class, tickers, latest_fiscal_year_end

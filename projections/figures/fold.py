@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import psycopg
 
@@ -12,7 +13,7 @@ from projections.copying import NULL, copy_lines, escape
 from projections.figures.batch import Batch, key_columns, read_batch
 from projections.figures.changes import write_changes
 from projections.figures.filed_facts import filed_span
-from projections.figures.rows import FilingRow
+from projections.figures.rows import CompanyRow, FilingRow
 from projections.figures.values import mark_dirty, write_splits, write_values
 from projections.financials.classification import BEGINNING, sector_of
 from projections.financials.copies import relevant_concepts
@@ -33,7 +34,7 @@ def fold(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> Non
     _write_companies(connection, batch)
     _write_filings(connection, batch)
     _write_facts(connection, batch)
-    _mark_reclassified(connection, batch)
+    _mark_moved(connection, batch)
     write_values(connection, batch)
     write_splits(connection, batch)
     write_changes(connection, batch.changes)
@@ -153,13 +154,12 @@ def _span_columns(start: str | None, end: str) -> str:
     return f"{start or NULL}\t{end}\t{filed_span(start, end).days}"
 
 
-def _mark_reclassified(connection: psycopg.Connection, batch: Batch) -> None:
-    """A company that moves takes all its history along; one that is renamed shows in the groups it leads."""
-    for cik, before in batch.companies_before.items():
-        after = batch.companies[cik]
-        if (before.groups(), before.name_as_filed, before.tickers) != (
-            after.groups(),
-            after.name_as_filed,
-            after.tickers,
-        ):
-            mark_dirty(connection, [(cik, None)])
+def _mark_moved(connection: psycopg.Connection, batch: Batch) -> None:
+    """A company that comes or moves takes all it has along; one that is renamed shows in the groups it leads."""
+    before, after = batch.companies_before, batch.companies
+    if moved := [cik for cik in after if _shown(before.get(cik)) != _shown(after[cik])]:
+        mark_dirty(connection, ((cik, None) for cik in moved))
+
+
+def _shown(company: CompanyRow | None) -> tuple[Any, ...] | None:
+    return None if company is None else (company.groups(), company.name_as_filed, company.tickers)

@@ -192,10 +192,10 @@ def _value_line(cik: int, row: MetricVersion) -> str:
         f"{cik}\t{row.metric}\t{row.period_type}\t{row.period or NULL}"
         f"\t{_iso(row.period_start) if row.period_start else NULL}\t{_iso(row.period_end)}"
         f"\t{row.duration_days}\t{row.calendar_offset}\t{row.revision}\t{_iso(row.known_from)}"
-        f"\t{_iso(row.known_to) if row.known_to else NULL}\t{row.value!s}\t{escape(row.unit)}\t{row.accession}"
+        f"\t{_iso(row.known_to) if row.known_to else NULL}\t{_digits(row.value)}\t{escape(row.unit)}\t{row.accession}"
         f"\t{concept}\t{sources}\t{{{','.join(row.flags)}}}"
-        f"\t{NULL if row.numerator is None else str(row.numerator)}"
-        f"\t{NULL if row.denominator is None else str(row.denominator)}"
+        f"\t{NULL if row.numerator is None else _digits(row.numerator)}"
+        f"\t{NULL if row.denominator is None else _digits(row.denominator)}"
     )
 
 
@@ -217,6 +217,16 @@ def _split_line(cik: int, split: Split) -> str:
 def _iso(day_or_instant: date) -> str:
     """The text of one of the few days and instants that stand in many rows."""
     return day_or_instant.isoformat()
+
+
+def _digits(value: Decimal) -> str:
+    """
+    A number without zeros at its end.
+
+    Rows are held against those before them as numbers: one that was reached in another way must not read otherwise.
+    """
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def changed_cells(before: Iterable[MetricVersion], after: Iterable[MetricVersion]) -> set[Cell]:

@@ -45,9 +45,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
-    """All metrics in catalogue order; `version` rises whenever an entry's meaning changes."""
+    """All metrics in catalogue order."""
 
-    version: int
     metrics: tuple[Metric, ...]
 
     def by_key(self) -> Mapping[str, Metric]:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from redis import Redis
 
+from projections.rules import OTHER_RULES
 from projections.status import Status, read_status
 
 
@@ -45,6 +46,7 @@ def _table(status: Status) -> list[str]:
         if redis.seq is None
         else f"redis       epoch {redis.epoch}, refresh {redis.seq:,}, {redis.behind} behind the tables; "
         f"{redis.used_bytes or 0:,} bytes, {(redis.used_bytes or 0) // max(status.companies, 1):,} a company",
+        *([f"rules       {OTHER_RULES}"] if status.of_other_rules else []),
         "",
         "projection   version state     shard     folded       head   behind       s",
     ]

@@ -13,8 +13,9 @@ from projections.verify import Difference, verify
 
 class Command(BaseCommand):
     help = (
-        "Checks that the log is dense and ordered, that the read tables and aggregates equal a plain fold of it, and "
-        "that Redis serves the same. Exits with 1 and the first difference otherwise, with 2 where a server is away."
+        "Checks that the log is dense and ordered, that the read tables and aggregates equal a plain fold of it, that "
+        "they are traced to filings, and that Redis serves the same. Exits with 1 and the first difference otherwise, "
+        "with 2 where a server is away."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,6 +1,6 @@
 """The read tables against a plain fold of the log, on real PostgreSQL and Valkey."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec import UNSET
+from msgspec import UNSET, structs
 from psycopg import sql
 from redis import Redis
 
@@ -25,9 +25,13 @@ from commands.event_log.append import NewEvent, append_events, lock_streams
 from commands.event_log.read import read_log
 from commands.event_log.sequence import sequence_pending
 from commands.filings.withdraw_filing import WithdrawFiling
-from commands.messages import Command
+from commands.messages import Command, RecordedEvent
 from commands.publishing import publish_pending
+from projections.catalog import PROJECTIONS
+from projections.comparison import columns_of
+from projections.projection import live_version
 from projections.projector import CatchUp, catch_up
+from projections.redis_views import EPOCH_KEY, PREFIX
 from projections.sweeper import drain, lagging_shards, refresh_figures
 from projections.verify import Difference, verify
 from queries.metrics.groupings import GROUPINGS
@@ -97,6 +101,10 @@ FIVE_YEARS = tuple(
     )
 )
 
+# Nothing of these feeds a figure: a form that may not, and a concept that no metric reads.
+PROXY = {"form": "DEF 14A", "facts": FIVE_YEARS}
+UNREAD = {"form": "10-K/A", "facts": (duration("us-gaap:UnrecognizedTaxBenefits", *years(2023), "1"),)}
+
 
 def one_of_each(found: list[Any]) -> tuple[Any, ...]:
     """No fact twice in a filing."""
@@ -163,6 +171,7 @@ class TestAnyHistory:
         max_examples=15, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(
+        firsts=st.tuples(*[st.sampled_from([{"facts": FIVE_YEARS}, {"facts": FIVE_YEARS}, PROXY, UNREAD])] * len(CIKS)),
         history=st.lists(st.lists(commands, min_size=1, max_size=6), min_size=2, max_size=5),
         batch_events=st.sampled_from([1, 2, 7, 1000]),
         randomness=st.randoms(use_true_random=False),
@@ -171,6 +180,7 @@ class TestAnyHistory:
         self,
         connection: psycopg.Connection,
         redis: Redis,
+        firsts: tuple[dict[str, Any], ...],
         history: list[list[Command]],
         batch_events: int,
         randomness: Any,
@@ -178,7 +188,7 @@ class TestAnyHistory:
         clean_database(connection)
         redis.flushall()
         dispatch_all(connection, *(register_company(cik=cik) for cik in CIKS))
-        dispatch_all(connection, *(report_filing(cik=cik, facts=FIVE_YEARS) for cik in CIKS))
+        dispatch_all(connection, *(report_filing(cik=cik, **first) for cik, first in zip(CIKS, firsts, strict=True)))
         drain(connection, redis)
 
         for chunk in history:
@@ -193,6 +203,24 @@ class TestAnyHistory:
         drain(connection, redis)
 
         assert connection.execute("select error from projections.parked").fetchall() == []
+        verify(connection, redis)
+
+
+class TestFirstFiling:
+    @pytest.mark.parametrize("first", [PROXY, UNREAD])
+    @pytest.mark.parametrize("together", [True, False])
+    def test_that_feeds_no_figure_leaves_the_company_to_count_with_its_next(
+        self, connection: psycopg.Connection, redis: Redis, first: dict[str, Any], together: bool
+    ) -> None:
+        dispatch_all(connection, register_company(cik=101), report_filing(cik=101, **first))
+        sequence_pending(connection)
+        for shard in lagging_shards(connection):
+            catch_up(connection, projection="figures", shard=shard, batch_events=2 if together else 1)
+        refresh_figures(connection, redis)
+        dispatch_all(connection, report_filing(cik=101))
+        drain(connection, redis)
+
+        assert counted(connection, "revenue", "3571") == {"CY2023": [(101, 1000)]}
         verify(connection, redis)
 
 
@@ -437,6 +465,48 @@ class TestShards:
         verify(connection, redis)
 
 
+class TestBatches:
+    def test_are_as_large_as_the_one_before_says_but_take_a_company_in_one_piece(
+        self, connection: psycopg.Connection, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = two_of_one_shard(connection)
+        drain(connection, redis)
+        mixed = [report_filing(cik=cik) for _ in range(10) for cik in (first, second)]
+        dispatch_all(connection, *mixed, *(report_filing(cik=second) for _ in range(30)))
+        # Four times as long as it should have taken; what comes then takes no time, beside so much patience.
+        monkeypatch.setattr("projections.projector.BATCH_SECONDS", 1_000_000.0)
+        connection.execute("update projections.checkpoint set last_batch_events = 8, last_batch_seconds = 4000000")
+        sizes = recorded_sizes(monkeypatch)
+
+        drain(connection, redis)
+
+        assert sizes == [2, 4, 8, 6 + 30]
+        verify(connection, redis)
+
+
+def two_of_one_shard(connection: psycopg.Connection) -> tuple[int, int]:
+    """Register companies until two are in the same shard."""
+    dispatch_all(connection, *(register_company(cik=cik) for cik in range(101, 110)))
+    found = connection.execute(
+        "select array_agg(stream) from events.stream group by shard having count(*) > 1"
+    ).fetchone()
+    assert found
+    first, second = (int(stream.removeprefix("company-")) for stream in found[0][:2])
+    return first, second
+
+
+def recorded_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many events each batch folded from now on has."""
+    figures, sizes = PROJECTIONS["figures"], list[int]()
+
+    def fold(connection: psycopg.Connection, events: Sequence[RecordedEvent]) -> None:
+        sizes.append(len(events))
+        figures.fold(connection, events)
+
+    monkeypatch.setitem(PROJECTIONS, "figures", structs.replace(figures, fold=fold))
+    return sizes
+
+
 class TestALongLog:
     @pytest.mark.parametrize("length", [32_000, 2**31 - 1_000])
     def test_goes_on_where_its_numbers_outgrow_an_integer_type(
@@ -464,6 +534,23 @@ class TestALongLog:
         assert connection.execute("select position from figures_v1.freshness").fetchone() == (length + 5,)
 
 
+STRANGERS = {
+    "acceptance": "(7, 'a', now())",
+    "change": "(9, '', 'filings_dated', 7, null, null, null, now())",
+    "company_classification": "(7, '-infinity')",
+    "company_former_name": "(7, 'A', 'A')",
+    "company_link": "(7, 101, '2020-01-01')",
+    "company_split": "(7, now(), 2, 'a', now())",
+    "fact": "(7, 'us-gaap:Assets', 'USD', null, '2023-12-31', 0, 'a', 1)",
+    "filing": "(7, 'a', '10-K', now(), null, now(), null, null, null, 'api', 1, 1)",
+    "filing_check": "(7, 'a', 'c', null, '2023-12-31', 0, 1, 2)",
+    "frame_value": "('assets', 'CY2023', 7, 1, null, now(), 'a', now(), '{}')",
+    "group_member": "(1, 7)",
+    "metric_value": "(7, 'assets', 'instant', null, null, now(), 0, 0, 0, now(), now(), 1, 'USD', 'a')",
+}
+"""A row of a company that is nowhere else, in each table."""
+
+
 class TestVerify:
     @pytest.fixture(autouse=True)
     def _some_figures(self, connection: psycopg.Connection, redis: Redis) -> None:
@@ -483,20 +570,56 @@ class TestVerify:
             ("update figures_v1.frame_value set flags = array['late']", "frame_value"),
             ("delete from figures_v1.frame_value", "frame_value"),
             (
-                "insert into figures_v1.frame_value select 'assets', 'CY2020', 101, 1, null, now(), 'a', now(), '{}'",
+                "insert into figures_v1.frame_value "
+                "select 'assets', period, cik, value, period_start, period_end, accession, known_from, flags "
+                "from figures_v1.frame_value where metric = 'revenue'",
                 "frame_value",
             ),
+            ("update figures_v1.frame_value set accession = 'a'", "filing of 101: .* is that of a, which is not there"),
             (
-                "create temporary table stray as select * from figures_v1.metric_value; update stray set cik = 7; "
-                "insert into figures_v1.metric_value select * from stray; drop table stray",
-                "metric_value of 7",
+                "update figures_v1.filing set withdrawn_at = now()",
+                "filing of 101: .* which is not there or does not count",
+            ),
+            ("update figures_v1.filing set form = 'S-1'", "filing of 101: .* which is not there or does not count"),
+            ("update figures_v1.filing set position = 1", "filing of 101"),
+            ("insert into figures_v1.acceptance values (101, 'a', now())", "acceptance of 101"),
+            ("insert into figures_v1.company_link values (101, 102, '2020-01-01')", "company_link of 101"),
+            ("insert into figures_v1.company_split values (101, now(), 2, 'a', now())", "company_split of 101"),
+            (
+                "insert into figures_v1.filing_check values (101, 'a', 'c', null, '2023-12-31', 0, 1, 2)",
+                "filing_check of 101",
+            ),
+            ("insert into figures_v1.company_successor values (101, 102)", "company_successor"),
+            ("delete from figures_v1.group_member", "group_member of 101"),
+            (
+                "update figures_v1.group_member set group_id = -1 where group_id in (select max(group_id) from "
+                "figures_v1.group_member)",
+                "group_member of 101",
+            ),
+            ("insert into figures_v1.company_group (group_by, group_key) values ('country', 'XX')", "company_group"),
+            ("delete from figures_v1.change where kind = 'filing_reported'", "change of 101"),
+            ("update figures_v1.change set now = 'A'", "change of 101"),
+            (
+                "insert into figures_v1.change values (7, '', 'filings_dated', 101, null, null, null, now())",
+                "change of 101",
             ),
             ("delete from figures_v1.group_aggregate where group_by = 'all'", "group_aggregate"),
+            ("update figures_v1.group_aggregate set top_ciks = array[7]", "group_aggregate"),
+            ("update figures_v1.group_aggregate set bottom_values = array[7]", "group_aggregate"),
             ("update figures_v1.group_aggregate set parts = 7", "group_aggregate"),
             ("update figures_v1.group_aggregate set median = 0 where group_by = 'all'", "group_aggregate"),
             ("delete from figures_v1.company", "company 101"),
             ("update events.log set position = position + 1 where position = 2", "positions are not dense"),
             ("delete from events.log where position = 2", "event .* is neither in the log nor pending"),
+            (
+                "insert into events.pending select event_id, shard from events.log",
+                "event 1 is in the log and still pending",
+            ),
+            (
+                "update events.event set version = 7 where version = 2",
+                "position 2 holds version 7 of company-101 out of order",
+            ),
+            ("update events.log set shard_seq = 7 where position = 2", "shard .* is not dense at position 2"),
         ],
     )
     def test_names_a_row_broken_by_hand(
@@ -505,6 +628,64 @@ class TestVerify:
         verify(connection, redis)
 
         connection.execute(damage.encode())
+
+        with pytest.raises(Difference, match=place):
+            verify(connection, redis)
+
+    @pytest.mark.parametrize("table", STRANGERS)
+    def test_names_a_row_of_a_company_the_log_does_not_know(
+        self, connection: psycopg.Connection, redis: Redis, table: str
+    ) -> None:
+        connection.execute(
+            sql.SQL("insert into {} values {}").format(sql.Identifier("figures_v1", table), sql.SQL(STRANGERS[table]))
+        )
+
+        with pytest.raises(Difference, match=f"{table} of 7"):
+            verify(connection, redis)
+
+    def test_looks_for_such_rows_in_every_table_that_has_companies(self, connection: psycopg.Connection) -> None:
+        """Those of the other three are found as they are compared whole, or as something that waits for a refresh."""
+        columns = columns_of(connection, live_version(connection, "figures"))
+
+        having = {table for table, names in columns.items() if "cik" in names}
+
+        assert having - {"company", "company_successor", "dirty_cell"} == STRANGERS.keys()
+
+    def test_says_at_once_that_a_refresh_is_due(self, connection: psycopg.Connection, redis: Redis) -> None:
+        connection.execute("delete from figures_v1.fact; insert into figures_v1.dirty_cell (cik) values (101)")
+        told: list[str] = []
+
+        with pytest.raises(Difference, match="still catching up"):
+            verify(connection, redis, progress=told.append)
+
+        assert told == ["log: positions, shards and streams"]
+
+    def test_looks_only_for_changes_from_where_they_are_kept(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        connection.execute("delete from figures_v1.change; insert into figures_v1.change_horizon (position) values (2)")
+
+        verify(connection, redis)
+
+    @pytest.mark.parametrize(
+        ("key", "value", "place"),
+        [
+            ("meta", "{}", "redis: meta"),
+            ("meta", None, "redis: meta"),
+            ("seq", "7", "redis: stands at refresh"),
+            ("seq", None, "redis: stands at refresh None"),
+            ("agg:revenue:all:CY1999", "[]", "agg:revenue:all:CY1999.* is there or due, but not both"),
+        ],
+    )
+    def test_names_what_redis_says_of_itself_broken_by_hand(
+        self, connection: psycopg.Connection, redis: Redis, key: str, value: str | None, place: str
+    ) -> None:
+        epoch: Any = redis.get(EPOCH_KEY)
+        damaged = f"{PREFIX}:{int(epoch)}:{key}"
+        if value is None:
+            redis.delete(damaged)
+        else:
+            redis.set(damaged, value)
 
         with pytest.raises(Difference, match=place):
             verify(connection, redis)

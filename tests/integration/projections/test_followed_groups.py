@@ -13,12 +13,15 @@ from projections import aggregates
 from projections.figures.rows import CompanyRow
 from projections.financials.classification import sector_of
 from projections.financials.resolution import MetricVersion
-from projections.plain_aggregates import AggregateKey, CountedAggregate, aggregates_of, frames_of
+from projections.plain_aggregates import AggregateKey, CountedAggregate, aggregates_of, frames_of, successors_of
 from queries.metrics.catalogue import load_catalogue
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 METRICS = ("revenue", "net_margin")
 PERIODS = ("CY2022", "CY2023")
+
+RELATED = range(101, 106)
+"""So few companies go on as one another that chains are long, and circles close and are led out of."""
 
 Cell = tuple[str, str]
 
@@ -31,6 +34,7 @@ class Crowd:
         self._random = random
         self.companies = {cik: self._classified(cik) for cik in range(101, 101 + count)}
         self.values: dict[tuple[int, Cell], MetricVersion] = {}
+        self.links: set[tuple[int, int]] = set()
         connection.execute("set search_path = figures_v1")
         for company in self.companies.values():
             connection.execute(
@@ -63,11 +67,22 @@ class Crowd:
         self.companies[cik] = self._classified(cik)
         self._classify(self.companies[cik])
 
+    def merge(self, cik: int, predecessor: int) -> None:
+        """Let a company go on under another CIK."""
+        self.links.add((cik, predecessor))
+        self._connection.execute(
+            "insert into company_link values (%s, %s, '2023-01-01') on conflict do nothing", [cik, predecessor]
+        )
+        self._connection.execute("insert into dirty_cell (cik) values (%s)", [predecessor])
+
     def any_change(self) -> None:
-        """Something happens to somebody."""
-        cik = self._random.choice(list(self.companies))
-        if self._random.random() < 0.15:
+        """Something happens to somebody, as often as not to one of those that go on as one another."""
+        cik = self._random.choice((self._random.choice(RELATED), self._random.choice(list(self.companies))))
+        drawn = self._random.random()
+        if drawn < 0.15:
             self.move(cik)
+        elif drawn < 0.25:
+            self.merge(*self._random.sample(RELATED, 2))
         else:
             self.change(cik, (self._random.choice(METRICS), self._random.choice(PERIODS)))
 
@@ -112,6 +127,12 @@ def test_are_what_sorting_their_members_gives_after_any_history(
         aggregates.refresh(connection, now=NOW)
 
         assert_as_sorted(connection, crowd)
+    followed = rows_as_text(connection)
+    connection.execute("insert into figures_v1.dirty_cell (cik) select cik from figures_v1.company")
+    monkeypatch.setattr(aggregates, "BULK_SHARE", 1)
+    aggregates.refresh(connection, now=NOW)
+
+    assert rows_as_text(connection) == followed
 
 
 def test_are_followed_where_that_is_less_than_to_sort(connection: psycopg.Connection) -> None:
@@ -160,11 +181,16 @@ def frame_searches(connection: psycopg.Connection) -> int:
     return int(row[0])
 
 
+def rows_as_text(connection: psycopg.Connection) -> list[str]:
+    rows = connection.execute("select held::text from figures_v1.group_aggregate as held order by 1")
+    return [text for (text,) in rows]
+
+
 def assert_as_sorted(connection: psycopg.Connection, crowd: Crowd) -> None:
     groups = {cik: company.groups() for cik, company in crowd.companies.items()}
     stated = ((cik, [value]) for (cik, _), value in crowd.values.items())
     expected: dict[AggregateKey, CountedAggregate] = {}
-    for cell, frame in frames_of(stated, successors={}).items():
+    for cell, frame in frames_of(stated, successors=successors_of(crowd.links)).items():
         expected |= aggregates_of(cell, frame, groups)
     with connection.transaction(), connection.cursor(row_factory=class_row(CountedAggregate)) as cursor:
         connection.execute("set local search_path = figures_v1")

@@ -255,6 +255,55 @@ class TestRebuild:
         assert outcome.version == 2
         verify(connection, redis)
 
+    def test_equals_live_tables_in_which_a_figure_was_reached_in_another_way(
+        self, connection: psycopg.Connection, redis: Redis, rebuild: Callable[..., Rebuild]
+    ) -> None:
+        year = ("2023-01-01", "2023-12-31")
+        dispatch_all(connection, register_company(cik=103))
+        for flow, spent in (("10.55", "0.05"), ("11.5", "1")):
+            facts = (
+                duration("us-gaap:NetCashProvidedByUsedInOperatingActivities", *year, flow),
+                duration("us-gaap:PaymentsToAcquirePropertyPlantAndEquipment", *year, spent),
+            )
+            dispatch_all(connection, report_filing(cik=103, accession="0000000103-24-000001", facts=facts))
+            drain(connection, redis)
+
+        outcome = rebuild().run()
+
+        assert outcome.differences == ()
+        found = connection.execute(
+            "select distinct value::text from figures_v2.metric_value where metric = 'free_cash_flow'"
+        )
+        assert found.fetchall() == [("10.5",)]
+
+    def test_waits_for_a_metric_that_another_session_still_holds(
+        self, connection: psycopg.Connection, redis: Redis, connect: Any, rebuild: Callable[..., Rebuild]
+    ) -> None:
+        dispatch_all(connection, register_company(cik=103), annual_report(103, 2023, value=5))
+        drain(connection, redis)
+        in_the_way, left_behind = connect(), connect()
+
+        def tell(text: str) -> None:
+            if text == "indexes and statistics":
+                in_the_way.execute(
+                    "begin; insert into figures_v2.aggregate_change values ('revenue', 'all', 'CY2023', 1)"
+                )
+
+        with ThreadPoolExecutor() as pool:
+            rebuilding = pool.submit(rebuild(tell=tell).run)
+            wait_until(lambda: waits_for_a_lock(connection) or rebuilding.done())
+            left_behind.execute(
+                "begin; select from projections.building_groups where metric = 'total_assets' for update"
+            )
+            in_the_way.rollback()
+            wait_until(lambda: metrics_left(connection) == ["total_assets"] or rebuilding.done())
+            wait_until(lambda: waits_for_a_lock(connection) or rebuilding.done())
+            left_behind.rollback()
+            outcome = rebuilding.result()
+
+        assert outcome.differences == ()
+        assert metrics_left(connection) == []
+
     def test_is_compared_with_the_live_tables(
         self, connection: psycopg.Connection, redis: Redis, rebuild: Callable[..., Rebuild]
     ) -> None:
@@ -419,24 +468,24 @@ class TestInterruption:
             wait_until(lambda: folded(connection) > 5)
             in_the_way.execute("insert into figures_v2.aggregate_change values ('total_assets', 'all', 'CY2023Q4I', 1)")
             wait_until(lambda: waits_for_a_lock(connection))
-            wait_until(lambda: metrics_done(connection)[0] > 0)
+            wait_until(lambda: "revenue" not in metrics_left(connection))
             process.kill()
             process.communicate()
             in_the_way.rollback()
         wait_until(lambda: not at_work(connection))
-        left, metrics = metrics_done(connection)
+        left = metrics_left(connection)
         call_command("rebuild", "figures", "--workers=1")
 
-        assert 0 < left < metrics
+        assert "total_assets" in left
         assert live_number(connection) == 2
         assert tables(connection, 2) == tables(connection, 1)
         verify(connection, redis)
 
 
-def metrics_done(connection: psycopg.Connection) -> tuple[int, int]:
-    query = "select count(*) filter (where done), count(*) from projections.building_groups"
-    done, metrics = connection.execute(query).fetchone() or (0, 0)
-    return int(done), int(metrics)
+def metrics_left(connection: psycopg.Connection) -> list[str]:
+    """The metrics of which a version that is being built has no groups yet."""
+    query = "select metric from projections.building_groups where not done order by metric"
+    return [metric for (metric,) in connection.execute(query)]
 
 
 def waits_for_a_lock(connection: psycopg.Connection) -> bool:
