@@ -15,7 +15,7 @@ type Message = MutableMapping[str, Any]
 
 
 @pytest.fixture
-async def client(database_url: str, redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def client() -> AsyncIterator[httpx.AsyncClient]:
     door = FrontDoor(settings.FACTFOLD, django=get_asgi_application())
     to_door, inbox = anyio.create_memory_object_stream[Message](2)
     outbox, from_door = anyio.create_memory_object_stream[Message](2)
@@ -31,6 +31,7 @@ async def client(database_url: str, redis_url: str) -> AsyncIterator[httpx.Async
         stream.close()
 
 
+@pytest.mark.usefixtures("connection", "redis")
 class TestFrontDoor:
     @pytest.mark.parametrize(
         ("method", "path", "status"),
