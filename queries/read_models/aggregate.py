@@ -1,13 +1,12 @@
 """Figures over groups of companies, worked out before anybody asks."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
 from queries.read_models.declaration import ReadModel, column
-
-Members = Literal["today", "then"]
+from queries.read_models.members import MembersShown
 
 
 class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,14 +48,7 @@ class AggregateRow(msgspec.Struct, frozen=True, kw_only=True):
             example=None,
         ),
     ]
-    members: Annotated[
-        Members,
-        column(
-            "Who the members are: companies as classified `today`, or as classified `then`, at as_of or when each "
-            "value became known.",
-            example="today",
-        ),
-    ] = "today"
+    members: MembersShown = "today"
     growth: Annotated[
         Decimal | None,
         column(

@@ -31,19 +31,11 @@ select label.period
 from label
 cross join lateral (
     select from metric_value as held
-    left join company on not %(then)s and company.cik = held.cik
-    left join company_classification as classified on %(then)s and classified.cik = held.cik
-        and classified.valid_from <= coalesce(%(as_of)s, held.known_from)
-        and (classified.valid_to is null or classified.valid_to > coalesce(%(as_of)s, held.known_from))
+    cross join lateral class_{members}(held.cik, coalesce(%(as_of)s, held.known_from), '') as class
     where held.metric = %(metric)s and held.period = label.period and held.unit = %(unit)s
         and held.known_from <= coalesce(%(as_of)s, 'infinity')
         and (held.known_to is null or held.known_to > %(as_of)s)
-        and coalesce(group_key(company, %(group_by)s), group_key(classified, %(group_by)s)) = any(
-            coalesce(
-                %(groups)s,
-                array[coalesce(group_key(company, %(group_by)s), group_key(classified, %(group_by)s))]
-            )
-        )
+        and group_key(class, %(group_by)s) = any(coalesce(%(groups)s, array[group_key(class, %(group_by)s)]))
     limit 1
 ) as member
 where label.period ~ %(form)s
@@ -109,22 +101,15 @@ counted as (
             where line.successor = expected.cik
         )
 ),
-classed as materialized (
-    select counted.*, coalesce(company.sic, classified.sic) as sic,
-        coalesce(group_key(company, %(group_by)s), group_key(classified, %(group_by)s)) as group_key
+classed as (
+    select counted.*, group_key(class, %(group_by)s) as group_key,
+        (%(then)s or value is null) and coalesce(company_kind(class.sic) = any(string_to_array(%(not_for)s, ' ')), false)
+            as makes_no_sense
     from counted
-    left join company on not %(then)s and company.cik = counted.cik
-    left join company_classification as classified on %(then)s and classified.cik = counted.cik
-        and classified.valid_from <= coalesce(%(as_of)s, counted.known_from)
-        and (classified.valid_to is null or classified.valid_to > coalesce(%(as_of)s, counted.known_from))
+    cross join lateral class_{members}(counted.cik, coalesce(%(as_of)s, counted.known_from), '') as class
 ),
 placed as materialized (
-    select classed.*,
-        (%(then)s or value is null) and exists (
-            select from unnest(%(not_for_low)s::text[], %(not_for_high)s::text[]) as kind (low, high)
-            where classed.sic between kind.low and kind.high
-        ) as makes_no_sense
-    from classed
+    select * from classed
     where group_key is not null and (%(groups)s::text[] is null or group_key = any(%(groups)s))
 ),
 gathered as (

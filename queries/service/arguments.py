@@ -100,7 +100,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     min_position: Annotated[
         int | None,
         argument(
-            "Answer from this position of the log or a later one; waits a moment for it, then says so.",
+            "Answer from this position of the log or later; waits a moment for it, then says so.",
             example=48210,
             ge=0,
             le=2**63 - 1,
@@ -211,7 +211,7 @@ def read_as_of(text: str) -> datetime:
 AsOf = Annotated[
     datetime | None,
     argument(
-        "Answer with what was known at this instant: a date (its end, US Eastern) or an instant with offset.",
+        "What was known at a date (its end, US Eastern) or an instant with offset.",
         example="2023-12-31",
         max_length=40,
         read=read_as_of,

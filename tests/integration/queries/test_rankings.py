@@ -70,7 +70,7 @@ class TestPages:
     ) -> None:
         asked: dict[str, Any] = {**REVENUE, "group_by": group_by, "group": group, "order": order, "limit": 7}
 
-        from_tables = await walk(asking, RANKINGS, as_of="2030-01-01", **asked)
+        from_tables = await walk(asking, RANKINGS, as_of="2030-01-01", members="today", **asked)
         await asking.get(RANKINGS, params=asked)
         await crowded_api.sources.background.settled()
         from_sets = await walk(asking, RANKINGS, source="redis", **asked)
