@@ -27,19 +27,21 @@ class AggregateRow(msgspec.Struct, frozen=True, kw_only=True):
         str, column("The group: `all`, a sector, an SIC code, a country or a size class.", example="retail-trade")
     ]
     period: Annotated[str, column("Calendar period.", example="CY2023")]
-    n: Annotated[int, column("Companies of the group that have a value.", example=21)]
+    n: Annotated[int, column("Companies of the group that have a value; 0 with stats=coverage only.", example=21)]
     sum: Annotated[
         Decimal | None,
         column("Sum of the values; null where a sum says nothing, as of ratios.", example=1693417000000),
     ]
-    mean: Annotated[Decimal, column("Mean of the values.", example=80638904761.9)]
-    min: Annotated[Decimal, column("Smallest value.", example=1204000000)]
-    p10: Annotated[Decimal, column("10th percentile, interpolated.", example=4120000000)]
-    p25: Annotated[Decimal, column("25th percentile, interpolated.", example=9830000000)]
-    median: Annotated[Decimal, column("Median, interpolated.", example=32681000000)]
-    p75: Annotated[Decimal, column("75th percentile, interpolated.", example=97429000000)]
-    p90: Annotated[Decimal, column("90th percentile, interpolated.", example=254453000000)]
-    max: Annotated[Decimal, column("Largest value.", example=648125000000)]
+    mean: Annotated[
+        Decimal | None, column("Mean of the values; this and the next are null where n is 0.", example=80638904761.9)
+    ]
+    min: Annotated[Decimal | None, column("Smallest value.", example=1204000000)]
+    p10: Annotated[Decimal | None, column("10th percentile, interpolated.", example=4120000000)]
+    p25: Annotated[Decimal | None, column("25th percentile, interpolated.", example=9830000000)]
+    median: Annotated[Decimal | None, column("Median, interpolated.", example=32681000000)]
+    p75: Annotated[Decimal | None, column("75th percentile, interpolated.", example=97429000000)]
+    p90: Annotated[Decimal | None, column("90th percentile, interpolated.", example=254453000000)]
+    max: Annotated[Decimal | None, column("Largest value.", example=648125000000)]
     weighted: Annotated[
         Decimal | None,
         column(

@@ -22,7 +22,9 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class StoredAggregate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A row of `group_aggregate`."""
+    """
+    A row of `group_aggregate`, or one like it of a group of which no company has a value: its figures are None.
+    """
 
     metric: str
     period: str
@@ -30,16 +32,16 @@ class StoredAggregate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     group_key: str
     unit: str
     n: int
-    sum: Decimal
-    sum_of_squares: Decimal
-    mean: Decimal
-    min: Decimal
-    p10: Decimal
-    p25: Decimal
-    median: Decimal
-    p75: Decimal
-    p90: Decimal
-    max: Decimal
+    sum: Decimal | None
+    sum_of_squares: Decimal | None
+    mean: Decimal | None
+    min: Decimal | None
+    p10: Decimal | None
+    p25: Decimal | None
+    median: Decimal | None
+    p75: Decimal | None
+    p90: Decimal | None
+    max: Decimal | None
     numerator: Decimal | None
     denominator: Decimal | None
     bottom_ciks: list[int]
@@ -70,15 +72,15 @@ def public_row(stored: StoredAggregate, names: Mapping[int, str]) -> AggregateRo
         group=stored.group_key,
         period=stored.period,
         n=stored.n,
-        sum=plain(stored.sum) if stored.unit in _SUMMED_UNITS else None,
-        mean=plain(stored.mean),
-        min=plain(stored.min),
-        p10=plain(stored.p10),
-        p25=plain(stored.p25),
-        median=plain(stored.median),
-        p75=plain(stored.p75),
-        p90=plain(stored.p90),
-        max=plain(stored.max),
+        sum=_shown(stored.sum) if stored.unit in _SUMMED_UNITS else None,
+        mean=_shown(stored.mean),
+        min=_shown(stored.min),
+        p10=_shown(stored.p10),
+        p25=_shown(stored.p25),
+        median=_shown(stored.median),
+        p75=_shown(stored.p75),
+        p90=_shown(stored.p90),
+        max=_shown(stored.max),
         weighted=weighted(metric, stored.numerator, stored.denominator),
         top=_members(stored.top_ciks, stored.top_values, names),
         bottom=_members(stored.bottom_ciks, stored.bottom_values, names),
@@ -122,6 +124,10 @@ def join_rows(rendered: Iterable[bytes]) -> bytes:
 
 def _members(ciks: Sequence[int], values: Sequence[Decimal], names: Mapping[int, str]) -> list[MemberRow]:
     return [MemberRow(company=names[cik], cik=cik, value=plain(value)) for cik, value in zip(ciks, values, strict=True)]
+
+
+def _shown(value: Decimal | None) -> Decimal | None:
+    return None if value is None else plain(value)
 
 
 def plain(value: Decimal) -> Decimal:

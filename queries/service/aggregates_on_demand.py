@@ -37,22 +37,30 @@ class _Period(msgspec.Struct, frozen=True):
 async def work_out(snapshot: Snapshot, *, wanted: Wanted, query: AggregatesQuery) -> list[WorkedOut]:
     """This will work out every group, or the groups asked for, of the periods wanted, sorted by period and group."""
     statements = _SQL[query.members_meant]
+    coverage = "coverage" in (query.stats or ())
+    calendar_metrics = sorted({*CALENDAR_METRICS, wanted.metric.key})
     known = {
         "metric": wanted.metric.key,
         "unit": wanted.metric.unit,
         "group_by": query.group_by,
         "groups": None if query.groups is None else list(query.groups),
         "as_of": query.as_of,
+        "coverage": coverage,
     }
     periods = [wanted.low]
     if wanted.low != wanted.high:
-        between = {"low": wanted.low, "high": wanted.high, "form": wanted.form, "last": wanted.last}
+        between = {
+            "known_by": calendar_metrics if coverage else [wanted.metric.key],
+            "low": wanted.low,
+            "high": wanted.high,
+            "form": wanted.form,
+            "last": wanted.last,
+        }
         periods = [found.period for found in await snapshot.fetch(_Period, statements["periods"], {**known, **between})]
     asked = {
         "periods": periods,
         "growth": "growth" in (query.stats or ()),
-        "coverage": "coverage" in (query.stats or ()),
-        "calendar_metrics": sorted({*CALENDAR_METRICS, wanted.metric.key}),
+        "calendar_metrics": calendar_metrics,
         "then": query.members_meant == "then",
         "not_for": not_for(wanted.metric),
         "shown": MEMBERS_SHOWN,

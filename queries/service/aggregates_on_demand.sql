@@ -1,38 +1,35 @@
 -- name: periods
--- The latest `last` calendar periods of one form, from `low` to `high`, in which a group has a member.
--- Index: metric_value_cell, two looks for a period.
+-- The latest `last` calendar periods of one form, from `low` to `high`, in which a group has a member, or with coverage
+-- one of whom a value is expected. Index: metric_value_cell, a look for each period and metric.
 with recursive label (period) as (
-    select greatest(
-        (
-            select max(period) from metric_value
-            where metric = %(metric)s and period between %(low)s and %(high)s and known_to is null
-        ),
-        (
-            select max(period) from metric_value
-            where metric = %(metric)s and period between %(low)s and %(high)s and known_to is not null
-                and %(as_of)s::timestamptz is not null
-        )
-    )
+    select max(latest.period)
+    from unnest(%(known_by)s::text[]) as known (metric)
+    cross join lateral (
+        select max(period) as period from metric_value
+        where metric = known.metric and period between %(low)s and %(high)s
+            and (known_to is null or %(as_of)s::timestamptz is not null)
+    ) as latest
     union all
-    select greatest(
-        (
-            select max(period) from metric_value
-            where metric = %(metric)s and period >= %(low)s and period < label.period and known_to is null
-        ),
-        (
-            select max(period) from metric_value
-            where metric = %(metric)s and period >= %(low)s and period < label.period and known_to is not null
-                and %(as_of)s::timestamptz is not null
-        )
-    )
-    from label where label.period is not null
+    select earlier.period
+    from label
+    cross join lateral (
+        select max(latest.period) as period
+        from unnest(%(known_by)s::text[]) as known (metric)
+        cross join lateral (
+            select max(period) as period from metric_value
+            where metric = known.metric and period >= %(low)s and period < label.period
+                and (known_to is null or %(as_of)s::timestamptz is not null)
+        ) as latest
+    ) as earlier
+    where label.period is not null
 )
 select label.period
 from label
 cross join lateral (
     select from metric_value as held
     cross join lateral class_{members}(held.cik, coalesce(%(as_of)s, held.known_from), '') as class
-    where held.metric = %(metric)s and held.period = label.period and held.unit = %(unit)s
+    where held.metric = any(%(known_by)s) and held.period = label.period
+        and (%(coverage)s or held.unit = %(unit)s)
         and held.known_from <= coalesce(%(as_of)s, 'infinity')
         and (held.known_to is null or held.known_to > %(as_of)s)
         and group_key(class, %(group_by)s) = any(coalesce(%(groups)s, array[group_key(class, %(group_by)s)]))
@@ -44,7 +41,7 @@ limit %(last)s;
 
 -- name: groups
 -- The groups of one grouping in some calendar periods, each from all of its members as they were known at `as_of` (null:
--- now) and classified then or today. The same figures in the same order and rounding as group_aggregate.
+-- now) and classified then or today; with coverage also those of whose companies none has a value. The same figures in the same order and rounding as group_aggregate.
 -- Index: metric_value_cell, or frame_value_order.
 with asked as (
     select period, 'CY' || substr(period, 3, 4)::integer - 1 || substr(period, 7) as year_before
@@ -129,12 +126,13 @@ covered as (
     where %(coverage)s
     group by period, group_key
 )
-select %(metric)s as metric, period, %(group_by)s as group_by, group_key, %(unit)s as unit, n, sum, sum_of_squares,
-    round((sum + 0.000000000000000000000000000000) / n, 12) as mean, ascending[1] as min,
+select %(metric)s as metric, period, %(group_by)s as group_by, group_key, %(unit)s as unit, coalesce(n, 0) as n, sum,
+    sum_of_squares, round((sum + 0.000000000000000000000000000000) / n, 12) as mean, ascending[1] as min,
     percentile(ascending, 10) as p10, percentile(ascending, 25) as p25, percentile(ascending, 50) as median,
     percentile(ascending, 75) as p75, percentile(ascending, 90) as p90, ascending[n] as max, numerator, denominator,
-    ciks[:%(shown)s] as bottom_ciks, ascending[:%(shown)s] as bottom_values,
-    array_reverse(ciks[n - %(shown)s + 1:]) as top_ciks, array_reverse(ascending[n - %(shown)s + 1:]) as top_values,
+    coalesce(ciks[:%(shown)s], '{}') as bottom_ciks, coalesce(ascending[:%(shown)s], '{}') as bottom_values,
+    coalesce(array_reverse(ciks[n - %(shown)s + 1:]), '{}') as top_ciks,
+    coalesce(array_reverse(ascending[n - %(shown)s + 1:]), '{}') as top_values,
     sum_of_both, sum_before, expected, not_applicable, other_unit
-from gathered left join covered using (period, group_key)
+from gathered full join covered using (period, group_key)
 order by period, group_key;

@@ -1,5 +1,7 @@
 """Figures over groups as of an instant, of members of then, with growth and coverage: held against plain Python."""
 
+import csv
+import io
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
@@ -19,6 +21,7 @@ from queries.metrics.applicability import applies
 from queries.metrics.catalogue import load_catalogue
 from queries.metrics.groupings import GROUPINGS
 from tests.fixtures.classed_companies import BEGINNING, Companies, make_companies, write_companies
+from tests.fixtures.frames import fill_frames
 
 AS_OF = [None, BEGINNING + timedelta(days=250), BEGINNING + timedelta(days=420), BEGINNING + timedelta(days=900)]
 _EXPECTED_BY = ("revenue", "net_income", "total_assets")
@@ -72,13 +75,13 @@ def worked_out(
         else:
             stated = any(each.metric == metric for each in found)
             absent[group].append("other_unit" if stated else "not_reported")
-    for group, found in sorted(members.items()):
+    for group in sorted(members.keys() | absent.keys()):
+        found = members[group]
         ascending = sorted((each.value, each.cik) for each in found)
-        statistics = msgspec.structs.asdict(summarise([value for value, _ in ascending]))
+        statistics = _statistics([value for value, _ in ascending])
         summed = known.unit == "USD"
         both = [(each.value, before[each.cik].value) for each in found if each.cik in before]
         parts = [each.parts for each in found if each.parts is not None]
-        del statistics["sum_of_squares"]
         yield {
             **statistics,
             "sum": statistics["sum"] if summed else None,
@@ -91,6 +94,12 @@ def worked_out(
             "top": [cik for _, cik in ascending[::-1][:5]],
             "bottom": [cik for _, cik in ascending[:5]],
         }
+
+
+def _statistics(ascending: list[Decimal]) -> dict[str, Any]:
+    statistics = msgspec.structs.asdict(summarise(ascending or [Decimal(0)]))
+    del statistics["sum_of_squares"]
+    return statistics if ascending else {**dict.fromkeys(statistics), "n": 0}
 
 
 def _growth(both: list[tuple[Decimal, Decimal]]) -> Decimal | None:
@@ -126,6 +135,31 @@ class TestWorkedOut:
 
             expected = worked_out(companies, metric=metric, group_by=group_by, then=members == "then", as_of=as_of)
             assert [read(row) for row in told] == list(expected), (group_by, as_of)
+
+    async def test_with_coverage_shows_groups_of_which_no_company_has_a_value(
+        self, asking: httpx.AsyncClient, companies: Companies, connection: psycopg.Connection
+    ) -> None:
+        connection.execute(
+            "delete from figures_v1.metric_value using figures_v1.company where metric_value.cik = company.cik "
+            "and metric = 'gross_profit' and sector = 'finance'"
+        )
+        fill_frames(connection)
+        asked = {"metric": "gross_profit", "group_by": "sector", "groups": "finance", "last": "5"}
+        with_coverage = {**asked, "stats": "coverage"}
+
+        told = await rows(asking, **with_coverage)
+        exported = await asking.get("/v1/aggregates.csv", params=with_coverage)
+        without = await rows(asking, **asked)
+
+        assert [(row["period"], row["n"], row["top"], row["bottom"]) for row in told] == [
+            ("CY2022", 0, [], []),
+            ("CY2023", 0, [], []),
+        ]
+        assert {row[name] for row in told for name in ("sum", "mean", "min", "median", "max", "weighted")} == {None}
+        for row in told:
+            assert row["expected"] == row["not_applicable"] + row["not_reported"] > 0
+        assert [(row["n"], row["mean"]) for row in csv.DictReader(io.StringIO(exported.text))] == [("0", "")] * 2
+        assert without == []
 
     async def test_takes_members_of_then_unless_told_otherwise(
         self, asking: httpx.AsyncClient, companies: Companies

@@ -121,7 +121,15 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
     (
         "aggregates_on_demand.sql",
         "periods",
-        {**_ON_DEMAND, "low": "CY2020", "high": "CY2023", "form": "^CY", "last": 5},
+        {
+            **_ON_DEMAND,
+            "known_by": ["revenue", "net_income"],
+            "coverage": True,
+            "low": "CY2020",
+            "high": "CY2023",
+            "form": "^CY",
+            "last": 5,
+        },
         {"metric_value_cell"},
     ),
     (
