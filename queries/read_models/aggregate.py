@@ -59,6 +59,15 @@ class AggregateRow(msgspec.Struct, frozen=True, kw_only=True):
             example=None,
         ),
     ] = None
+    weighted_change: Annotated[
+        Decimal | None,
+        column(
+            "With stats=growth, of ratios and growth rates: `weighted` less that of the same calendar period a year "
+            "before, over the members that have both parts of it in both. A difference: 0.01 of a margin is one "
+            "percentage point. Null for figures per share, which splits change.",
+            example=None,
+        ),
+    ] = None
     expected: Annotated[
         int | None,
         column(

@@ -6,7 +6,7 @@ from decimal import Decimal, localcontext
 
 import msgspec
 
-from queries.metrics.catalogue import Metric, formula_of, load_catalogue
+from queries.metrics.catalogue import Metric, formula_of, is_changed_by_splits, load_catalogue
 from queries.read_models.aggregate import AggregateRow, MemberRow
 
 _WORKING_DIGITS = 60
@@ -17,6 +17,9 @@ MEMBERS_SHOWN = 5
 """How many members are shown at either end of a group."""
 
 _HELD_READY = re.compile(r"CY\d{4}(Q4I)?")
+
+Parts = tuple[Decimal | None, Decimal | None]
+"""What the numerators of a group's members add up to, and what their denominators do."""
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -100,6 +103,22 @@ def growth(unit: str, now: Decimal | None, before: Decimal | None) -> Decimal | 
     if unit not in _SUMMED_UNITS or now is None or before is None or before <= 0:
         return None
     return _quotient(now, before, less=1)
+
+
+def weighted_change(metric: Metric, *, now: Parts, before: Parts) -> Decimal | None:
+    """
+    How much a weighted ratio has changed: a difference, not a share of what it was.
+
+    None where there is no weighted ratio, or a share split would show as a change.
+    """
+    formula = formula_of(metric.key)
+    (above, below), (above_before, below_before) = now, before
+    if formula is None or formula.parts is None or is_changed_by_splits(metric):
+        return None
+    if above is None or above_before is None or not below or not below_before:
+        return None
+    with localcontext(prec=_WORKING_DIGITS):
+        return plain(round(above / below - above_before / below_before, _DECIMALS_KEPT))
 
 
 def _quotient(above: Decimal, below: Decimal, *, less: int) -> Decimal:

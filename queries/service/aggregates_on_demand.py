@@ -14,10 +14,17 @@ _SQL = statements_by_members("aggregates_on_demand.sql")
 
 
 class WorkedOut(StoredAggregate, frozen=True, kw_only=True, gc=False):
-    """A group's figures, and those only worked out on demand; the last three are None unless coverage was asked for."""
+    """
+    A group's figures, and those only worked out on demand: of the members that have a value in both years what it adds
+    up to in either, None unless growth was asked for; the last three are None unless coverage was.
+    """
 
     sum_of_both: Decimal | None
     sum_before: Decimal | None
+    numerator_of_both: Decimal | None
+    denominator_of_both: Decimal | None
+    numerator_before: Decimal | None
+    denominator_before: Decimal | None
     expected: int | None
     not_applicable: int | None
     other_unit: int | None

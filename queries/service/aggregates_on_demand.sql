@@ -52,7 +52,7 @@ standing as materialized (
     from asked cross join lateral frame_known(%(metric)s, asked.period, %(unit)s, %(as_of)s) as held
 ),
 a_year_before as materialized (
-    select asked.period, held.cik, held.value
+    select asked.period, held.cik, held.value, held.numerator, held.denominator
     from asked cross join lateral frame_known(%(metric)s, asked.year_before, %(unit)s, %(as_of)s) as held
     where %(growth)s
 ),
@@ -60,7 +60,9 @@ earlier as materialized (
     select * from a_year_before
     union all
     -- What a company was counts for it where it has no value of its own; where it has one, nobody else does.
-    select held.period, line.successor, sum(held.value)
+    select held.period, line.successor, sum(held.value),
+        case when count(*) = count(held.numerator) then sum(held.numerator) end,
+        case when count(*) = count(held.denominator) then sum(held.denominator) end
     from a_year_before as held join company_successor as line using (cik)
     group by held.period, line.successor
 ),
@@ -80,10 +82,11 @@ expected as materialized (
 ),
 counted as (
     select standing.period, standing.cik, standing.value, standing.numerator, standing.denominator,
-        standing.known_from, earlier.value as value_before, true as is_stated
+        standing.known_from, earlier.value as value_before, earlier.numerator as numerator_before,
+        earlier.denominator as denominator_before, true as is_stated
     from standing left join earlier on earlier.period = standing.period and earlier.cik = standing.cik
     union all
-    select expected.period, expected.cik, null, null, null, expected.known_from, null, expected.is_stated
+    select expected.period, expected.cik, null, null, null, expected.known_from, null, null, null, expected.is_stated
     from expected
     where not exists (select from standing where standing.period = expected.period and standing.cik = expected.cik)
         -- Who goes on as another is one company with it.
@@ -113,7 +116,11 @@ gathered as (
     select period, group_key, count(*)::integer as n, sum(value) as sum, sum(value * value) as sum_of_squares,
         sum(numerator) as numerator, sum(denominator) as denominator,
         array_agg(value order by value, cik) as ascending, array_agg(cik order by value, cik) as ciks,
-        sum(value) filter (where value_before is not null) as sum_of_both, sum(value_before) as sum_before
+        sum(value) filter (where value_before is not null) as sum_of_both, sum(value_before) as sum_before,
+        sum(numerator) filter (where numerator_before is not null) as numerator_of_both,
+        sum(denominator) filter (where denominator_before is not null) as denominator_of_both,
+        sum(numerator_before) filter (where numerator is not null) as numerator_before,
+        sum(denominator_before) filter (where denominator is not null) as denominator_before
     from placed
     where value is not null and not makes_no_sense
     group by period, group_key
@@ -133,6 +140,6 @@ select %(metric)s as metric, period, %(group_by)s as group_by, group_key, %(unit
     coalesce(ciks[:%(shown)s], '{}') as bottom_ciks, coalesce(ascending[:%(shown)s], '{}') as bottom_values,
     coalesce(array_reverse(ciks[n - %(shown)s + 1:]), '{}') as top_ciks,
     coalesce(array_reverse(ascending[n - %(shown)s + 1:]), '{}') as top_values,
-    sum_of_both, sum_before, expected, not_applicable, other_unit
+    sum_of_both, sum_before, numerator_of_both, denominator_of_both, numerator_before, denominator_before, expected, not_applicable, other_unit
 from gathered full join covered using (period, group_key)
 order by period, group_key;

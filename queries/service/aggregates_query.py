@@ -80,7 +80,7 @@ class AggregatesQuery(Query, frozen=True, kw_only=True, rename={"from_": "from"}
     stats: Annotated[
         tuple[Stat, ...] | None,
         argument(
-            "Also growth of the sum, of the same members; coverage: why companies have no value.",
+            "growth: over a year, of the same members; coverage: why companies have no value.",
             example=["growth", "coverage"],
             min_length=1,
             max_length=2,

@@ -8,7 +8,7 @@ import psycopg
 
 class TestClasses:
     def test_are_made_in_every_version_there_is(self, connection: psycopg.Connection) -> None:
-        add_classes = import_module("projections.migrations.0015_classes").add_classes
+        add_classes = import_module("projections.migrations.0015_members").add_classes
         asked = "select cik from figures_v1.class_then(1, now(), %s)"
         with connection.transaction(force_rollback=True):
             connection.execute("drop function figures_v1.class_then; drop function figures_v1.class_today")

@@ -5,7 +5,7 @@ import io
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from itertools import product
 from typing import Any
 
@@ -82,6 +82,8 @@ def worked_out(
         summed = known.unit == "USD"
         both = [(each.value, before[each.cik].value) for each in found if each.cik in before]
         parts = [each.parts for each in found if each.parts is not None]
+        earlier = [before[each.cik].parts if each.parts and each.cik in before else None for each in found]
+        both_parts = [(each.parts, was) for each, was in zip(found, earlier, strict=True) if each.parts and was]
         yield {
             **statistics,
             "sum": statistics["sum"] if summed else None,
@@ -89,6 +91,7 @@ def worked_out(
             "members": "then" if then else "today",
             "weighted": _ratio(sum(a for a, _ in parts), sum(b for _, b in parts)) if parts else None,
             "growth": _growth(both) if summed else None,
+            "weighted_change": _change(both_parts),
             "expected": len(found) + len(absent[group]),
             **{reason: absent[group].count(reason) for reason in ("not_applicable", "other_unit", "not_reported")},
             "top": [cik for _, cik in ascending[::-1][:5]],
@@ -105,6 +108,17 @@ def _statistics(ascending: list[Decimal]) -> dict[str, Any]:
 def _growth(both: list[tuple[Decimal, Decimal]]) -> Decimal | None:
     before = sum((earlier for _, earlier in both), Decimal(0))
     return _ratio(sum((now for now, _ in both), Decimal(0)) - before, before) if before > 0 else None
+
+
+def _change(both: list[tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]]) -> Decimal | None:
+    if not both:
+        return None
+    above, below = sum(now[0] for now, _ in both), sum(now[1] for now, _ in both)
+    above_before, below_before = sum(was[0] for _, was in both), sum(was[1] for _, was in both)
+    # Denominators are positive there.
+    with localcontext(prec=60):
+        change = Decimal(above) / below - Decimal(above_before) / below_before
+        return change.quantize(Decimal("1e-12"), rounding=ROUND_HALF_EVEN)
 
 
 def _ratio(above: Any, below: Any) -> Decimal:
@@ -171,7 +185,7 @@ class TestWorkedOut:
         assert default == await rows(asking, period="CY2023", as_of=as_of, members="then")
         assert default != await rows(asking, period="CY2023", as_of=as_of, members="today")
         assert {row["members"] for row in default} == {"then"}
-        assert {row["expected"] for row in default} == {row["growth"] for row in default} == {None}
+        assert {row[name] for row in default for name in ("expected", "growth", "weighted_change")} == {None}
 
     async def test_of_several_periods_keeps_to_those_that_were_known(
         self, asking: httpx.AsyncClient, companies: Companies
