@@ -230,7 +230,7 @@ class TestKeptAnswers:
     async def test_take_no_more_room_than_they_may(
         self, processes: list[ReadSources], filled: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(cache, "ALL_BYTES", 10_000)
+        monkeypatch.setattr(cache, "ANSWERS_BYTES", 10_000)
         monkeypatch.setattr(cache, "LARGEST_BYTES", 4_000)
         work, large = Work(characters=2_000), Work(characters=5_000)
 
