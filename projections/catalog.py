@@ -14,7 +14,7 @@ PROJECTIONS: dict[str, Projection] = {
         Projection(
             name="figures",
             fold=fold,
-            tables=_FIGURES["tables"],
+            tables=_FIGURES["tables"] + b"\n" + _FIGURES["classes"],
             indexes=_FIGURES["indexes"],
             derived=frozenset(
                 {

@@ -2,8 +2,8 @@
 The group aggregates in Redis, as ready-to-send bytes.
 
 A projection of `group_aggregate` with a version of its own, `seq`. Whatever happens to Redis, the tables fill it again.
-It holds the calendar years and the instants at their ends, which most readers ask for; so its size is known: see
-docs/operations.md. Quarters and trailing twelve months are read from the table.
+It holds the calendar years and the instants at their ends, which most readers ask for, and keeps to its share of
+`queries/redis_budget.py` by that: see docs/operations.md. Quarters and trailing twelve months are read from the table.
 
 Keys, all in one slot: `{ff}:epoch` (the live one), `{ff}:epochs` (the last one begun), and for the epoch E
 `{ff}:E:seq`, `{ff}:E:meta`, `{ff}:E:agg:METRIC:GROUP_BY:PERIOD`, and while it is filled `{ff}:E:count`.

@@ -12,7 +12,7 @@ import psycopg
 
 from commands.sql import load_statements
 from projections.projection import Projection, Version
-from queries.metrics.applicability import excluded
+from queries.metrics.applicability import COMPANY_KINDS
 from queries.metrics.catalogue import Catalogue, Metric
 
 _SQL = load_statements("projections", "rules.sql")
@@ -32,12 +32,12 @@ OTHER_RULES = (
 def fingerprint(catalogue: Catalogue, *, edition: int = EDITION) -> str:
     """This will tell two sets of rules apart: what the metrics of a catalogue mean, and the code that follows it."""
     meanings = sorted((metric.key, _meaning(metric)) for metric in catalogue.metrics)
-    return hashlib.sha256(msgspec.json.encode((edition, meanings))).hexdigest()[:16]
+    return hashlib.sha256(msgspec.json.encode((edition, COMPANY_KINDS, meanings))).hexdigest()[:16]
 
 
 def _meaning(metric: Metric) -> dict[str, object]:
     said = msgspec.structs.asdict(metric)
-    return {name: said[name] for name in sorted(said.keys() - _ONLY_TOLD)} | {"excluded": excluded(metric)}
+    return {name: said[name] for name in sorted(said.keys() - _ONLY_TOLD)}
 
 
 def adopt_rules(connection: psycopg.Connection, projection: Projection) -> None:

@@ -21,6 +21,7 @@ import msgspec
 
 from queries.connections import EPOCH_KEY, ReadSources, Snapshot
 from queries.read_models.declaration import ReadModel
+from queries.redis_budget import ANSWERS_BYTES
 from queries.rest.encoding import encode_meta
 from queries.service.arguments import Query
 from queries.service.result import ReadyResult, Result, meta_of
@@ -30,9 +31,6 @@ from queries.service.statements import load_statements
 _LUA = load_statements("cache.lua", package=__package__)
 
 KEPT_SECONDS = 600
-ALL_BYTES = 64 << 20
-"""What all kept answers may have together."""
-
 LARGEST_BYTES = 4 << 20
 """Larger answers are not kept."""
 
@@ -189,7 +187,7 @@ class _Answer:
         await self._sources.run_in_redis(
             _LUA["finish"],
             (f"{self.key}:at-it", self.key, _AGES_KEY, _SIZES_KEY),
-            (me, kept, KEPT_SECONDS * 1000, ALL_BYTES),
+            (me, kept, KEPT_SECONDS * 1000, ANSWERS_BYTES),
         )
 
 

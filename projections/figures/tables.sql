@@ -474,6 +474,36 @@ begin atomic
     select * from frame_as_of(asked_metric, asked_period, asked_unit, known_at) where known_at is not null;
 end;
 
+-- name: classes
+-- Under which class a company counts, by either reading of `members`; joined like the tables they read.
+
+-- Whether a SIC code is a bank's or an insurer's; null where it is neither.
+create or replace function company_kind (sic text) returns text
+language sql immutable parallel safe
+return case
+    when sic between '6020' and '6199' or sic = '6712' then 'bank'
+    when sic between '6300' and '6499' then 'insurer'
+end;
+
+-- What a company is today, whatever the instant. It has no values that make no sense for it.
+create or replace function class_today (asked_cik bigint, instant timestamptz, not_for text) returns setof company
+language sql stable parallel safe
+begin atomic
+    select company.* from company where company.cik = asked_cik;
+end;
+
+-- What a company was taken for at an instant; nothing if that is of a kind, of some with blanks between, that a metric is
+-- not for.
+-- Index: company_classification primary key.
+create or replace function class_then (asked_cik bigint, instant timestamptz, not_for text)
+returns setof company_classification
+language sql stable parallel safe
+begin atomic
+    select was.* from company_classification as was
+    where was.cik = asked_cik and was.valid_from <= instant and (was.valid_to is null or was.valid_to > instant)
+        and (company_kind(was.sic) = any(string_to_array(not_for, ' '))) is not true;
+end;
+
 -- name: indexes
 -- Only readers need these: a rebuild makes them when its tables are full.
 create index if not exists company_tickers on company using gin (tickers);

@@ -10,7 +10,6 @@ EVERYBODY: Final = "all"
 """The one group of the grouping `all`."""
 
 WHAT_GROUPS_ARE = (
-    "all: every company; sector: SIC division such as retail-trade; major_group: the first two digits of the SIC code; "
-    "industry: the four-digit SIC code; country: ISO code of the filer's address; size_class: the filer's own class, "
-    "such as large_accelerated"
+    "all: every company; sector: SIC division such as retail-trade; major_group: two digits of the SIC code; industry: "
+    "all four; country: ISO code of the filer's address; size_class: the filer's own, such as large_accelerated"
 )

@@ -1,13 +1,12 @@
 """Figures over groups of companies, worked out before anybody asks."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
 from queries.read_models.declaration import ReadModel, column
-
-Members = Literal["today", "then"]
+from queries.read_models.members import MembersShown
 
 
 class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,19 +27,21 @@ class AggregateRow(msgspec.Struct, frozen=True, kw_only=True):
         str, column("The group: `all`, a sector, an SIC code, a country or a size class.", example="retail-trade")
     ]
     period: Annotated[str, column("Calendar period.", example="CY2023")]
-    n: Annotated[int, column("Companies of the group that have a value.", example=21)]
+    n: Annotated[int, column("Companies of the group that have a value; 0 with stats=coverage only.", example=21)]
     sum: Annotated[
         Decimal | None,
         column("Sum of the values; null where a sum says nothing, as of ratios.", example=1693417000000),
     ]
-    mean: Annotated[Decimal, column("Mean of the values.", example=80638904761.9)]
-    min: Annotated[Decimal, column("Smallest value.", example=1204000000)]
-    p10: Annotated[Decimal, column("10th percentile, interpolated.", example=4120000000)]
-    p25: Annotated[Decimal, column("25th percentile, interpolated.", example=9830000000)]
-    median: Annotated[Decimal, column("Median, interpolated.", example=32681000000)]
-    p75: Annotated[Decimal, column("75th percentile, interpolated.", example=97429000000)]
-    p90: Annotated[Decimal, column("90th percentile, interpolated.", example=254453000000)]
-    max: Annotated[Decimal, column("Largest value.", example=648125000000)]
+    mean: Annotated[
+        Decimal | None, column("Mean of the values; this and the next are null where n is 0.", example=80638904761.9)
+    ]
+    min: Annotated[Decimal | None, column("Smallest value.", example=1204000000)]
+    p10: Annotated[Decimal | None, column("10th percentile, interpolated.", example=4120000000)]
+    p25: Annotated[Decimal | None, column("25th percentile, interpolated.", example=9830000000)]
+    median: Annotated[Decimal | None, column("Median, interpolated.", example=32681000000)]
+    p75: Annotated[Decimal | None, column("75th percentile, interpolated.", example=97429000000)]
+    p90: Annotated[Decimal | None, column("90th percentile, interpolated.", example=254453000000)]
+    max: Annotated[Decimal | None, column("Largest value.", example=648125000000)]
     weighted: Annotated[
         Decimal | None,
         column(
@@ -49,19 +50,21 @@ class AggregateRow(msgspec.Struct, frozen=True, kw_only=True):
             example=None,
         ),
     ]
-    members: Annotated[
-        Members,
-        column(
-            "Who the members are: companies as classified `today`, or as classified `then`, at as_of or when each "
-            "value became known.",
-            example="today",
-        ),
-    ] = "today"
+    members: MembersShown = "today"
     growth: Annotated[
         Decimal | None,
         column(
             "With stats=growth: change of the sum against the same calendar period a year before, over the members "
             "that have a value in both. Null where a sum says nothing or the earlier one is not positive.",
+            example=None,
+        ),
+    ] = None
+    weighted_change: Annotated[
+        Decimal | None,
+        column(
+            "With stats=growth, of ratios and growth rates: `weighted` less that of the same calendar period a year "
+            "before, over the members that have both parts of it in both. A difference: 0.01 of a margin is one "
+            "percentage point. Null for figures per share, which splits change.",
             example=None,
         ),
     ] = None

@@ -6,7 +6,7 @@ from decimal import Decimal, localcontext
 
 import msgspec
 
-from queries.metrics.catalogue import Metric, formula_of, load_catalogue
+from queries.metrics.catalogue import Metric, formula_of, is_changed_by_splits, load_catalogue
 from queries.read_models.aggregate import AggregateRow, MemberRow
 
 _WORKING_DIGITS = 60
@@ -20,11 +20,16 @@ MEMBERS_SHOWN = 5
 
 _HELD_READY = re.compile(r"CY\d{4}(Q4I)?")
 
+Parts = tuple[Decimal | None, Decimal | None]
+"""What the numerators of a group's members add up to, and what their denominators do."""
+
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class StoredAggregate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A row of `group_aggregate`."""
+    """
+    A row of `group_aggregate`, or one like it of a group of which no company has a value: its figures are None.
+    """
 
     metric: str
     period: str
@@ -32,16 +37,16 @@ class StoredAggregate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     group_key: str
     unit: str
     n: int
-    sum: Decimal
-    sum_of_squares: Decimal
-    mean: Decimal
-    min: Decimal
-    p10: Decimal
-    p25: Decimal
-    median: Decimal
-    p75: Decimal
-    p90: Decimal
-    max: Decimal
+    sum: Decimal | None
+    sum_of_squares: Decimal | None
+    mean: Decimal | None
+    min: Decimal | None
+    p10: Decimal | None
+    p25: Decimal | None
+    median: Decimal | None
+    p75: Decimal | None
+    p90: Decimal | None
+    max: Decimal | None
     numerator: Decimal | None
     denominator: Decimal | None
     bottom_ciks: list[int]
@@ -72,15 +77,15 @@ def public_row(stored: StoredAggregate, names: Mapping[int, str]) -> AggregateRo
         group=stored.group_key,
         period=stored.period,
         n=stored.n,
-        sum=plain(stored.sum) if stored.unit in SUMMED_UNITS else None,
-        mean=plain(stored.mean),
-        min=plain(stored.min),
-        p10=plain(stored.p10),
-        p25=plain(stored.p25),
-        median=plain(stored.median),
-        p75=plain(stored.p75),
-        p90=plain(stored.p90),
-        max=plain(stored.max),
+        sum=_shown(stored.sum) if stored.unit in SUMMED_UNITS else None,
+        mean=_shown(stored.mean),
+        min=_shown(stored.min),
+        p10=_shown(stored.p10),
+        p25=_shown(stored.p25),
+        median=_shown(stored.median),
+        p75=_shown(stored.p75),
+        p90=_shown(stored.p90),
+        max=_shown(stored.max),
         weighted=weighted(metric, stored.numerator, stored.denominator),
         top=_members(stored.top_ciks, stored.top_values, names),
         bottom=_members(stored.bottom_ciks, stored.bottom_values, names),
@@ -100,6 +105,22 @@ def growth(unit: str, now: Decimal | None, before: Decimal | None) -> Decimal | 
     if unit not in SUMMED_UNITS or now is None or before is None or before <= 0:
         return None
     return _quotient(now, before, less=1)
+
+
+def weighted_change(metric: Metric, *, now: Parts, before: Parts) -> Decimal | None:
+    """
+    How much a weighted ratio has changed: a difference, not a share of what it was.
+
+    None where there is no weighted ratio, or a share split would show as a change.
+    """
+    formula = formula_of(metric.key)
+    (above, below), (above_before, below_before) = now, before
+    if formula is None or formula.parts is None or is_changed_by_splits(metric):
+        return None
+    if above is None or above_before is None or not below or not below_before:
+        return None
+    with localcontext(prec=_WORKING_DIGITS):
+        return plain(round(above / below - above_before / below_before, _DECIMALS_KEPT))
 
 
 def _quotient(above: Decimal, below: Decimal, *, less: int) -> Decimal:
@@ -124,6 +145,10 @@ def join_rows(rendered: Iterable[bytes]) -> bytes:
 
 def _members(ciks: Sequence[int], values: Sequence[Decimal], names: Mapping[int, str]) -> list[MemberRow]:
     return [MemberRow(company=names[cik], cik=cik, value=plain(value)) for cik, value in zip(ciks, values, strict=True)]
+
+
+def _shown(value: Decimal | None) -> Decimal | None:
+    return None if value is None else plain(value)
 
 
 def plain(value: Decimal) -> Decimal:

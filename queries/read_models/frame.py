@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from queries.read_models.declaration import ReadModel, column
+from queries.read_models.members import MembersShown
 
 
 class FrameRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,8 +15,8 @@ class FrameRow(msgspec.Struct, frozen=True, kw_only=True):
 
     company: Annotated[str, column("Ticker of the company, or its name where it has none.", example="AAPL")]
     cik: Annotated[int, column("Central Index Key of the company.", example=320193)]
-    sector: Annotated[str | None, column("SIC division the company is in today.", example="manufacturing")]
-    industry: Annotated[str | None, column("Four-digit SIC industry the company is in today.", example="3571")]
+    sector: Annotated[str | None, column("SIC division the company counts in, by `members`.", example="manufacturing")]
+    industry: Annotated[str | None, column("Four-digit SIC industry it counts in.", example="3571")]
     metric: Annotated[str, column("Key of the metric in the catalogue.", example="revenue")]
     unit: Annotated[str, column("Unit of the value; companies that report in another have no row.", example="USD")]
     period: Annotated[str, column("Calendar period.", example="CY2023")]
@@ -26,6 +27,7 @@ class FrameRow(msgspec.Struct, frozen=True, kw_only=True):
         datetime, column("Since when the world could know this value (UTC).", example="2023-11-02T22:08:27Z")
     ]
     flags: Annotated[list[str], column("Remarks on quality and derivation.", example=[])]
+    members: MembersShown
 
 
 FRAME = ReadModel(
@@ -35,6 +37,7 @@ FRAME = ReadModel(
     cache_seconds=10,
     stored={
         "company": ("cik", "name", "tickers", "sector", "major_group", "industry", "country", "size_class"),
+        "company_classification": ("cik", "valid_from", "valid_to", "sic", "country", "size_class"),
         "metric_value": (
             "cik",
             "metric",

@@ -8,6 +8,7 @@ import msgspec
 
 from queries.read_models.declaration import ReadModel, column
 from queries.read_models.frame import FRAME
+from queries.read_models.members import MembersShown
 
 
 class RankingRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,7 @@ class RankingRow(msgspec.Struct, frozen=True, kw_only=True):
         datetime, column("Since when the world could know this value (UTC).", example="2023-11-02T22:08:27Z")
     ]
     flags: Annotated[list[str], column("Remarks on quality and derivation.", example=[])]
+    members: MembersShown
 
 
 RANKING = ReadModel(

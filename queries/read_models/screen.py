@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from queries.read_models.declaration import ReadModel, column
+from queries.read_models.members import MembersShown
 
 
 class ScreenedValueRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,14 +27,15 @@ class ScreenRow(msgspec.Struct, frozen=True, kw_only=True):
     company: Annotated[str, column("Ticker of the company, or its name where it has none.", example="AAPL")]
     cik: Annotated[int, column("Central Index Key of the company.", example=320193)]
     name: Annotated[str, column("Name as filed, cleaned for display.", example="Apple Inc.")]
-    sector: Annotated[str | None, column("SIC division the company is in today.", example="manufacturing")]
-    industry: Annotated[str | None, column("Four-digit SIC industry the company is in today.", example="3571")]
-    country: Annotated[str | None, column("Country of the company today.", example="US")]
-    size_class: Annotated[str | None, column("Class the filer counts itself to today.", example="large_accelerated")]
+    sector: Annotated[str | None, column("SIC division the company counts in, by `members`.", example="manufacturing")]
+    industry: Annotated[str | None, column("Four-digit SIC industry it counts in.", example="3571")]
+    country: Annotated[str | None, column("Country it counts in.", example="US")]
+    size_class: Annotated[str | None, column("Class the filer counted itself to.", example="large_accelerated")]
     values: Annotated[
         list[ScreenedValueRow],
         column("The figures of the conditions, of sort and of columns, in that order.", example=[]),
     ]
+    members: MembersShown
 
 
 SCREEN = ReadModel(
@@ -43,6 +45,7 @@ SCREEN = ReadModel(
     cache_seconds=10,
     stored={
         "company": ("cik", "name", "tickers", "sector", "major_group", "industry", "country", "size_class"),
+        "company_classification": ("cik", "valid_from", "valid_to", "sic", "country", "size_class"),
         "metric_value": (
             "cik",
             "metric",

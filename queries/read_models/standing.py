@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from queries.read_models.declaration import ReadModel, column
+from queries.read_models.members import MembersShown
 from queries.read_models.ranking import RANKING
 
 
@@ -24,7 +25,7 @@ class StandingRow(msgspec.Struct, frozen=True, kw_only=True):
     ]
     group_by: Annotated[str, column("How companies are grouped.", example="sector")]
     group: Annotated[
-        str | None, column("The company's group today; null where it is in none of this kind.", example="manufacturing")
+        str | None, column("The company's group; null where it is in none of this kind.", example="manufacturing")
     ]
     rank: Annotated[
         int | None, column("1 for the largest value; equal values share a rank, the next are left out.", example=212)
@@ -47,6 +48,7 @@ class StandingRow(msgspec.Struct, frozen=True, kw_only=True):
         datetime | None, column("Since when the world could know the value (UTC).", example="2023-11-02T22:08:27Z")
     ]
     flags: Annotated[list[str], column("Remarks on quality and derivation of the value.", example=[])]
+    members: MembersShown
     reason: Annotated[
         str | None,
         column(
@@ -63,5 +65,5 @@ STANDING = ReadModel(
     row=StandingRow,
     key=("cik", "metric", "group_by"),
     cache_seconds=10,
-    stored={**RANKING.stored, "company_classification": ("cik", "valid_from", "valid_to", "sic")},
+    stored=RANKING.stored,
 )

@@ -41,13 +41,13 @@ class Operation(Question, frozen=True, kw_only=True, eq=False):
 
     Routes, argument checks, OpenAPI and tools all follow from this. `example` holds rows of the read model as the 200
     example shows them; `exported` says whether the path may end in .csv or .parquet, for the whole answer as a file;
-    `keeps_as_of` that answers as of an instant take long enough to be kept: they may depend on nothing but the question
-    and the tables.
+    `keeps_past` that answers as of an instant, or of members of then, take long enough to be kept: they may depend on
+    nothing but the question and the tables.
     """
 
     read_model: ReadModel
     answer: Answer
-    keeps_as_of: bool = False
+    keeps_past: bool = False
     example: tuple[Mapping[str, Any], ...]
     tool: Tool | None = None
 
@@ -61,7 +61,7 @@ async def ask(operation: Operation, sources: ReadSources, query: Query) -> Resul
     """
     if query.min_position is not None:
         query = msgspec.structs.replace(query, min_position=await sources.reach(query.min_position))
-    if operation.keeps_as_of and getattr(query, "as_of", None) is not None:
+    if operation.keeps_past and _is_of_the_past(query):
         return await kept_answer(
             sources,
             query=query,
@@ -69,3 +69,7 @@ async def ask(operation: Operation, sources: ReadSources, query: Query) -> Resul
             work=lambda snapshot: operation.answer(HeldSources(sources.settings, snapshot), query),
         )
     return await operation.answer(sources, query)
+
+
+def _is_of_the_past(query: Query) -> bool:
+    return getattr(query, "as_of", None) is not None or getattr(query, "members", None) == "then"

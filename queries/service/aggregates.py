@@ -8,7 +8,7 @@ import msgspec
 from queries.cache import kept_answer, read_held
 from queries.connections import ReadSources, Snapshot
 from queries.read_models.aggregate import AGGREGATE, AggregateRow
-from queries.read_models.aggregate_fragment import StoredAggregate, growth, public_row
+from queries.read_models.aggregate_fragment import StoredAggregate, growth, public_row, weighted_change
 from queries.service.aggregates_on_demand import work_out
 from queries.service.aggregates_query import AggregatesQuery, Wanted, wanted_periods
 from queries.service.result import ReadyResult, Result, meta_of
@@ -67,6 +67,11 @@ async def _from_values(snapshot: Snapshot, *, wanted: Wanted, query: AggregatesQ
             row,
             members=query.members_meant,
             growth=growth(each.unit, each.sum_of_both, each.sum_before),
+            weighted_change=weighted_change(
+                wanted.metric,
+                now=(each.numerator_of_both, each.denominator_of_both),
+                before=(each.numerator_before, each.denominator_before),
+            ),
             expected=each.expected,
             not_applicable=each.not_applicable,
             other_unit=each.other_unit,

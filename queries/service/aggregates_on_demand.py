@@ -5,20 +5,26 @@ from decimal import Decimal
 import msgspec
 
 from queries.connections import Snapshot
-from queries.metrics.applicability import excluded
 from queries.read_models.aggregate_fragment import MEMBERS_SHOWN, StoredAggregate
 from queries.service.absence import CALENDAR_METRICS
 from queries.service.aggregates_query import AggregatesQuery, Wanted
-from queries.service.statements import load_statements
+from queries.service.members import not_for, statements_by_members
 
-_SQL = load_statements("aggregates_on_demand.sql")
+_SQL = statements_by_members("aggregates_on_demand.sql")
 
 
 class WorkedOut(StoredAggregate, frozen=True, kw_only=True, gc=False):
-    """A group's figures, and those only worked out on demand; the last three are None unless coverage was asked for."""
+    """
+    A group's figures, and those only worked out on demand: of the members that have a value in both years what it adds
+    up to in either, None unless growth was asked for; the last three are None unless coverage was.
+    """
 
     sum_of_both: Decimal | None
     sum_before: Decimal | None
+    numerator_of_both: Decimal | None
+    denominator_of_both: Decimal | None
+    numerator_before: Decimal | None
+    denominator_before: Decimal | None
     expected: int | None
     not_applicable: int | None
     other_unit: int | None
@@ -37,26 +43,33 @@ class _Period(msgspec.Struct, frozen=True):
 
 async def work_out(snapshot: Snapshot, *, wanted: Wanted, query: AggregatesQuery) -> list[WorkedOut]:
     """This will work out every group, or the groups asked for, of the periods wanted, sorted by period and group."""
+    statements = _SQL[query.members_meant]
+    coverage = "coverage" in (query.stats or ())
+    calendar_metrics = sorted({*CALENDAR_METRICS, wanted.metric.key})
     known = {
         "metric": wanted.metric.key,
         "unit": wanted.metric.unit,
         "group_by": query.group_by,
         "groups": None if query.groups is None else list(query.groups),
         "as_of": query.as_of,
-        "then": query.members_meant == "then",
+        "coverage": coverage,
     }
     periods = [wanted.low]
     if wanted.low != wanted.high:
-        between = {"low": wanted.low, "high": wanted.high, "form": wanted.form, "last": wanted.last}
-        periods = [found.period for found in await snapshot.fetch(_Period, _SQL["periods"], {**known, **between})]
-    no_sense = excluded(wanted.metric)
+        between = {
+            "known_by": calendar_metrics if coverage else [wanted.metric.key],
+            "low": wanted.low,
+            "high": wanted.high,
+            "form": wanted.form,
+            "last": wanted.last,
+        }
+        periods = [found.period for found in await snapshot.fetch(_Period, statements["periods"], {**known, **between})]
     asked = {
         "periods": periods,
         "growth": "growth" in (query.stats or ()),
-        "coverage": "coverage" in (query.stats or ()),
-        "calendar_metrics": sorted({*CALENDAR_METRICS, wanted.metric.key}),
-        "not_for_low": [low for low, _ in no_sense],
-        "not_for_high": [high for _, high in no_sense],
+        "calendar_metrics": calendar_metrics,
+        "then": query.members_meant == "then",
+        "not_for": not_for(wanted.metric),
         "shown": MEMBERS_SHOWN,
     }
-    return await snapshot.fetch(WorkedOut, _SQL["groups"], {**known, **asked})
+    return await snapshot.fetch(WorkedOut, statements["groups"], {**known, **asked})

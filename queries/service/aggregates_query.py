@@ -7,11 +7,12 @@ import msgspec
 
 from queries.metrics.catalogue import Metric
 from queries.metrics.groupings import WHAT_GROUPS_ARE, GroupBy
-from queries.read_models.aggregate import Members
 from queries.read_models.aggregate_fragment import is_held_ready
+from queries.read_models.members import Members
 from queries.service.arguments import AsOf, Query, argument, contradiction
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.calendar_period import calendar_period
+from queries.service.members import MembersAsked, members_meant
 from queries.service.metrics import find_metrics
 from queries.service.series_query import PeriodTypes
 
@@ -45,8 +46,8 @@ class AggregatesQuery(Query, frozen=True, kw_only=True, rename={"from_": "from"}
     period: Annotated[
         AskedPeriod | None,
         argument(
-            "One calendar period: CY2024, CY2024Q3, CY2024Q3TTM (twelve months), CY2024Q3I (instant). Metrics that "
-            "stand at an instant are those at its end.",
+            "One calendar period: CY2024, CY2024Q3, CY2024Q3TTM (twelve months), CY2024Q3I (instant); for what stands "
+            "at an instant its end.",
             example="CY2023",
             pattern=PERIOD_PATTERN,
             read=read_period,
@@ -58,7 +59,7 @@ class AggregatesQuery(Query, frozen=True, kw_only=True, rename={"from_": "from"}
     last: Annotated[
         int | None,
         argument(
-            f"Instead of period: the latest so many (default {_DEFAULT_PERIODS} without period, from and to).",
+            f"Instead of period: the latest so many (default {_DEFAULT_PERIODS}).",
             example=5,
             ge=1,
             le=MAX_PERIODS,
@@ -79,26 +80,19 @@ class AggregatesQuery(Query, frozen=True, kw_only=True, rename={"from_": "from"}
     stats: Annotated[
         tuple[Stat, ...] | None,
         argument(
-            "Also growth of the sum, of the same members; coverage: why companies have no value.",
+            "growth: over a year, of the same members; coverage: why companies have no value.",
             example=["growth", "coverage"],
             min_length=1,
             max_length=2,
         ),
     ] = None
-    members: Annotated[
-        Members | None,
-        argument(
-            "Companies as classified today or then: at as_of, or when each value became known. Default: then with "
-            "as_of.",
-            example="then",
-        ),
-    ] = None
+    members: MembersAsked = None
     as_of: AsOf = None
 
     @property
     def members_meant(self) -> Members:
         """Who the members are, said or not."""
-        return self.members or ("then" if self.as_of else "today")
+        return members_meant(self.members, as_of=self.as_of)
 
     @property
     def lies_ready(self) -> bool:

@@ -219,7 +219,7 @@ def read_as_of(text: str) -> datetime:
 AsOf = Annotated[
     datetime | None,
     argument(
-        "Answer with what was known at this instant: a date (its end, US Eastern) or an instant with offset.",
+        "What was known at a date (its end, US Eastern) or an instant with offset.",
         example="2023-12-31",
         max_length=40,
         read=read_as_of,

@@ -21,13 +21,15 @@ import msgspec
 
 from queries.connections import EPOCH_KEY, ReadSources, Snapshot
 from queries.kept import Kept
+from queries.metrics.catalogue import load_catalogue
 from queries.metrics.groupings import EVERYBODY, GroupBy
+from queries.read_models.members import Members
 from queries.service.cells import Cell, unchanged_since
 from queries.service.group_figures import figures_of, percentile, zscore_in
+from queries.service.members import not_for, statements_by_members
 from queries.service.screen_grammar import Measure
-from queries.service.statements import load_statements
 
-_SQL = load_statements("columns.sql")
+_SQL = statements_by_members("columns.sql")
 
 
 class Column:
@@ -106,18 +108,26 @@ async def epoch_of_columns(sources: ReadSources) -> str | None:
 
 
 async def read_columns(
-    sources: ReadSources, snapshot: Snapshot, cells: Iterable[Cell], *, epoch: str | None, as_of: datetime | None
+    sources: ReadSources,
+    snapshot: Snapshot,
+    cells: Iterable[Cell],
+    *,
+    epoch: str | None,
+    members: Members,
+    as_of: datetime | None,
 ) -> dict[Cell, Columns]:
     """This will give the columns of each cell, from where they are kept or from the tables."""
     wanted = list(dict.fromkeys(cells))
     since = await unchanged_since(snapshot, {*wanted, *map(_everybody_in, wanted)})
-    reader = _Reader(sources, snapshot, since, epoch=epoch, as_of=as_of)
+    reader = _Reader(sources, snapshot, since, epoch=epoch, members=members, as_of=as_of)
     return {cell: await reader.columns(cell) for cell in wanted}
 
 
-async def read_groups(snapshot: Snapshot, group_by: GroupBy) -> dict[str, list[int]]:
-    """The CIKs of the companies in each group of a kind, by its key, as they are classified today."""
-    found = await snapshot.fetch(_Group, _SQL["groups"], {"group_by": group_by})
+async def read_groups(
+    snapshot: Snapshot, group_by: GroupBy, *, members: Members, as_of: datetime | None
+) -> dict[str, list[int]]:
+    """The CIKs of the companies in each group of a kind, by its key."""
+    found = await snapshot.fetch(_Group, _SQL[members]["groups"], {"group_by": group_by, "as_of": as_of})
     return {group.key: group.ciks for group in found}
 
 
@@ -129,6 +139,7 @@ class _Reader:
         since: Mapping[Cell, int],
         *,
         epoch: str | None,
+        members: Members,
         as_of: datetime | None,
     ) -> None:
         lasting = epoch is not None and as_of is None
@@ -137,6 +148,7 @@ class _Reader:
         )
         self._snapshot = snapshot
         self._epoch = epoch
+        self._members = members
         self._as_of = as_of
         self._since = since
         self._groups: dict[GroupBy, dict[int, str]] = {}
@@ -160,15 +172,21 @@ class _Reader:
         return Columns([Column(ciks, values) for ciks, values in members.values()])
 
     async def _read_everybody(self, cell: Cell) -> Columns:
-        statement = _SQL["everybody" if self._as_of is None else "everybody_as_of"]
-        asked = {"metric": cell.metric, "period": cell.period, "unit": cell.unit, "as_of": self._as_of}
+        statement = _SQL[self._members]["everybody" if self._as_of is None else "everybody_as_of"]
+        asked = {
+            "metric": cell.metric,
+            "period": cell.period,
+            "unit": cell.unit,
+            "as_of": self._as_of,
+            "not_for": not_for(load_catalogue().by_key()[cell.metric]),
+        }
         (found,) = await self._snapshot.fetch(_Everybody, statement, asked)
         return Columns([Column(found.ciks, found.values)] if found.ciks else [])
 
     async def _group_of_each(self, group_by: GroupBy) -> dict[int, str]:
         """The group of each company that is in one of a kind."""
         if group_by not in self._groups:
-            groups = await read_groups(self._snapshot, group_by)
+            groups = await read_groups(self._snapshot, group_by, members=self._members, as_of=self._as_of)
             self._groups[group_by] = {cik: key for key, ciks in groups.items() for cik in ciks}
         return self._groups[group_by]
 

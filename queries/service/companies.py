@@ -11,11 +11,11 @@ import msgspec
 
 from queries.connections import ReadSources, Snapshot
 from queries.errors import QueryError
-from queries.metrics.groupings import EVERYBODY, GroupBy
 from queries.read_models.company import COMPANY, CompanyRow, FormerNameRow, LinkRow
 from queries.service.arguments import Cursor, Query, argument
 from queries.service.cursor import read_cursor, write_cursor
 from queries.service.lineage import Predecessor, links_of
+from queries.service.members import Classed
 from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
 
@@ -72,18 +72,13 @@ class CompanyQuery(Query, frozen=True, kw_only=True):
     ]
 
 
-class Company(msgspec.Struct, frozen=True, kw_only=True):
-    """A company as the tables hold it."""
+class Company(Classed, frozen=True, kw_only=True):
+    """A company as the tables hold it, with the groups it is in today."""
 
     cik: int
     name: str
     tickers: list[str]
     sic: str | None
-    sector: str | None
-    industry: str | None
-    major_group: str | None
-    country: str | None
-    size_class: str | None
     latest_fiscal_year_end: date | None
     sic_then: str | None = None
     """In an answer as of an instant the SIC code it had then; nothing else tells what it was taken for."""
@@ -94,18 +89,6 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     def display(self) -> str:
         """The ticker, or the name where there is none."""
         return self.tickers[0] if self.tickers else self.name
-
-    def group(self, group_by: GroupBy) -> str | None:
-        """The group of a kind it is in today; None where it is in none."""
-        keys: dict[GroupBy, str | None] = {
-            "all": EVERYBODY,
-            "sector": self.sector,
-            "major_group": self.major_group,
-            "industry": self.industry,
-            "country": self.country,
-            "size_class": self.size_class,
-        }
-        return keys[group_by]
 
     @property
     def sics(self) -> tuple[str | None, ...]:

@@ -7,9 +7,7 @@ from queries.metrics.groupings import EVERYBODY, GroupBy
 from queries.service.arguments import argument, contradiction
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 
-COMPARED_PERIODS = (
-    "Calendar period: CY2024, CY2024Q3, CY2024Q3TTM (twelve months up to its end), CY2024Q3I (an instant)."
-)
+COMPARED_PERIODS = "Calendar period: CY2024, CY2024Q3, CY2024Q3TTM (twelve months), CY2024Q3I (an instant)."
 
 MetricKey = Annotated[
     str, argument("Key of a metric, see /v1/metrics.", example="revenue", max_length=60, of="MetricKey")
@@ -19,7 +17,7 @@ ComparedPeriod = Annotated[
     AskedPeriod, argument(COMPARED_PERIODS, example="CY2023", pattern=PERIOD_PATTERN, read=read_period)
 ]
 
-Grouping = Annotated[GroupBy, argument("How companies are grouped, as they are classified today.", example="sector")]
+Grouping = Annotated[GroupBy, argument("How companies are grouped.", example="sector")]
 
 Group = Annotated[
     str | None,

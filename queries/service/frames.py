@@ -14,12 +14,12 @@ from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_perio
 from queries.service.calendar_period import calendar_period
 from queries.service.cursor import read_cursor, write_cursor
 from queries.service.frame_query import COMPARED_PERIODS, Group, Grouping, Order, PageLimit, group_asked
+from queries.service.members import MembersAsked, members_meant, not_for, statements_by_members
 from queries.service.metrics import find_metrics
 from queries.service.result import Result, meta_of
-from queries.service.statements import load_statements
 
-_SQL = load_statements("frames.sql")
-_PAGE_IN: dict[Order, bytes] = {"asc": _SQL["page_ascending"], "desc": _SQL["page_descending"]}
+_SQL = statements_by_members("frames.sql")
+_PAGE_IN: dict[Order, str] = {"asc": "page_ascending", "desc": "page_descending"}
 
 
 class FrameQuery(Query, frozen=True, kw_only=True):
@@ -39,6 +39,7 @@ class FrameQuery(Query, frozen=True, kw_only=True):
         argument("By what the rows are sorted; equal ones stand in the order of their CIK.", example="value"),
     ] = "cik"
     order: Annotated[Order, argument("asc, or desc: its exact reverse.", example="desc")] = "asc"
+    members: MembersAsked = None
     as_of: AsOf = None
     limit: PageLimit = 100
     cursor: Cursor = None
@@ -67,6 +68,7 @@ async def show_frame(sources: ReadSources, query: FrameQuery) -> Result:
     """
     metric = find_metrics((query.metric,))[0]
     period, warnings = calendar_period(metric, query.period)
+    members = members_meant(query.members, as_of=query.as_of)
     question = msgspec.structs.replace(query, cursor=None, min_position=None)
     after = read_cursor(question, query.cursor, tuple[str, Decimal, int]) if query.cursor else (None, None, None)
     parameters = {
@@ -74,6 +76,7 @@ async def show_frame(sources: ReadSources, query: FrameQuery) -> Result:
         "period": period,
         "unit": metric.unit,
         "as_of": query.as_of,
+        "not_for": not_for(metric),
         "group_by": query.group_by,
         "group": group_asked(query.group_by, query.group),
         "sort": query.sort,
@@ -83,7 +86,7 @@ async def show_frame(sources: ReadSources, query: FrameQuery) -> Result:
         "limit": query.limit + 1,
     }
     async with sources.snapshot() as snapshot:
-        held = await snapshot.fetch(_Held, _PAGE_IN[query.order], parameters)
+        held = await snapshot.fetch(_Held, _SQL[members][_PAGE_IN[query.order]], parameters)
         freshness = snapshot.freshness
     page, next_cursor = held[: query.limit], None
     if len(held) > query.limit:
@@ -106,6 +109,7 @@ async def show_frame(sources: ReadSources, query: FrameQuery) -> Result:
                 accession=row.accession,
                 known_from=row.known_from,
                 flags=row.flags,
+                members=members,
             )
             for row in page
         ],

@@ -10,22 +10,23 @@ from queries.connections import Snapshot
 from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric, load_catalogue
 from queries.metrics.groupings import GROUPINGS
+from queries.read_models.members import Members
 from queries.service.absence import CALENDAR_METRICS
 from queries.service.asked_period import AskedPeriod
 from queries.service.calendar_period import calendar_period
 from queries.service.companies import Company
-from queries.service.statements import load_statements
+from queries.service.members import Classed, not_for, statements_by_members
 
-_SQL = load_statements("own_values.sql")
+_SQL = statements_by_members("own_values.sql")
 
 _GROUPINGS = list(GROUPINGS)
 
-LATEST = "latest (default): the latest year, or instant, the company has of each metric."
+LATEST = "latest (default): the latest year, or instant, it has of each metric."
 
 
-class OwnValue(msgspec.Struct, frozen=True, kw_only=True):
+class OwnValue(Classed, frozen=True, kw_only=True):
     """
-    The value that stands for a company in a calendar period.
+    The value that stands for a company in a calendar period, and the groups it counts in.
 
     `unchanged_since` names the refresh since which the values of all companies in the period are as they are, for each
     of the groupings in their order.
@@ -85,7 +86,7 @@ async def periods_meant(
     consulted = {metric.key: metric for metric in (*metrics, *(by_key[key] for key in CALENDAR_METRICS))}
     found = await snapshot.fetch(
         _Latest,
-        _SQL["latest"],
+        _SQL["today"]["latest"],
         {
             "cik": company.cik,
             "metrics": list(consulted),
@@ -94,7 +95,7 @@ async def periods_meant(
             "as_of": as_of,
         },
     )
-    latest = {each.metric: each.period for each in found}
+    latest = {each.metric: each.period for each in found if applies(by_key[each.metric], company.sic_then)}
 
     def of_any(over: str) -> str | None:
         return max(
@@ -105,24 +106,38 @@ async def periods_meant(
     return {key: label for key, label in labels.items() if label is not None}, []
 
 
+async def as_classified(snapshot: Snapshot, company: Company, *, members: Members, as_of: datetime | None) -> Company:
+    """
+    This will give the same company as it is classed among others: with the groups it was in at an instant, or, where
+    members of today are meant, as if it had always been what it is.
+    """
+    if members == "today" or as_of is None:
+        return msgspec.structs.replace(company, sic_then=None)
+    asked = {"cik": company.cik, "as_of": as_of}
+    (then,) = await snapshot.fetch(Classed, _SQL[members]["class_then"], asked)
+    return msgspec.structs.replace(company, **msgspec.structs.asdict(then))
+
+
 async def own_values(
     snapshot: Snapshot,
     company: Company,
     metrics: Iterable[Metric],
     *,
     periods: Mapping[str, str],
+    members: Members,
     as_of: datetime | None,
 ) -> dict[str, OwnValue]:
-    """What the company has in the metrics' units, where a metric made sense for it then."""
-    asked = [metric for metric in metrics if metric.key in periods and applies(metric, company.sic_then)]
+    """What the company counts with, in the metrics' units."""
+    asked = [metric for metric in metrics if metric.key in periods]
     found = await snapshot.fetch(
         OwnValue,
-        _SQL["own"],
+        _SQL[members]["own"],
         {
             "cik": company.cik,
             "metrics": [metric.key for metric in asked],
             "periods": [periods[metric.key] for metric in asked],
             "units": [metric.unit for metric in asked],
+            "not_for": [not_for(metric) for metric in asked],
             "group_bys": _GROUPINGS,
             "as_of": as_of,
         },

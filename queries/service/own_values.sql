@@ -21,10 +21,13 @@ cross join lateral (
 ) as latest;
 
 -- name: own
--- What a company has in some cells (primary key of frame_value), and since which refresh each cell is as it is, by
--- grouping (primary key of aggregate_change). Where changes of a cell are not recorded, it may have changed with any
+-- What a company counts with in some cells (primary key of frame_value), in which groups, and since which refresh each
+-- cell is as it is, by grouping (primary key of aggregate_change). Where changes of a cell are not recorded, it may have changed with any
 -- refresh.
 select asked.metric, held.period_end, held.value, held.accession, held.known_from, held.flags,
+       group_key(class, 'sector') as sector, group_key(class, 'industry') as industry,
+       group_key(class, 'major_group') as major_group, group_key(class, 'country') as country,
+       group_key(class, 'size_class') as size_class,
        array(
            select coalesce(
                (
@@ -38,7 +41,16 @@ select asked.metric, held.period_end, held.value, held.accession, held.known_fro
            cross join unnest(%(group_bys)s::text[]) with ordinality as grouping (group_by, place)
            order by grouping.place
        ) as unchanged_since
-from unnest(%(metrics)s::text[], %(periods)s::text[], %(units)s::text[]) as asked (metric, period, unit)
+from unnest(%(metrics)s::text[], %(periods)s::text[], %(units)s::text[], %(not_for)s::text[])
+    as asked (metric, period, unit, not_for)
 cross join lateral (
     select * from frame_known(asked.metric, asked.period, asked.unit, %(as_of)s) where cik = %(cik)s
-) as held;
+) as held
+cross join lateral class_{members}(held.cik, coalesce(%(as_of)s, held.known_from), asked.not_for) as class;
+
+-- name: class_then
+-- The groups a company was in at an instant (class_then).
+select group_key(class, 'sector') as sector, group_key(class, 'industry') as industry,
+       group_key(class, 'major_group') as major_group, group_key(class, 'country') as country,
+       group_key(class, 'size_class') as size_class
+from class_then(%(cik)s, %(as_of)s, '') as class;

@@ -14,12 +14,12 @@ from queries.service.asked_period import LATEST_OR_PERIOD_PATTERN, AskedPeriod, 
 from queries.service.companies import CompanyQuery, as_known_at, find_company
 from queries.service.frame_query import COMPARED_PERIODS
 from queries.service.group_figures import ratio
+from queries.service.members import MembersAsked, members_meant, not_for, statements_by_members
 from queries.service.metrics import find_metrics
-from queries.service.own_values import LATEST, own_values, periods_meant
+from queries.service.own_values import LATEST, as_classified, own_values, periods_meant
 from queries.service.result import Result, meta_of
-from queries.service.statements import load_statements
 
-_SQL = load_statements("peers.sql")
+_SQL = statements_by_members("peers.sql")
 
 _WIDER = {"industry": "major_group", "major_group": "sector"}
 
@@ -29,7 +29,7 @@ class PeersQuery(CompanyQuery, frozen=True, kw_only=True):
 
     by: Annotated[
         Literal["industry", "major_group", "sector"],
-        argument("What peers have in common, as companies are classified today.", example="industry"),
+        argument("What peers have in common.", example="industry"),
     ] = "industry"
     size_metric: Annotated[
         str, argument("Key of the metric that tells the size.", example="revenue", max_length=60, of="MetricKey")
@@ -43,6 +43,7 @@ class PeersQuery(CompanyQuery, frozen=True, kw_only=True):
             read=read_period_or_latest,
         ),
     ] = None
+    members: MembersAsked = None
     as_of: AsOf = None
     limit: Annotated[int, argument("How many peers.", example=10, ge=1, le=100)] = 10
 
@@ -64,11 +65,14 @@ async def find_peers(sources: ReadSources, query: PeersQuery) -> Result:
         QueryError: the company or the metric is unknown, or no such period can have a value.
     """
     metric = find_metrics((query.size_metric,))[0]
+    members = members_meant(query.members, as_of=query.as_of)
     async with sources.snapshot() as snapshot:
         (company,) = await as_known_at(snapshot, [await find_company(snapshot, query.company)], query.as_of)
+        company = await as_classified(snapshot, company, members=members, as_of=query.as_of)
         periods, warnings = await periods_meant(snapshot, company, [metric], period=query.period, as_of=query.as_of)
-        own = (await own_values(snapshot, company, [metric], periods=periods, as_of=query.as_of)).get(metric.key)
-        group = company.group(query.by)
+        found = await own_values(snapshot, company, [metric], periods=periods, members=members, as_of=query.as_of)
+        own = found.get(metric.key)
+        group = (own or company).group(query.by)
         peers: list[_Peer] = []
         if group is None:
             warnings.append(f"{company.display} is in no {query.by}")
@@ -78,12 +82,13 @@ async def find_peers(sources: ReadSources, query: PeersQuery) -> Result:
         else:
             peers = await snapshot.fetch(
                 _Peer,
-                _SQL["nearest"],
+                _SQL[members]["nearest"],
                 {
                     "metric": metric.key,
                     "period": periods[metric.key],
                     "unit": metric.unit,
                     "as_of": query.as_of,
+                    "not_for": not_for(metric),
                     "group_by": query.by,
                     "group": group,
                     "own": own.value,
@@ -113,6 +118,7 @@ async def find_peers(sources: ReadSources, query: PeersQuery) -> Result:
                     ratio=plain(ratio(peer.value, own.value)),
                     accession=peer.accession,
                     flags=peer.flags,
+                    members=members,
                 )
                 for peer in peers
                 if group is not None and own is not None

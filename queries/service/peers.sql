@@ -4,9 +4,9 @@
 with nearest as materialized (
     select held.cik, held.value, greatest(held.value, %(own)s::numeric) / least(held.value, %(own)s) as times
     from frame_known(%(metric)s, %(period)s, %(unit)s, %(as_of)s) as held
-    join company using (cik)
-    where group_key(company, %(group_by)s) = %(group)s and held.value > 0 and cik <> %(cik)s
-    order by times, cik
+    cross join lateral class_{members}(held.cik, coalesce(%(as_of)s, held.known_from), %(not_for)s) as class
+    where group_key(class, %(group_by)s) = %(group)s and held.value > 0 and held.cik <> %(cik)s
+    order by times, held.cik
     limit %(limit)s
 )
 select coalesce(company.tickers[1], company.name) as company, nearest.cik, nearest.value, shown.period_end,

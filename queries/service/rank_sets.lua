@@ -82,8 +82,9 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[1])
 
 -- name: show_filled
 -- Puts a filled set in the place of the one before, unless the epoch has ended, members were lost on the way, or what
--- is held is as new.
--- KEYS: pointer, filled set, set, groups.  ARGV: epoch, seq, members, milliseconds to live, then group and figures of each.
+-- is held is as new. The oldest sets make room.
+-- KEYS: pointer, filled set, set, groups, the ages of all sets, their sizes.
+-- ARGV: epoch, seq, members, milliseconds to live, bytes all sets may have, then group and figures of each.
 local held = redis.call('HGET', KEYS[4], '')
 if redis.call('GET', KEYS[1]) ~= ARGV[1]
   or redis.call('ZCARD', KEYS[2]) ~= tonumber(ARGV[3])
@@ -93,9 +94,35 @@ then
   redis.call('UNLINK', KEYS[2])
   return 0
 end
+local function forget(set)
+  redis.call('UNLINK', set, set .. ':groups')
+  redis.call('ZREM', KEYS[5], set)
+  redis.call('HDEL', KEYS[6], set)
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, set in ipairs(redis.call('ZRANGE', KEYS[5], '-inf', now - ARGV[4], 'BYSCORE')) do
+  forget(set)
+end
+forget(KEYS[3])
+redis.call('HSET', KEYS[4], '', ARGV[2] .. ' ' .. ARGV[3], unpack(ARGV, 6))
+local size = redis.call('MEMORY', 'USAGE', KEYS[2]) + redis.call('MEMORY', 'USAGE', KEYS[4])
+local bytes = size
+for _, other in ipairs(redis.call('HVALS', KEYS[6])) do
+  bytes = bytes + other
+end
+while bytes > tonumber(ARGV[5]) do
+  local oldest = redis.call('ZRANGE', KEYS[5], 0, 0)[1]
+  if not oldest then
+    redis.call('UNLINK', KEYS[2], KEYS[4])
+    return 0
+  end
+  bytes = bytes - (redis.call('HGET', KEYS[6], oldest) or 0)
+  forget(oldest)
+end
 redis.call('RENAME', KEYS[2], KEYS[3])
-redis.call('UNLINK', KEYS[4])
-redis.call('HSET', KEYS[4], '', ARGV[2] .. ' ' .. ARGV[3], unpack(ARGV, 5))
 redis.call('PEXPIRE', KEYS[3], ARGV[4])
 redis.call('PEXPIRE', KEYS[4], ARGV[4])
+redis.call('ZADD', KEYS[5], now, KEYS[3])
+redis.call('HSET', KEYS[6], KEYS[3], size)
 return 1

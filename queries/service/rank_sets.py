@@ -4,8 +4,8 @@ The companies of a cell in the order of their values, as sorted sets in Redis, f
 The set of a cell holds a member for each company in a group: group, value and CIK as text that sorts byte by byte as
 they do, all with the score 0, since a score is a float and not exact. Beside the set a hash holds what each group adds
 up to and, under the empty name, the refresh the set was filled at and how many members it has. Keys:
-`{ff}:E:rank:vV:METRIC:GROUP_BY:PERIOD`, the same with `:groups`, and while it is filled `:filling` and `:new:…`; all go
-with their epoch E.
+`{ff}:E:rank:vV:METRIC:GROUP_BY:PERIOD`, the same with `:groups`, and while it is filled `:filling` and `:new:…`; of all
+sets `{ff}:E:rank:ages` and `{ff}:E:rank:sizes`, by which the oldest make room. All go with their epoch E.
 
 Sets are filled and read by Note [what is kept of a cell is never older than the tables] in `cells.py`. The epoch is
 held against that of Redis again when a set is shown and when it is read, and the rows of a page against the snapshot;
@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from queries.connections import EPOCH_KEY, ReadSources, Snapshot
+from queries.redis_budget import SETS_BYTES
 from queries.service.cells import Cell, unchanged_since
 from queries.service.frame_query import Order
 from queries.service.group_figures import GroupFigures, Place
@@ -157,8 +158,8 @@ async def fill(sources: ReadSources, cell: Cell) -> None:
         stated += [group.group_key, msgspec.json.encode(group)]
     await sources.run_in_redis(
         _LUA["show_filled"],
-        [EPOCH_KEY, filled, key, f"{key}:groups"],
-        [epoch, since[cell], sum(group.n for group in figures), LIVES_MS, *stated],
+        [EPOCH_KEY, filled, key, f"{key}:groups", f"{{ff}}:{epoch}:rank:ages", f"{{ff}}:{epoch}:rank:sizes"],
+        [epoch, since[cell], sum(group.n for group in figures), LIVES_MS, SETS_BYTES, *stated],
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 from queries.connections import ReadSources, Snapshot
 from queries.metrics.catalogue import Metric
 from queries.read_models.aggregate_fragment import plain
+from queries.read_models.members import Members
 from queries.read_models.ranking import RANKING, RankingRow
 from queries.service.arguments import AsOf, Cursor, Query, argument
 from queries.service.calendar_period import calendar_period
@@ -16,12 +17,12 @@ from queries.service.cells import Cell
 from queries.service.cursor import read_cursor, write_cursor
 from queries.service.frame_query import ComparedPeriod, Group, Grouping, MetricKey, Order, PageLimit, group_asked
 from queries.service.group_figures import percentile
+from queries.service.members import MembersAsked, members_meant, not_for, statements_by_members
 from queries.service.metrics import find_metrics
 from queries.service.rank_sets import ranked_page
 from queries.service.result import Result, meta_of
-from queries.service.statements import load_statements
 
-_SQL = load_statements("rankings.sql")
+_SQL = statements_by_members("rankings.sql")
 
 
 class RankingsQuery(Query, frozen=True, kw_only=True):
@@ -34,6 +35,7 @@ class RankingsQuery(Query, frozen=True, kw_only=True):
     order: Annotated[Order, argument("desc: the largest value is first; asc: the exact reverse.", example="desc")] = (
         "desc"
     )
+    members: MembersAsked = None
     as_of: AsOf = None
     limit: PageLimit = 100
     cursor: Cursor = None
@@ -65,17 +67,18 @@ async def rank_companies(sources: ReadSources, query: RankingsQuery) -> Result:
     metric = find_metrics((query.metric,))[0]
     period, warnings = calendar_period(metric, query.period)
     group = group_asked(query.group_by, query.group)
+    members = members_meant(query.members, as_of=query.as_of)
     question = msgspec.structs.replace(query, cursor=None, min_position=None)
     after = read_cursor(question, query.cursor, tuple[Decimal, int]) if query.cursor else None
     cell = Cell(metric=metric.key, period=period, unit=metric.unit, group_by=query.group_by)
     asked = msgspec.structs.replace(query, limit=query.limit + 1)
     async with sources.snapshot() as snapshot:
         found = None
-        if query.as_of is None:
+        if query.as_of is None and members == "today":
             found = await _from_sets(sources, snapshot, cell, group=group, asked=asked, after=after)
         from_sets = found is not None
         if found is None:
-            found = await _from_tables(snapshot, cell, group=group, asked=asked, after=after)
+            found = await _from_tables(snapshot, metric, cell, group=group, members=members, asked=asked, after=after)
         freshness = snapshot.freshness
     page, next_cursor = found[: query.limit], None
     if len(found) > query.limit:
@@ -89,7 +92,7 @@ async def rank_companies(sources: ReadSources, query: RankingsQuery) -> Result:
             next_cursor=next_cursor,
             warnings=warnings,
         ),
-        rows=[_row(numbered, metric, period=period, group=group, query=query) for numbered in page],
+        rows=[_row(numbered, metric, period=period, group=group, members=members, query=query) for numbered in page],
     )
 
 
@@ -106,7 +109,7 @@ async def _from_sets(
     if ranked is None:
         return None
     parameters = {**msgspec.structs.asdict(cell), "group": group, "ciks": [each.cik for each in ranked]}
-    held = {each.cik: each for each in await snapshot.fetch(_Held, _SQL["of_companies"], parameters)}
+    held = {each.cik: each for each in await snapshot.fetch(_Held, _SQL["today"]["of_companies"], parameters)}
     if [(each.cik, each.value) for each in ranked] != [
         (each.cik, held[each.cik].value if each.cik in held else None) for each in ranked
     ]:
@@ -123,16 +126,24 @@ async def _from_sets(
 
 
 async def _from_tables(
-    snapshot: Snapshot, cell: Cell, *, group: str, asked: RankingsQuery, after: tuple[Decimal, int] | None
+    snapshot: Snapshot,
+    metric: Metric,
+    cell: Cell,
+    *,
+    group: str,
+    members: Members,
+    asked: RankingsQuery,
+    after: tuple[Decimal, int] | None,
 ) -> list[_Numbered]:
     value, cik = after or (None, None)
     return await snapshot.fetch(
         _Numbered,
-        _SQL["page"],
+        _SQL[members]["page"],
         {
             **msgspec.structs.asdict(cell),
             "group": group,
             "as_of": asked.as_of,
+            "not_for": not_for(metric),
             "direction": 1 if asked.order == "asc" else -1,
             "after_value": value,
             "after_cik": cik,
@@ -141,7 +152,9 @@ async def _from_tables(
     )
 
 
-def _row(numbered: _Numbered, metric: Metric, *, period: str, group: str, query: RankingsQuery) -> RankingRow:
+def _row(
+    numbered: _Numbered, metric: Metric, *, period: str, group: str, members: Members, query: RankingsQuery
+) -> RankingRow:
     return RankingRow(
         rank=numbered.below + 1 if query.order == "asc" else numbered.n - numbered.not_larger + 1,
         n=numbered.n,
@@ -158,4 +171,5 @@ def _row(numbered: _Numbered, metric: Metric, *, period: str, group: str, query:
         accession=numbered.accession,
         known_from=numbered.known_from,
         flags=numbered.flags,
+        members=members,
     )

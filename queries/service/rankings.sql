@@ -6,8 +6,8 @@ with page as materialized (
         select held.cik, held.value, count(*) over () as n, rank() over (order by held.value) - 1 as below,
                count(*) over (order by held.value) as not_larger
         from frame_known(%(metric)s, %(period)s, %(unit)s, %(as_of)s) as held
-        join company using (cik)
-        where group_key(company, %(group_by)s) = %(group)s
+        cross join lateral class_{members}(held.cik, coalesce(%(as_of)s, held.known_from), %(not_for)s) as class
+        where group_key(class, %(group_by)s) = %(group)s
     ) as numbered
     where %(after_cik)s::bigint is null or (value * %(direction)s, cik * %(direction)s) >
         (%(after_value)s::numeric * %(direction)s, %(after_cik)s::bigint * %(direction)s)

@@ -13,18 +13,20 @@ from queries.connections import ReadSources, Snapshot
 from queries.metrics.groupings import EVERYBODY
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.answer_meta import ConditionOutcome, ScreenOutcome
+from queries.read_models.members import Members
 from queries.read_models.screen import SCREEN, ScreenedValueRow, ScreenRow
+from queries.service.arguments import contradiction
 from queries.service.asked_period import AskedPeriod
 from queries.service.cells import Cell
 from queries.service.columns import epoch_of_columns, read_columns, read_groups
 from queries.service.cursor import read_cursor, write_cursor
+from queries.service.members import members_meant, not_for, statements_by_members
 from queries.service.result import Result, meta_of
 from queries.service.screen_conditions import Held, Place, against, between, having, in_order, values_of, within
 from queries.service.screen_grammar import Between, Comparison, Condition, Figure, Membership
 from queries.service.screen_query import Screen, ScreenQuery, in_words, metric_of, read_screen
-from queries.service.statements import load_statements
 
-_SQL = load_statements("screen.sql")
+_SQL = statements_by_members("screen.sql")
 
 _HINTS = 3
 """So many groups that are not there are told with those they may stand for."""
@@ -71,9 +73,15 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
     This will give a page of the companies that fulfil every condition, and say how each condition fared alone.
 
     Raises:
-        QueryError: a condition is not in the language, or a metric has no values for such a period.
+        QueryError: a condition is not in the language, a metric has no values for such a period, or members of then
+            are wanted at no instant.
     """
     screen = read_screen(query)
+    members = members_meant(query.members, as_of=query.as_of)
+    if members == "then" and query.as_of is None:
+        raise contradiction(
+            "members", reason="a company on a screen is classed at one instant", fix="add as_of, or drop members"
+        )
     question = msgspec.structs.replace(query, cursor=None, min_position=None)
     after = read_cursor(question, query.cursor, Place) if query.cursor else None
     epoch = await epoch_of_columns(sources)
@@ -81,15 +89,15 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
         period, undated = query.period, screen.undated()
         warnings: list[str] = []
         if period is None and undated is not None:
-            period, remark = await _latest_year(snapshot, undated, as_of=query.as_of)
+            period, remark = await _latest_year(snapshot, undated, members=members, as_of=query.as_of)
             warnings.append(remark)
         if period is not None:
             screen = screen.at(period)
-        companies = (await snapshot.fetch(_Count, _SQL["companies"], {}))[0].companies
-        held = await _held(sources, snapshot, screen.compared(), epoch=epoch, as_of=query.as_of)
+        companies = (await snapshot.fetch(_Count, _SQL[members]["companies"], {}))[0].companies
+        held = await _held(sources, snapshot, screen.compared(), epoch=epoch, members=members, as_of=query.as_of)
         outcomes: list[_Outcome] = []
         for condition in screen.conditions:
-            outcomes.append(await _outcome(snapshot, condition, held))
+            outcomes.append(await _outcome(snapshot, condition, held, members=members, as_of=query.as_of))
             # Others are answered in between.
             await asyncio.sleep(0)
         matching = set.intersection(*(outcome.passing for outcome in outcomes))
@@ -99,14 +107,15 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
         found = list(islice(ordered, query.limit + 1))
         places = found[: query.limit]
         ciks = [place.cik for place in places]
-        shown = {row.cik: row for row in await snapshot.fetch(_Company, _SQL["page"], {"ciks": ciks})}
-        values = await _values(snapshot, screen, held, ciks=ciks, as_of=query.as_of)
+        asked = {"ciks": ciks, "as_of": query.as_of}
+        shown = {row.cik: row for row in await snapshot.fetch(_Company, _SQL[members]["page"], asked)}
+        values = await _values(snapshot, screen, held, ciks=ciks, members=members, as_of=query.as_of)
         freshness = snapshot.freshness
     meta = meta_of(
         freshness,
         as_of=query.as_of,
         next_cursor=write_cursor(question, msgspec.structs.astuple(places[-1])) if len(found) > query.limit else None,
-        warnings=[*warnings, *_remarks(screen, outcomes, as_of=query.as_of)],
+        warnings=[*warnings, *_remarks(screen, outcomes)],
         screen=ScreenOutcome(
             period=period.label if period else None,
             companies=companies,
@@ -122,22 +131,27 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
             ],
         ),
     )
-    return Result(read_model=SCREEN, meta=meta, rows=[_row(shown[cik], screen, values) for cik in ciks])
+    return Result(
+        read_model=SCREEN, meta=meta, rows=[_row(shown[cik], screen, values, members=members) for cik in ciks]
+    )
 
 
-async def _latest_year(snapshot: Snapshot, figure: Figure, *, as_of: datetime | None) -> tuple[AskedPeriod, str]:
+async def _latest_year(
+    snapshot: Snapshot, figure: Figure, *, members: Members, as_of: datetime | None
+) -> tuple[AskedPeriod, str]:
     """The calendar year meant where none is named, and what is to be said about it."""
     metric = metric_of(figure)
     last_full = (as_of or snapshot.freshness.fresh_at).year - 1
     found = await snapshot.fetch(
         _Year,
-        _SQL["latest_year"],
+        _SQL[members]["latest_year"],
         {
             "metric": metric.key,
             "unit": metric.unit,
             "ending": "Q4I" if metric.over == "instant" else "",
             "year": last_full,
             "as_of": as_of,
+            "not_for": not_for(metric),
         },
     )
     year = found[0].year
@@ -153,6 +167,7 @@ async def _held(
     figures: Sequence[Figure],
     *,
     epoch: str | None,
+    members: Members,
     as_of: datetime | None,
 ) -> dict[Figure, Held]:
     """What companies have for each figure."""
@@ -165,7 +180,7 @@ async def _held(
         )
         for figure in figures
     }
-    columns = await read_columns(sources, snapshot, cells.values(), epoch=epoch, as_of=as_of)
+    columns = await read_columns(sources, snapshot, cells.values(), epoch=epoch, members=members, as_of=as_of)
     return {
         figure: [
             measured
@@ -176,10 +191,17 @@ async def _held(
     }
 
 
-async def _outcome(snapshot: Snapshot, condition: Condition, held: Mapping[Figure, Held]) -> _Outcome:
+async def _outcome(
+    snapshot: Snapshot,
+    condition: Condition,
+    held: Mapping[Figure, Held],
+    *,
+    members: Members,
+    as_of: datetime | None,
+) -> _Outcome:
     match condition:
         case Membership(group_by=group_by, keys=keys, inside=inside):
-            groups = await read_groups(snapshot, group_by)
+            groups = await read_groups(snapshot, group_by, members=members, as_of=as_of)
             return _Outcome(
                 having=sum(map(len, groups.values())),
                 passing={cik for key, ciks in groups.items() if (key.lower() in keys) == inside for cik in ciks},
@@ -200,6 +222,7 @@ async def _values(
     held: Mapping[Figure, Held],
     *,
     ciks: Sequence[int],
+    members: Members,
     as_of: datetime | None,
 ) -> _Values:
     """What the companies of a page have for each figure."""
@@ -210,10 +233,11 @@ async def _values(
         "metrics": [figure.metric for figure in plain_ones],
         "periods": [figure.period for figure in plain_ones],
         "units": [metric_of(figure).unit for figure in plain_ones],
+        "not_for": [not_for(metric_of(figure)) for figure in plain_ones],
         "as_of": as_of,
         "ciks": list(ciks),
     }
-    for value in await snapshot.fetch(_Value, _SQL["shown"], asked):
+    for value in await snapshot.fetch(_Value, _SQL[members]["shown"], asked):
         values[plain_ones[value.figure], value.cik] = value
     on_page = frozenset(ciks)
     for figure in screen.figures():
@@ -223,7 +247,7 @@ async def _values(
     return values
 
 
-def _row(company: _Company, screen: Screen, values: _Values) -> ScreenRow:
+def _row(company: _Company, screen: Screen, values: _Values, *, members: Members) -> ScreenRow:
     return ScreenRow(
         company=company.company,
         cik=company.cik,
@@ -233,6 +257,7 @@ def _row(company: _Company, screen: Screen, values: _Values) -> ScreenRow:
         country=company.country,
         size_class=company.size_class,
         values=[_value(figure, values.get((figure, company.cik))) for figure in screen.figures()],
+        members=members,
     )
 
 
@@ -246,7 +271,7 @@ def _value(figure: Figure, held: _Value | None) -> ScreenedValueRow:
     )
 
 
-def _remarks(screen: Screen, outcomes: Sequence[_Outcome], *, as_of: datetime | None) -> Iterator[str]:
+def _remarks(screen: Screen, outcomes: Sequence[_Outcome]) -> Iterator[str]:
     memberships = [
         (condition, outcome)
         for condition, outcome in zip(screen.conditions, outcomes, strict=True)
@@ -264,5 +289,3 @@ def _remarks(screen: Screen, outcomes: Sequence[_Outcome], *, as_of: datetime | 
         near = difflib.get_close_matches(key[:60], there, n=3, cutoff=0.4) if place < _HINTS else []
         hint = f"; there is {', '.join(there[each] for each in near)}" if near else ""
         yield f"no company is of {group_by} {key!r}{hint}"
-    if as_of is not None and (memberships or any(figure.standing for figure in screen.figures())):
-        yield "groups are those companies are in today"

@@ -11,6 +11,7 @@ from queries.service.arguments import AsOf, Cursor, Query, argument
 from queries.service.asked_period import LATEST_OR_PERIOD_PATTERN, AskedPeriod, read_period_or_latest
 from queries.service.calendar_period import calendar_period
 from queries.service.frame_query import Order
+from queries.service.members import MembersAsked
 from queries.service.screen_grammar import (
     MAX_CONDITION_LENGTH,
     Between,
@@ -43,13 +44,14 @@ class ScreenQuery(Query, frozen=True, kw_only=True):
     period: Annotated[
         AskedPeriod | None,
         argument(
-            "Calendar period of the figures that name none: CY2024, CY2024Q3, CY2024Q3TTM; a metric that stands at an "
-            "instant is that of its end. latest (default): the latest full calendar year with values.",
+            "Calendar period of figures that name none: CY2024, CY2024Q3, CY2024Q3TTM; for what stands at an instant "
+            "its end. latest (default): the latest full calendar year with values.",
             example="CY2023",
             pattern=LATEST_OR_PERIOD_PATTERN,
             read=read_period_or_latest,
         ),
     ] = None
+    members: MembersAsked = None
     as_of: AsOf = None
     sort: Annotated[
         str | None,

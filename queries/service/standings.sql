@@ -5,12 +5,12 @@ select cell.metric, grouping.group_by, count(*) as n, sum(held.value) as sum, su
        percentile_disc(0.5) within group (order by held.value desc) as upper,
        count(*) filter (where held.value < cell.value) as below,
        count(*) filter (where held.value <= cell.value) as not_larger
-from unnest(%(metrics)s::text[], %(periods)s::text[], %(units)s::text[], %(values)s::numeric[])
-    as cell (metric, period, unit, value)
+from unnest(%(metrics)s::text[], %(periods)s::text[], %(units)s::text[], %(values)s::numeric[], %(not_for)s::text[])
+    as cell (metric, period, unit, value, not_for)
 cross join lateral frame_known(cell.metric, cell.period, cell.unit, %(as_of)s) as held
-join company using (cik)
+cross join lateral class_{members}(held.cik, coalesce(%(as_of)s, held.known_from), cell.not_for) as class
 join unnest(%(group_bys)s::text[], %(groups)s::text[]) as grouping (group_by, group_key)
-    on grouping.group_key = group_key(company, grouping.group_by)
+    on grouping.group_key = group_key(class, grouping.group_by)
 group by cell.metric, grouping.group_by;
 
 -- name: units

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from redis import Redis
 
 from projections.rules import OTHER_RULES
-from projections.status import Status, read_status
+from projections.status import RedisMemory, Status, measure_redis, read_status
 
 
 class Command(BaseCommand):
@@ -26,6 +26,8 @@ class Command(BaseCommand):
             Redis.from_url(factfold.redis_url) as redis,
         ):
             status = read_status(connection, redis)
+            memory = measure_redis(redis, companies=status.companies) if status.redis.reachable else None
+        status = msgspec.structs.replace(status, redis=msgspec.structs.replace(status.redis, memory=memory))
         if options["json"]:
             self.stdout.write(msgspec.json.encode(status).decode())
         else:
@@ -45,7 +47,8 @@ def _table(status: Status) -> list[str]:
         else "redis       empty; the worker fills it within seconds"
         if redis.seq is None
         else f"redis       epoch {redis.epoch}, refresh {redis.seq:,}, {redis.behind} behind the tables; "
-        f"{redis.used_bytes or 0:,} bytes, {(redis.used_bytes or 0) // max(status.companies, 1):,} a company",
+        f"{redis.used_bytes or 0:,} bytes in all",
+        *(_shares(redis.memory, companies=status.companies) if redis.memory else ()),
         *([f"rules       {OTHER_RULES}"] if status.of_other_rules else []),
         "",
         "projection   version state     shard     folded       head   behind       s",
@@ -64,3 +67,17 @@ def _table(status: Status) -> list[str]:
         for stream in status.parked
     )
     return lines
+
+
+def _shares(memory: RedisMemory, *, companies: int) -> list[str]:
+    aggregates = memory.aggregates.used_bytes // max(companies, 1)
+    told = (
+        (f"aggregates held ready, {aggregates:,} a company", memory.aggregates),
+        ("sets of ranks", memory.sets),
+        ("kept answers", memory.answers),
+    )
+    return [
+        f"  {share.used_bytes:>13,} bytes of {share.budget_bytes:>13,} {kind}"
+        f"{'; OVER BUDGET' if share.used_bytes > share.budget_bytes else ''}"
+        for kind, share in told
+    ]

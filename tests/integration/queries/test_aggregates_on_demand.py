@@ -1,9 +1,11 @@
 """Figures over groups as of an instant, of members of then, with growth and coverage: held against plain Python."""
 
+import csv
+import io
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from itertools import product
 from typing import Any
 
@@ -19,6 +21,7 @@ from queries.metrics.applicability import applies
 from queries.metrics.catalogue import load_catalogue
 from queries.metrics.groupings import GROUPINGS
 from tests.fixtures.classed_companies import BEGINNING, Companies, make_companies, write_companies
+from tests.fixtures.frames import fill_frames
 
 AS_OF = [None, BEGINNING + timedelta(days=250), BEGINNING + timedelta(days=420), BEGINNING + timedelta(days=900)]
 _EXPECTED_BY = ("revenue", "net_income", "total_assets")
@@ -72,13 +75,15 @@ def worked_out(
         else:
             stated = any(each.metric == metric for each in found)
             absent[group].append("other_unit" if stated else "not_reported")
-    for group, found in sorted(members.items()):
+    for group in sorted(members.keys() | absent.keys()):
+        found = members[group]
         ascending = sorted((each.value, each.cik) for each in found)
-        statistics = msgspec.structs.asdict(summarise([value for value, _ in ascending]))
+        statistics = _statistics([value for value, _ in ascending])
         summed = known.unit == "USD"
         both = [(each.value, before[each.cik].value) for each in found if each.cik in before]
         parts = [each.parts for each in found if each.parts is not None]
-        del statistics["sum_of_squares"]
+        earlier = [before[each.cik].parts if each.parts and each.cik in before else None for each in found]
+        both_parts = [(each.parts, was) for each, was in zip(found, earlier, strict=True) if each.parts and was]
         yield {
             **statistics,
             "sum": statistics["sum"] if summed else None,
@@ -86,6 +91,7 @@ def worked_out(
             "members": "then" if then else "today",
             "weighted": _ratio(sum(a for a, _ in parts), sum(b for _, b in parts)) if parts else None,
             "growth": _growth(both) if summed else None,
+            "weighted_change": _change(both_parts),
             "expected": len(found) + len(absent[group]),
             **{reason: absent[group].count(reason) for reason in ("not_applicable", "other_unit", "not_reported")},
             "top": [cik for _, cik in ascending[::-1][:5]],
@@ -93,9 +99,26 @@ def worked_out(
         }
 
 
+def _statistics(ascending: list[Decimal]) -> dict[str, Any]:
+    statistics = msgspec.structs.asdict(summarise(ascending or [Decimal(0)]))
+    del statistics["sum_of_squares"]
+    return statistics if ascending else {**dict.fromkeys(statistics), "n": 0}
+
+
 def _growth(both: list[tuple[Decimal, Decimal]]) -> Decimal | None:
     before = sum((earlier for _, earlier in both), Decimal(0))
     return _ratio(sum((now for now, _ in both), Decimal(0)) - before, before) if before > 0 else None
+
+
+def _change(both: list[tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]]) -> Decimal | None:
+    if not both:
+        return None
+    above, below = sum(now[0] for now, _ in both), sum(now[1] for now, _ in both)
+    above_before, below_before = sum(was[0] for _, was in both), sum(was[1] for _, was in both)
+    # Denominators are positive there.
+    with localcontext(prec=60):
+        change = Decimal(above) / below - Decimal(above_before) / below_before
+        return change.quantize(Decimal("1e-12"), rounding=ROUND_HALF_EVEN)
 
 
 def _ratio(above: Any, below: Any) -> Decimal:
@@ -127,6 +150,31 @@ class TestWorkedOut:
             expected = worked_out(companies, metric=metric, group_by=group_by, then=members == "then", as_of=as_of)
             assert [read(row) for row in told] == list(expected), (group_by, as_of)
 
+    async def test_with_coverage_shows_groups_of_which_no_company_has_a_value(
+        self, asking: httpx.AsyncClient, companies: Companies, connection: psycopg.Connection
+    ) -> None:
+        connection.execute(
+            "delete from figures_v1.metric_value using figures_v1.company where metric_value.cik = company.cik "
+            "and metric = 'gross_profit' and sector = 'finance'"
+        )
+        fill_frames(connection)
+        asked = {"metric": "gross_profit", "group_by": "sector", "groups": "finance", "last": "5"}
+        with_coverage = {**asked, "stats": "coverage"}
+
+        told = await rows(asking, **with_coverage)
+        exported = await asking.get("/v1/aggregates.csv", params=with_coverage)
+        without = await rows(asking, **asked)
+
+        assert [(row["period"], row["n"], row["top"], row["bottom"]) for row in told] == [
+            ("CY2022", 0, [], []),
+            ("CY2023", 0, [], []),
+        ]
+        assert {row[name] for row in told for name in ("sum", "mean", "min", "median", "max", "weighted")} == {None}
+        for row in told:
+            assert row["expected"] == row["not_applicable"] + row["not_reported"] > 0
+        assert [(row["n"], row["mean"]) for row in csv.DictReader(io.StringIO(exported.text))] == [("0", "")] * 2
+        assert without == []
+
     async def test_takes_members_of_then_unless_told_otherwise(
         self, asking: httpx.AsyncClient, companies: Companies
     ) -> None:
@@ -137,7 +185,7 @@ class TestWorkedOut:
         assert default == await rows(asking, period="CY2023", as_of=as_of, members="then")
         assert default != await rows(asking, period="CY2023", as_of=as_of, members="today")
         assert {row["members"] for row in default} == {"then"}
-        assert {row["expected"] for row in default} == {row["growth"] for row in default} == {None}
+        assert {row[name] for row in default for name in ("expected", "growth", "weighted_change")} == {None}
 
     async def test_of_several_periods_keeps_to_those_that_were_known(
         self, asking: httpx.AsyncClient, companies: Companies

@@ -93,6 +93,24 @@ class TestKeptAnswers:
         assert kept.headers["link"] == worked_out.headers["link"]
         assert kept.json()["next_cursor"]
 
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/v1/companies/AAPL/standing?metrics=revenue,gross_margin&as_of=2024-12-31",
+            "/v1/companies/AAPL/standing?metrics=revenue&members=then",
+            "/v1/companies/AAPL/peers?by=sector&as_of=2024-12-31",
+            "/v1/frames/revenue/CY2023?members=then",
+            "/v1/rankings?metric=revenue&period=CY2023&members=then",
+        ],
+    )
+    async def test_may_be_of_one_company_and_of_members_of_then(
+        self, client: httpx.AsyncClient, filled: Redis, path: str
+    ) -> None:
+        worked_out, kept = [await client.get(path) for _ in range(2)]
+
+        assert [a.json()["meta"]["source"] for a in (worked_out, kept)] == ["postgres", "redis"]
+        assert kept.content.replace(b'"redis"', b'"postgres"') == worked_out.content
+
     async def test_are_those_of_the_question_asked(self, client: httpx.AsyncClient, filled: Redis) -> None:
         for _ in range(2):
             told = [
@@ -230,7 +248,7 @@ class TestKeptAnswers:
     async def test_take_no_more_room_than_they_may(
         self, processes: list[ReadSources], filled: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(cache, "ALL_BYTES", 10_000)
+        monkeypatch.setattr(cache, "ANSWERS_BYTES", 10_000)
         monkeypatch.setattr(cache, "LARGEST_BYTES", 4_000)
         work, large = Work(characters=2_000), Work(characters=5_000)
 

@@ -60,6 +60,7 @@ class TestFrame:
                 "accession": "0000320193-23-000106",
                 "known_from": "2023-11-02T22:08:27Z",
                 "flags": [],
+                "members": "today",
             }
         ]
         assert answer.json()["meta"]["position"] == 40

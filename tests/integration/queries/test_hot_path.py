@@ -116,13 +116,20 @@ _ON_DEMAND = {
     "group_by": "sector",
     "groups": None,
     "as_of": datetime(2024, 6, 1, tzinfo=UTC),
-    "then": True,
 }
 HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
     (
         "aggregates_on_demand.sql",
         "periods",
-        {**_ON_DEMAND, "low": "CY2020", "high": "CY2023", "form": "^CY", "last": 5},
+        {
+            **_ON_DEMAND,
+            "known_by": ["revenue", "net_income"],
+            "coverage": True,
+            "low": "CY2020",
+            "high": "CY2023",
+            "form": "^CY",
+            "last": 5,
+        },
         {"metric_value_cell"},
     ),
     (
@@ -250,6 +257,7 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
             "metrics": ["metric1"],
             "periods": ["CY2023"],
             "units": ["USD"],
+            "not_for": ["bank"],
             "group_bys": ["all", "sector"],
             "as_of": None,
         },
@@ -285,7 +293,7 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
         {"metrics": ["revenue"], "periods": ["CY2023"], "group_bys": ["all"]},
         {"aggregate_change_pkey"},
     ),
-    ("screen.sql", "page", {"ciks": [1, 2]}, {"company_pkey"}),
+    ("screen.sql", "page", {"ciks": [1, 2], "as_of": None}, {"company_pkey"}),
     (
         "screen.sql",
         "shown",
@@ -294,6 +302,7 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
             "metrics": ["revenue"],
             "periods": ["CY2023"],
             "units": ["USD"],
+            "not_for": [""],
             "as_of": None,
             "ciks": [1, 2],
         },
@@ -305,13 +314,13 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
 
 class TestPlans:
     def test_of_hot_statements_use_their_index(self, connection: psycopg.Connection, subtests: pytest.Subtests) -> None:
-        from queries.service.statements import load_statements
+        from queries.service.members import statements_by_members
 
         with connection.transaction(force_rollback=True):
             connection.execute("set local search_path = figures_v1")
             _fill(connection)
             for file, name, parameters, indexes in HOT_STATEMENTS:
-                statement = load_statements(file)[name].rstrip(b";").replace(b"{figures}", b"figures_v1")
+                statement = statements_by_members(file)["today"][name].rstrip(b";").replace(b"{figures}", b"figures_v1")
                 plan = connection.execute(b"explain (costs off) " + statement, parameters).fetchall()
                 # freshness has one row.
                 told = "\n".join(line for (line,) in plan if "Seq Scan on freshness" not in line)
@@ -344,7 +353,7 @@ class TestPlans:
     def test_of_groups_worked_out_on_demand_read_only_the_values_of_their_periods(
         self, connection: psycopg.Connection
     ) -> None:
-        from queries.service.statements import load_statements
+        from queries.service.members import statements_by_members
 
         asked = {
             **_ON_DEMAND,
@@ -352,11 +361,11 @@ class TestPlans:
             "growth": True,
             "coverage": True,
             "calendar_metrics": ["net_income", "revenue"],
-            "not_for_low": ["6020"],
-            "not_for_high": ["6199"],
+            "then": True,
+            "not_for": "bank",
             "shown": 5,
         }
-        statement = load_statements("aggregates_on_demand.sql")["groups"].rstrip(b";")
+        statement = statements_by_members("aggregates_on_demand.sql")["then"]["groups"].rstrip(b";")
         with connection.transaction(force_rollback=True):
             connection.execute("set local search_path = figures_v1")
             _fill(connection)

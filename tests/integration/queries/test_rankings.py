@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from projections.redis_views import follow
+from queries.service import rank_sets
 from tests.fixtures.crowd import BEFORE_CORRECTION, CORRECTED_FROM, Member
 from tests.fixtures.figures import set_freshness
 from tests.fixtures.frames import fill_frames
@@ -48,6 +49,12 @@ def of_group(crowd: Sequence[Member], group_by: str, group: str) -> list[tuple[D
     return [(member.value, member.cik) for member in crowd if member.group(group_by) == group]
 
 
+def room_taken(redis: Redis) -> int:
+    """What the sets and their groups take in Redis."""
+    keys = [key for key in redis.scan_iter("*:rank:v*") if not key.endswith(b":filling")]
+    return sum(redis.memory_usage(key) or 0 for key in keys)
+
+
 @pytest.fixture
 def epoch(connection: psycopg.Connection, crowd: list[Member], redis: Redis) -> Redis:
     """A Redis whose epoch has begun: sets may be filled."""
@@ -70,7 +77,7 @@ class TestPages:
     ) -> None:
         asked: dict[str, Any] = {**REVENUE, "group_by": group_by, "group": group, "order": order, "limit": 7}
 
-        from_tables = await walk(asking, RANKINGS, as_of="2030-01-01", **asked)
+        from_tables = await walk(asking, RANKINGS, as_of="2030-01-01", members="today", **asked)
         await asking.get(RANKINGS, params=asked)
         await crowded_api.sources.background.settled()
         from_sets = await walk(asking, RANKINGS, source="redis", **asked)
@@ -88,11 +95,11 @@ class TestSets:
         assert answer.status_code == 200, answer.text
         return answer.json()["meta"]["source"], shown(answer.json()["data"])
 
-    async def fill(self, client: httpx.AsyncClient, api: "ReadApi", redis: Redis) -> None:
+    async def fill(self, client: httpx.AsyncClient, api: "ReadApi", redis: Redis, **asked: Any) -> None:
         """This will have the set filled, however short a while ago it was."""
         for mark in redis.scan_iter("*:filling"):
             redis.delete(mark)
-        await self.ask(client)
+        await self.ask(client, **asked)
         await api.sources.background.settled()
 
     def change(self, connection: psycopg.Connection, member: Member, value: str) -> list[tuple[Decimal, int]]:
@@ -158,7 +165,7 @@ class TestSets:
         self, asking: httpx.AsyncClient, crowded_api: "ReadApi", crowd: list[Member], epoch: Redis
     ) -> None:
         await self.fill(asking, crowded_api, epoch)
-        (key,) = (key for key in epoch.scan_iter("*:rank:*") if epoch.type(key) == b"zset")
+        (key,) = (key for key in epoch.scan_iter("*:rank:v*") if epoch.type(key) == b"zset")
         assert epoch.zpopmin(key)
 
         assert await self.ask(asking) == ("postgres", expected(of_group(crowd, "all", "all"), order="desc"))
@@ -186,10 +193,50 @@ class TestSets:
         assert left == []
         assert (source, first[0]) == ("postgres", expected(of_group(crowd, "all", "all"), order="desc")[0][0])
 
+    async def test_take_no_more_room_than_they_may(
+        self,
+        asking: httpx.AsyncClient,
+        crowded_api: "ReadApi",
+        crowd: list[Member],
+        epoch: Redis,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        await self.fill(asking, crowded_api, epoch)
+        budget = 3 * room_taken(epoch)
+        monkeypatch.setattr(rank_sets, "SETS_BYTES", budget)
+        groups = [
+            {"group_by": "sector", "group": "mining"},
+            {"group_by": "industry", "group": "7372"},
+            {"group_by": "country", "group": "US"},
+            {"group_by": "major_group", "group": "35"},
+        ]
+        told = []
+        for asked in groups:
+            await self.fill(asking, crowded_api, epoch, **asked)
+            told.append((room_taken(epoch) <= budget, await self.ask(asking, **asked)))
+        first_again, _ = await self.ask(asking)
+
+        assert told == [(True, ("redis", expected(of_group(crowd, **asked), order="desc"))) for asked in groups]
+        assert first_again == "postgres"
+
+    async def test_that_do_not_fit_leave_the_answer_to_the_tables(
+        self,
+        asking: httpx.AsyncClient,
+        crowded_api: "ReadApi",
+        crowd: list[Member],
+        epoch: Redis,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(rank_sets, "SETS_BYTES", 1_000)
+        await self.fill(asking, crowded_api, epoch)
+
+        assert room_taken(epoch) == 0
+        assert await self.ask(asking) == ("postgres", expected(of_group(crowd, "all", "all"), order="desc"))
+
     async def test_end_by_themselves(self, asking: httpx.AsyncClient, crowded_api: "ReadApi", epoch: Redis) -> None:
         await self.fill(asking, crowded_api, epoch)
 
-        assert min(epoch.pttl(key) for key in epoch.scan_iter("*:rank:*")) > 0
+        assert min(epoch.pttl(key) for key in epoch.scan_iter("*:rank:v*")) > 0
 
 
 class TestRankings:

@@ -637,6 +637,16 @@ class TestACompanyUnderTwoCiks:
         assert first_year["growth"] == 0.188800230552
         assert next_year["growth"] == 0.136179754852
 
+    async def test_has_a_margin_that_changes_by_a_difference(self, reader: httpx.AsyncClient) -> None:
+        margin = await self.group(reader, metric="net_margin", period="CY2015", stats="growth")
+
+        # 16,348 of 74,989, and 14,136 of 66,001.
+        assert (margin["weighted"], margin["growth"], margin["weighted_change"]) == (
+            0.218005307445,
+            None,
+            0.003826734393,
+        )
+
     async def test_stands_where_the_one_it_goes_on_as_stands(self, reader: httpx.AsyncClient) -> None:
         async def standing(cik: int, **asked: str) -> list[tuple[int | None, str | None]]:
             asked = {"metrics": "revenue", "period": "CY2014", "group_by": "industry", **asked}

@@ -28,7 +28,7 @@ from queries.service.screen_grammar import (
 )
 from tests.fixtures.crowd import Member
 from tests.fixtures.figures import APPLE, MICROSOFT, OTHER_NAMESAKE, RESTATER, set_freshness, write_figures
-from tests.fixtures.frames import fill_frames
+from tests.fixtures.frames import fill_classes, fill_frames
 
 type Company = dict[str, Any]
 type Frame = dict[int, Decimal]
@@ -43,9 +43,9 @@ BEFORE, AFTER = datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 9, 1, tzinfo=UT
 COMPANIES: list[Company] = [
     {
         "cik": 100 + number,
-        "sector": [None, "services", "manufacturing"][number % 3],
-        "industry": [None, "2834", "2836", "7372"][number % 4],
-        "country": [None, "US", "Viet Nam"][number % 3 if number % 5 else 0],
+        "sector": [None, "manufacturing", "manufacturing", "services", "mining"][number % 5],
+        "industry": [None, "2834", "2836", "7372", "1311"][number % 5],
+        "country": [None, "US", "Viet Nam"][number % 3 if number % 4 else 0],
         "size_class": ["accelerated", None][number % 2],
     }
     for number in range(24)
@@ -382,7 +382,7 @@ def write_companies(connection: psycopg.Connection) -> None:
     """Companies of every kind of group, with equal, missing, negative and restated values, some of two own years."""
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("set local search_path = figures_v1")
-        cursor.execute("delete from company; delete from metric_value")
+        cursor.execute("delete from company; delete from company_classification; delete from metric_value")
         cursor.executemany(
             "insert into company (cik, name, name_as_filed, sic, sector, industry, country, size_class) values "
             "(%(cik)s, 'C' || %(cik)s, '', %(industry)s, %(sector)s, %(industry)s, %(country)s, %(size_class)s)",
@@ -394,6 +394,7 @@ def write_companies(connection: psycopg.Connection) -> None:
             "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'a')",
             list(_values()),
         )
+    fill_classes(connection)
     fill_frames(connection)
 
 
