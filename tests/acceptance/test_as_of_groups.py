@@ -45,10 +45,10 @@ QUESTIONS = [
 
 ASML, SHOPIFY, VERTIV, ZSCALER = 937966, 1594805, 1674101, 1713683
 QUESTIONS_ON_REAL_FILINGS = [
-    {"metric": metric, "group_by": group_by, **periods}
+    f"/v1/aggregates?metric={metric}&group_by={group_by}&{periods}"
     for metric in ("revenue", "net_margin")
     for group_by in ("sector", "industry")
-    for periods in ({"last": "12"}, {"period": "CY2024Q2"})
+    for periods in ("last=12", "period=CY2024Q2")
 ]
 
 Step = tuple[str, int, int, int]
@@ -140,13 +140,13 @@ class TestAsOfWithRealFilings:
                 outcomes = dispatch_many(connection, step, now=NOW)
                 assert not [outcome for outcome in outcomes if isinstance(outcome, CommandError)]
                 drain(connection, redis)
-                told.append((following[-1][0], [await ask(**question) for question in QUESTIONS_ON_REAL_FILINGS]))
+                told.append((following[-1][0], [await ask(question) for question in QUESTIONS_ON_REAL_FILINGS]))
 
             for place, question in enumerate(QUESTIONS_ON_REAL_FILINGS):
                 assert len({str(answers[place]) for _, answers in told}) > 1, f"never a new answer to {question}"
             for then, answers in told:
                 for question, answer in zip(QUESTIONS_ON_REAL_FILINGS, answers, strict=True):
-                    assert await ask(**question, as_of=then.isoformat()) == answer, (question, then)
+                    assert await ask(question, as_of=then.isoformat()) == answer, (question, then)
 
         with asyncio.Runner() as runner:
             runner.run(_asking(compare))
