@@ -107,7 +107,7 @@ class Crowd:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 6))])
 @pytest.mark.parametrize(
     ("followed_from", "step_cost"), [(1, 0), (4, 1), (aggregates.FOLLOWED_FROM, aggregates.STEP_COST)]
 )
