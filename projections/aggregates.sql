@@ -90,8 +90,11 @@ select metric, period, cik from refresh_mark
 insert into refresh_company select cik from company
 
 -- name: is_bulk
--- Where so many companies are marked whole, to work everything out anew is less than to follow each change.
-select count(*) * %(bulk_share)s >= (select count(*) from company) from refresh_company
+-- Where so many companies are marked whole, to work everything out anew is less than to follow each change. Those without
+-- any value change no cell. Index: metric_value primary key.
+select count(*) > 0 and count(*) * %(bulk_share)s >= (select count(*) from company)
+from refresh_company
+where exists (select from metric_value where metric_value.cik = refresh_company.cik)
 
 -- name: name_groups
 -- The groups companies marked whole are in, as far as nobody was in them before.

@@ -119,9 +119,8 @@ def unpark(connection: psycopg.Connection, *, projection: str, streams: Sequence
 def _unpark_stream(connection: psycopg.Connection, projection: Projection, stream: str) -> Unparked:
     folded = 0
     with connection.transaction():
-        version = live_version(connection, projection.name)
+        version = _held_live_version(connection, projection.name, stream)
         parameters = {**version.key, "stream": stream}
-        connection.execute(_SQL["hold_checkpoint"], parameters)
         version.enter(connection)
         while events := _parked_events(connection, parameters):
             count, failure = len(events), None
@@ -135,6 +134,15 @@ def _unpark_stream(connection: psycopg.Connection, projection: Projection, strea
                 connection.execute(_SQL["failed_again"], again)
                 return Unparked(stream=stream, folded=folded, error=failure)
     return Unparked(stream=stream, folded=folded)
+
+
+def _held_live_version(connection: psycopg.Connection, projection: str, stream: str) -> Version:
+    """The live version, with the checkpoint of a stream's shard held: it may have been replaced while we waited for that."""
+    while True:
+        version = live_version(connection, projection)
+        connection.execute(_SQL["hold_checkpoint"], {**version.key, "stream": stream})
+        if live_version(connection, projection) == version:
+            return version
 
 
 def _parked_events(connection: psycopg.Connection, parameters: dict[str, str | int]) -> list[RecordedEvent]:

@@ -108,12 +108,12 @@ def _verify_log(connection: psycopg.Connection) -> int:
 
 
 def _verify_traces(connection: psycopg.Connection) -> None:
-    """Everything companies stand for is stated by a filing of theirs that is there, stands, and may feed a figure."""
+    """Everything companies stand for is stated by a filing of theirs that is there and may feed a figure."""
     counting = [form for (form,) in connection.execute(_SQL["forms"]) if trust_tier(form) is not None]
     if found := _first(connection, "untraced", {"forms": counting}):
         raise Difference(
             f"filing of {found['cik']}: {found['metric']} of {found['period']} is that of {found['accession']}, "
-            "which is not there or does not count"
+            "which is not there or feeds no figure"
         )
 
 

@@ -59,12 +59,13 @@ order by log.position
 select distinct form from filing
 
 -- name: untraced
--- What a company stands for by a filing that is not there, is withdrawn, or is of a form that feeds no figure.
+-- What a company stands for by a filing that is not there, or is of a form that feeds no figure. It may be withdrawn: a
+-- value that another filing repeats keeps the accession that first made it known.
 select held.metric, held.period, held.cik, held.accession
 from frame_value as held
 join company using (cik)
 left join filing using (cik, accession)
-where filing.cik is null or filing.withdrawn_at is not null or filing.form <> all(%(forms)s)
+where filing.cik is null or filing.form <> all(%(forms)s)
 order by held.cik, held.metric, held.period
 limit 1
 

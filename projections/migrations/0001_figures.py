@@ -1,6 +1,5 @@
 from pathlib import Path
 
-from django.conf import settings
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
@@ -19,8 +18,7 @@ def start_figures(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> N
         cursor.execute("set local search_path to default")
         cursor.execute("insert into projections.projection (name, version, state) values ('figures', 1, 'live')")
         cursor.execute(
-            "insert into projections.checkpoint (name, version, shard) select 'figures', 1, generate_series(0, %s - 1)",
-            [settings.FACTFOLD.shards],
+            "insert into projections.checkpoint (name, version, shard) select 'figures', 1, shard from events.shard_head"
         )
 
 

@@ -11,5 +11,5 @@ def begin_anew(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None
 
 
 class Migration(migrations.Migration):
-    dependencies = [("projections", "0013_rules_and_places")]
+    dependencies = [("projections", "0013_rules")]
     operations = [migrations.RunPython(begin_anew, reverse_code=migrations.RunPython.noop)]

@@ -30,7 +30,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("projection", choices=sorted(PROJECTIONS))
         parser.add_argument(
-            "--workers", type=int, help="processes that fold (default: one a core, at most one a shard)"
+            "--workers", type=int, help="processes that fold (default: one a core)"
         )
         parser.add_argument("--batch-events", type=int, default=MAX_EVENTS, help="events in a transaction, at most")
         parser.add_argument("--park", action="store_true", help="set aside what cannot be folded instead of stopping")
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             projection=options["projection"],
             clock=utc_now,
             tell=self._tell,
-            processes=options["workers"] or min(factfold.shards, os.cpu_count() or 1),
+            processes=options["workers"] or os.cpu_count() or 1,
             park=options["park"],
             batch_events=options["batch_events"],
         )

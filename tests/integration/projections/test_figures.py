@@ -224,6 +224,22 @@ class TestFirstFiling:
         verify(connection, redis)
 
 
+class TestRegistered:
+    def test_alone_many_companies_change_no_group(self, connection: psycopg.Connection, redis: Redis) -> None:
+        dispatch_all(connection, register_company(cik=101), report_filing(cik=101))
+        drain(connection, redis)
+        before = connection.execute("select * from figures_v1.aggregate_change order by metric, group_by, period")
+        changes = before.fetchall()
+
+        dispatch_all(connection, *(register_company(cik=cik) for cik in range(201, 221)))
+        drain(connection, redis)
+
+        after = connection.execute("select * from figures_v1.aggregate_change order by metric, group_by, period")
+        assert after.fetchall() == changes
+        assert connection.execute("select count(distinct cik) from figures_v1.group_member").fetchone() == (21,)
+        verify(connection, redis)
+
+
 class TestReclassified:
     def test_by_an_event_that_says_nothing_of_the_size_class_a_company_keeps_it(
         self, connection: psycopg.Connection, redis: Redis
@@ -394,6 +410,26 @@ class TestAcceptance:
 
         decided = connection.execute("select accepted_at from events.acceptance_state").fetchall()
         assert connection.execute("select accepted_at from figures_v1.filing").fetchall() == decided == [(second,)]
+        verify(connection, redis)
+
+
+class TestWithdrawn:
+    def test_a_filing_whose_values_another_one_repeats_leaves_them_as_they_were(
+        self, connection: psycopg.Connection, redis: Redis
+    ) -> None:
+        first = report_filing(cik=101)
+        again = report_filing(cik=101, accession="0000000101-24-000002", filed_on=date(2024, 3, 1))
+        dispatch_all(connection, register_company(cik=101), first, again)
+        drain(connection, redis)
+        before = counted(connection, "revenue", "3571")
+
+        dispatch_all(
+            connection,
+            WithdrawFiling(cik=101, accession=first.accession, reason="filed in error", withdrawn_at=NOW),
+        )
+        drain(connection, redis)
+
+        assert counted(connection, "revenue", "3571") == before != {}
         verify(connection, redis)
 
 
@@ -576,11 +612,7 @@ class TestVerify:
                 "frame_value",
             ),
             ("update figures_v1.frame_value set accession = 'a'", "filing of 101: .* is that of a, which is not there"),
-            (
-                "update figures_v1.filing set withdrawn_at = now()",
-                "filing of 101: .* which is not there or does not count",
-            ),
-            ("update figures_v1.filing set form = 'S-1'", "filing of 101: .* which is not there or does not count"),
+            ("update figures_v1.filing set form = 'S-1'", "filing of 101: .* which is not there or feeds no figure"),
             ("update figures_v1.filing set position = 1", "filing of 101"),
             ("insert into figures_v1.acceptance values (101, 'a', now())", "acceptance of 101"),
             ("insert into figures_v1.company_link values (101, 102, '2020-01-01')", "company_link of 101"),

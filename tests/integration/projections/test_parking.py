@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from io import StringIO
 from typing import Any
@@ -25,11 +26,13 @@ from commands.filings.withdraw_filing import WithdrawFiling
 from commands.messages import Command
 from projections.parking import Unparked, parked_streams, unpark
 from projections.projector import catch_up
+from projections.rebuild import Rebuild
 from projections.status import read_status
-from projections.sweeper import drain, lagging_shards, refresh_figures
+from projections.sweeper import drain, lagging_shards, refresh_figures, utc_now
 from projections.verify import verify
 from tests.factories import duration, register_company, report_filing
 from tests.fixtures.clean_database import clean_database
+from tests.fixtures.waiting import wait_until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACCESSION = "0000000101-24-000001"
@@ -130,6 +133,32 @@ class TestUnpark:
             "Last",
         )
         verify(connection, redis)
+
+    def test_folds_in_the_version_that_is_live_once_it_has_its_turn(
+        self, connection: psycopg.Connection, database_url: str, connect: Callable[[], psycopg.Connection]
+    ) -> None:
+        rebuild = Rebuild(database_url, projection="figures", clock=utc_now, park=True)
+        rebuild.run(accept_differences=True)
+        rebuild.roll_back()
+        mend(connection)
+        switching, unparking = connect(), connect()
+        held_by = unparking.info.backend_pid
+        with ThreadPoolExecutor() as pool:
+            with switching.transaction():
+                switching.execute("select from projections.checkpoint where version = 1 for update")
+                outcome = pool.submit(unpark, unparking, projection="figures")
+                wait_until(
+                    lambda: connection.execute("select cardinality(pg_blocking_pids(%s))", [held_by]).fetchone() != (0,)
+                )
+                switching.execute("update projections.projection set state = 'retired' where version = 1")
+                switching.execute("update projections.projection set state = 'live' where version = 2")
+            done = outcome.result()
+        left = connection.execute("select distinct version from projections.parked").fetchall()
+        rebuild.roll_back()
+        rebuild.drop_retired()
+
+        assert done == [Unparked(stream="company-101", folded=3)]
+        assert left == [(1,)]
 
     def test_no_event_overtakes_while_it_works(
         self, connection: psycopg.Connection, redis: Redis, connect: Callable[[], psycopg.Connection]

@@ -95,8 +95,17 @@ class TestRules:
             Rebuild(database_url, projection="figures", clock=utc_now).run()
 
 
-class TestUpgrade:
-    def test_tells_of_figures_of_a_release_that_did_not_record_its_rules(
+class TestMigrate:
+    @pytest.mark.usefixtures("_of_another_release")
+    def test_tells_of_figures_of_other_rules(
+        self, migrate: Callable[..., None], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.WARNING):
+            migrate()
+
+        assert [record.getMessage() for record in caplog.records] == [OTHER_RULES]
+
+    def test_has_figures_of_older_tables_folded_anew_by_this_releases_rules(
         self,
         figures: psycopg.Connection,
         redis: Redis,
@@ -104,27 +113,12 @@ class TestUpgrade:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         migrate("projections", "0012")
+        figures.execute("alter table figures_v1.company_split drop column known_to")
+
         with caplog.at_level(logging.WARNING):
             migrate()
-
-        assert [record.getMessage() for record in caplog.records] == [OTHER_RULES]
-
-    def test_says_nothing_where_nothing_was_folded(
-        self, connection: psycopg.Connection, migrate: Callable[..., None], caplog: pytest.LogCaptureFixture
-    ) -> None:
-        migrate("projections", "0012")
-        with caplog.at_level(logging.WARNING):
-            migrate()
-
-        assert caplog.records == []
-
-    def test_gives_their_groups_to_companies_that_had_none(
-        self, figures: psycopg.Connection, redis: Redis, migrate: Callable[..., None]
-    ) -> None:
-        migrate("projections", "0012")
-        figures.execute("delete from figures_v1.group_member; delete from figures_v1.group_aggregate")
-
-        migrate()
+        emptied = figures.execute("select count(*) from figures_v1.metric_value").fetchone()
         drain(figures, redis)
 
+        assert (emptied, caplog.records) == ((0,), [])
         verify(figures, redis)
