@@ -137,7 +137,7 @@ def _unpark_stream(connection: psycopg.Connection, projection: Projection, strea
 
 
 def _held_live_version(connection: psycopg.Connection, projection: str, stream: str) -> Version:
-    """The live version, with the checkpoint of a stream's shard held: it may have been replaced while we waited for that."""
+    """The live version, once the checkpoint of a stream's shard is held: another may be by then."""
     while True:
         version = live_version(connection, projection)
         connection.execute(_SQL["hold_checkpoint"], {**version.key, "stream": stream})

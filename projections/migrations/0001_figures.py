@@ -18,7 +18,8 @@ def start_figures(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> N
         cursor.execute("set local search_path to default")
         cursor.execute("insert into projections.projection (name, version, state) values ('figures', 1, 'live')")
         cursor.execute(
-            "insert into projections.checkpoint (name, version, shard) select 'figures', 1, shard from events.shard_head"
+            "insert into projections.checkpoint (name, version, shard) "
+            "select 'figures', 1, shard from events.shard_head"
         )
 
 

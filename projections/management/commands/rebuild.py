@@ -29,9 +29,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("projection", choices=sorted(PROJECTIONS))
-        parser.add_argument(
-            "--workers", type=int, help="processes that fold (default: one a core)"
-        )
+        parser.add_argument("--workers", type=int, help="processes that fold (default: one a core)")
         parser.add_argument("--batch-events", type=int, default=MAX_EVENTS, help="events in a transaction, at most")
         parser.add_argument("--park", action="store_true", help="set aside what cannot be folded instead of stopping")
         parser.add_argument(
