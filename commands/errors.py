@@ -96,11 +96,13 @@ class Busy(CommandError):
 
     retry_after_seconds = 1
 
-    def __init__(self, *, message: str) -> None:
+    def __init__(
+        self, *, message: str = "Others are writing to the same companies, or the same Idempotency-Key is under way."
+    ) -> None:
         super().__init__(
             code="busy",
             message=message,
-            fix="Send it again after the time in Retry-After, with the same Idempotency-Key.",
+            fix="Send it again after a moment, with the same Idempotency-Key if it had one.",
         )
 
 

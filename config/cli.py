@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
 
-from config.env import EnvironmentInvalid, data_folder, read_installation
+from config.env import ONE_FOR_ALL, EnvironmentInvalid, data_folder, read_installation
 
 CANNOT_START = 2
 
@@ -79,6 +79,8 @@ def _run_django(arguments: list[str]) -> int:
         for variable, value in _NOWHERE.items():
             os.environ[variable] = os.environ.get(variable) or value
     elif running and named:
+        for variable in ONE_FOR_ALL:
+            os.environ.pop(variable, None)
         os.environ |= running.environ
     if needs_servers and not has_servers and _exists(arguments[0]):
         print(

@@ -78,10 +78,10 @@ class RunningInstallation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_installation(folder: Path) -> RunningInstallation | None:
-    """This will give what the installation running in `folder` wrote there, or None where there is none."""
+    """This will give what the installation running in `folder` wrote there, or None where none can be read."""
     try:
         return msgspec.json.decode((folder / INSTALLATION_FILE).read_bytes(), type=RunningInstallation)
-    except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError):
         return None
 
 
@@ -95,7 +95,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     This will read the settings from `environ`.
 
     What it lacks is that of the installation running in `FACTFOLD_DATA` (default `.factfold` beside manage.py), unless
-    it names other servers than those.
+    it names other servers than those. That anybody may read and write is taken over only by who names no server.
 
     Raises: EnvironmentInvalid, naming every missing or unusable variable at once.
     """
@@ -103,7 +103,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     running = read_installation(folder)
     given = {name: value for name, value in environ.items() if value}
     if running and all(given.get(name, running.environ[name]) == running.environ[name] for name in SERVERS):
-        given = running.environ | given
+        given = _taken_over(running, given) | given
     reading = _Reading(given)
     there = (
         f"what runs in {folder} has other servers; --data names it" if running else f"nothing is running in {folder}"
@@ -148,6 +148,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if reading.problems:
         raise EnvironmentInvalid(reading.problems)
     return settings
+
+
+def _taken_over(running: RunningInstallation, given: Mapping[str, str]) -> dict[str, str]:
+    kept_back = {"FACTFOLD_ANONYMOUS"} if given.keys() & set(SERVERS) else set()
+    return {name: value for name, value in running.environ.items() if name not in kept_back}
 
 
 class _Reading:

@@ -19,13 +19,14 @@ from rest_framework.settings import api_settings
 from commands.catalog import COMMANDS, CommandDefinition
 from commands.connections import waiting_connection
 from commands.counting import count_command
-from commands.dispatch import dispatch_requests, hold_streams
-from commands.errors import CommandError, FieldError, InvalidCommand
+from commands.dispatch import Accepted, dispatch_requests, hold_streams
+from commands.errors import Busy, CommandError, FieldError, InvalidCommand
 from commands.idempotency import once
 from commands.rest.examples import BATCH_REQUEST, BATCH_RESPONSE
 from commands.rest.serializers import BatchSerializer, as_requested, read_command
 from commands.rest.write_view import (
     HEADERS,
+    HELD_BY_OTHERS,
     BytesParser,
     LinesParser,
     WriteView,
@@ -110,7 +111,7 @@ class BatchView(WriteView):
         with waiting_connection(settings.FACTFOLD.database_url) as connection:
 
             def work(lines: Iterable[_Line]) -> bytes:
-                results = list(self._carried_out(connection, lines, request))
+                results = list(self._carried_out(connection, lines, request, together=key is not None))
                 accepted = sum(result["status"] == 202 for result in results)
                 return msgspec.json.encode({"accepted": accepted, "refused": len(results) - accepted, "data": results})
 
@@ -128,12 +129,27 @@ class BatchView(WriteView):
                 ).encode()
         return Response(msgspec.json.decode(answer))
 
-    def _carried_out(self, connection: Any, lines: Iterable[_Line], request: Request) -> Iterator[dict[str, Any]]:
+    def _carried_out(
+        self, connection: Any, lines: Iterable[_Line], request: Request, *, together: bool
+    ) -> Iterator[dict[str, Any]]:
+        behind: set[int] = set()
+        """The companies of lines that found others at work: what comes after them waits with them."""
         for chunk in batched(lines, _BATCH_COMMANDS):
-            asked = [line.asked for line in chunk if isinstance(line.asked, CommandRequest)]
-            outcomes = iter(dispatch_requests(connection, asked, now=datetime.now(UTC)))
+            requests = [line.asked for line in chunk if isinstance(line.asked, CommandRequest)]
+            asked = [each for each in requests if each.command.cik not in behind]
+            done: list[Accepted | CommandError] = []
+            try:
+                done = dispatch_requests(connection, asked, now=datetime.now(UTC))
+            except HELD_BY_OTHERS:
+                if together:
+                    raise
+                behind.update(each.command.cik for each in asked)
+            outcomes = iter(done)
             for line in chunk:
-                outcome = next(outcomes) if isinstance(line.asked, CommandRequest) else line.asked
+                if isinstance(line.asked, CommandError):
+                    outcome: Accepted | CommandError = line.asked
+                else:
+                    outcome = Busy() if line.asked.command.cik in behind else next(outcomes)
                 count_command(line.name, outcome=outcome_of(outcome))
                 if isinstance(outcome, CommandError):
                     yield self._refused(line.number, outcome, request)

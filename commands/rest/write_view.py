@@ -31,7 +31,7 @@ from commands.tracing import Origin, continued
 
 logger = logging.getLogger(__name__)
 
-_HELD_BY_OTHERS = (
+HELD_BY_OTHERS = (
     psycopg.errors.LockNotAvailable,
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
@@ -139,8 +139,8 @@ class WriteView(APIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         """This will answer for an exception, and with 503 where the command can be repeated as it is."""
-        if isinstance(exc, _HELD_BY_OTHERS):
-            exc = Busy(message="Others are writing to the same companies, or the same Idempotency-Key is under way.")
+        if isinstance(exc, HELD_BY_OTHERS):
+            exc = Busy()
         elif isinstance(exc, psycopg.OperationalError):
             logger.warning("the database is out of reach: %s", exc)
             exc = CommandError(

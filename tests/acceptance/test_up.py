@@ -174,9 +174,16 @@ class TestUpOnGivenServers:
         assert ingested.returncode == 0, ingested.stderr
         assert verified.stdout.startswith("OK  2 events, 1 companies"), verified.stderr
 
-    def test_is_what_an_option_names_whatever_the_environment_does(self, own: RunningInstallation) -> None:
-        elsewhere = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
-
+    @pytest.mark.parametrize(
+        "elsewhere",
+        [
+            {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"},
+            {"FACTFOLD_DOORBELL": "nobody's"},
+        ],
+    )
+    def test_is_what_an_option_names_whatever_the_environment_does(
+        self, own: RunningInstallation, elsewhere: dict[str, str]
+    ) -> None:
         outcome = manage("status", "--json", "--data", str(own.data), **elsewhere)
 
         assert outcome.returncode == 0, outcome.stderr

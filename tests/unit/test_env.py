@@ -85,6 +85,16 @@ class TestReadSettings:
         assert (settings.database_url, settings.redis_url) == ("postgresql://here/a", "redis://here/0")
         assert settings.doorbell == "celery"
 
+    def test_is_open_to_anybody_with_the_installation_only_where_no_server_is_named(self, tmp_path: Path) -> None:
+        environ = {**OPEN, "FACTFOLD_SECRET_KEY": "s"}
+        told = RunningInstallation(api_url="http://here", pid=7, environ=environ)
+        (tmp_path / INSTALLATION_FILE).write_bytes(msgspec.json.encode(told))
+
+        found = read_settings({"FACTFOLD_DATA": str(tmp_path)})
+        named = read_settings({"FACTFOLD_DATA": str(tmp_path), **SERVERS})
+
+        assert (found.anonymous, named.anonymous, named.secret_key) == (True, False, "s")
+
     @pytest.mark.parametrize(
         ("named", "missing"),
         [({"DATABASE_URL": "postgresql://there/a"}, "REDIS_URL"), ({"REDIS_URL": "redis://there/0"}, "DATABASE_URL")],
@@ -96,6 +106,11 @@ class TestReadSettings:
             read_settings({"FACTFOLD_DATA": str(running), "FACTFOLD_ANONYMOUS": "true", **named})
 
         assert [problem.split()[0] for problem in refused.value.problems] == [missing]
+
+    def test_passes_over_a_folder_it_may_not_enter(self, tmp_path: Path) -> None:
+        (tmp_path / INSTALLATION_FILE).mkdir()
+
+        assert read_settings({"FACTFOLD_DATA": str(tmp_path), **OPEN}).anonymous
 
     def test_treats_a_half_written_installation_file_as_none(self, tmp_path: Path) -> None:
         (tmp_path / INSTALLATION_FILE).write_text('{"database_url": ')

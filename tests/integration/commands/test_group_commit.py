@@ -1,11 +1,12 @@
 """Commands of several senders in one transaction, on a real database."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import psycopg
 import pytest
 from django.conf import settings
+from psycopg.conninfo import make_conninfo
 
 from commands.companies.rename_company import RenameCompany
 from commands.connections import MOST_CONNECTIONS, MOST_WHO_WAIT
@@ -277,8 +278,10 @@ class TestJointDispatch:
             assert sorted(future.result(10).version for future in held) == [2, 3]
 
     def test_however_many_wait_for_a_stream_the_others_have_connections(
-        self, connection: psycopg.Connection, connect: Connect, way_in: JointDispatch
+        self, connection: psycopg.Connection, connect: Connect, database_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("commands.connections.PATIENCE_SECONDS", 600)
+        way_in = joint_dispatch(make_conninfo(database_url, application_name="patient"))
         holder = connect()
         with ThreadPoolExecutor(2 * MOST_CONNECTIONS) as senders:
 
@@ -290,9 +293,13 @@ class TestJointDispatch:
                 held = [send(2) for _ in range(MOST_CONNECTIONS + 4)]
                 wait_until(lambda: waiting_for_locks(connection) >= MOST_WHO_WAIT)
 
-                assert [send(cik).result(3).version for cik in (1, 3, 1)] == [2, 2, 3]
+                others = [send(cik).result().version for cik in (1, 3, 1)]
+                still_waiting = waiting_for_locks(connection)
 
-            wait(held)
+            versions = sorted(each.result().version for each in held)
+
+        assert (others, still_waiting) == ([2, 2, 3], MOST_WHO_WAIT)
+        assert versions == list(range(2, MOST_CONNECTIONS + 6))
 
     @pytest.mark.parametrize("size", [100, MOST_BYTES + 1])
     def test_a_refusal_is_raised_to_its_sender(self, way_in: JointDispatch, size: int) -> None:

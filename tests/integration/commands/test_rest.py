@@ -456,6 +456,23 @@ class TestWhereOthersAreWriting:
         assert rows_written(connection) == before
         assert post(address, body, **{"Idempotency-Key": "k"}).status_code in (200, 202)
 
+    @pytest.mark.usefixtures("_impatient")
+    def test_lines_of_a_batch_that_find_others_at_work_are_told_so_and_those_behind_them_wait(
+        self, post: Post, hold: Callable[..., Any]
+    ) -> None:
+        for cik in (4, 5):
+            post("/RegisterCompany", {"cik": cik, "name": f"{cik}"})
+        ciks = [320193] * 200 + [4] * 200 + [4, 5]
+        lines = [{"command": "RenameCompany", "cik": cik, "name": f"{place}"} for place, cik in enumerate(ciks)]
+
+        with hold(4):
+            answer = post("", lines)
+
+        told = answer.json()
+        assert (answer.status_code, told["accepted"], told["refused"]) == (200, 201, 201)
+        assert [line["status"] for line in told["data"]] == [202] * 200 + [503] * 201 + [202]
+        assert told["data"][400]["problem"]["code"] == "busy"
+
     def test_batches_with_keys_do_not_wait_for_each_other_in_a_circle(
         self, post: Post, connection: psycopg.Connection, hold: Callable[..., Any]
     ) -> None:

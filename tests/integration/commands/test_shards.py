@@ -5,9 +5,13 @@ import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psycopg
 import pytest
+from django.apps import apps
+from django.core.management.base import CommandError
 from pytest_django import Settings
 
 from commands.dispatch import dispatch
@@ -55,16 +59,17 @@ def test_nothing_can_stand_in_a_shard_nobody_folds(connection: psycopg.Connectio
 def test_an_upgrade_tells_of_companies_nobody_folds_until_their_shards_are_opened(
     connection: psycopg.Connection,
 ) -> None:
+    editor: Any = SimpleNamespace(connection=connection)
     (opening,) = re.findall(r"```sql\n(.*?)```", OPERATIONS.read_text(encoding="utf-8"), re.DOTALL)
     with connection.transaction(force_rollback=True):
         connection.execute("alter table events.stream drop constraint stream_shard_fkey")
         connection.execute(STRAY)
         connection.execute("insert into events.shard_head (shard, shard_seq, position) values (11, 1, 1)")
-        with pytest.raises(psycopg.errors.RaiseException, match="nobody folds"), connection.transaction():
-            connection.execute(MIGRATION.REFUSE_STREAMS_NOBODY_FOLDS)
+        with pytest.raises(CommandError, match="nobody folds"):
+            MIGRATION.refuse_streams_nobody_folds(apps, editor)
 
         connection.execute(opening)
-        connection.execute(MIGRATION.REFUSE_STREAMS_NOBODY_FOLDS)
+        MIGRATION.refuse_streams_nobody_folds(apps, editor)
         connection.execute(MIGRATION.REFER_TO_SHARDS)
 
         assert list(lagging_shards(connection)) == [11]
