@@ -11,6 +11,7 @@ import redis.asyncio
 from redis import Redis
 from redis.exceptions import RedisError
 
+import access.migrations
 import commands.migrations
 import projections.migrations
 from commands.doorbells.depth import QueueDepth
@@ -59,7 +60,7 @@ def expected_migrations() -> frozenset[str]:
     """This will name the migrations this code needs."""
     return frozenset(
         f"{package.__name__.partition('.')[0]}.{module.name}"
-        for package in (commands.migrations, projections.migrations)
+        for package in (access.migrations, commands.migrations, projections.migrations)
         for module in iter_modules(package.__path__)
     )
 

@@ -15,7 +15,7 @@ PYTHON = "3.13"
 PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 """Lambda's name of an architecture, and uv's name of what runs there."""
 
-_OURS = ("commands", "config", "projections", "queries")
+_OURS = ("access", "commands", "config", "projections", "queries")
 _OURS_KINDS = frozenset({".py", ".sql", ".lua", ".json"})
 _LEFT_OUT = frozenset({"__pycache__", "tests", "embedded"})
 _LEFT_OUT_KINDS = frozenset({".mo", ".po", ".pyi", ".c", ".pyx"})

@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "queries",
     "projections",
     "mcp_tools",
+    "access",
     "config",
 ]
 MIDDLEWARE: list[str] = []
@@ -94,5 +95,7 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": FACTFOLD.log}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {name: {"level": "INFO"} for name in ("config", "commands", "projections", "queries", "mcp_tools")},
+    "loggers": {
+        name: {"level": "INFO"} for name in ("access", "config", "commands", "projections", "queries", "mcp_tools")
+    },
 }

@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("commands", "config", "mcp_tools", "projections", "queries")
+PACKAGES = ("access", "commands", "config", "mcp_tools", "projections", "queries")
 ENTRY = {
     "key": "cash_to_assets",
     "label": "Cash to assets",

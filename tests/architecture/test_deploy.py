@@ -255,7 +255,7 @@ class TestTheImage:
 
 def imported() -> Iterator[tuple[str, str]]:
     """Modules from elsewhere that our packages import, with the file that does."""
-    for package in ("commands", "config", "mcp_tools", "projections", "queries"):
+    for package in ("access", "commands", "config", "mcp_tools", "projections", "queries"):
         for path in (ROOT / package).rglob("*.py"):
             name = str(path.relative_to(ROOT))
             if name in DEVELOPMENT_ONLY or name.startswith("config/embedded/"):
