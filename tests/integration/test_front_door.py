@@ -1,10 +1,12 @@
 """Each request reaches the part of the house that answers it."""
 
+import re
 from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
 import anyio
 import httpx
+import psycopg
 import pytest
 from django.conf import settings
 from django.core.asgi import get_asgi_application
@@ -15,7 +17,7 @@ type Message = MutableMapping[str, Any]
 
 
 @pytest.fixture
-async def client(database_url: str, redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def client(connection: psycopg.Connection, redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
     door = FrontDoor(settings.FACTFOLD, django=get_asgi_application())
     to_door, inbox = anyio.create_memory_object_stream[Message](2)
     outbox, from_door = anyio.create_memory_object_stream[Message](2)
@@ -57,3 +59,11 @@ class TestFrontDoor:
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["code"] == "not_found"
         assert response.json()["request_id"] == "mine"
+
+    @pytest.mark.parametrize("sent", ["x" * 65, "two words", "\u00e9"])
+    async def test_gives_a_name_to_a_request_whose_own_could_not_be_repeated(
+        self, client: httpx.AsyncClient, sent: str
+    ) -> None:
+        response = await client.get("/nowhere", headers=[(b"x-request-id", sent.encode("latin-1"))])
+
+        assert re.fullmatch("[0-9a-f]{24}", response.json()["request_id"])
