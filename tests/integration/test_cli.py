@@ -20,7 +20,7 @@ from config.cli import run_command
 from projections.sweeper import drain
 from tests.factories import register_company, report_filing
 from tests.fixtures.filings import NOW
-from tests.fixtures.running_installation import manage
+from tests.fixtures.running_installation import ROOT, manage
 
 NOWHERE = {"database_url": "postgresql://nobody@127.0.0.1:1/none", "redis_url": "redis://127.0.0.1:1/0"}
 
@@ -139,6 +139,17 @@ class TestKeys:
         assert "Nobody can show it again" in outcome.err
         assert key not in outcome.err
         assert key[16:] not in str(connection.execute("select api_key::text from access.api_key").fetchall())
+
+    @pytest.mark.parametrize("page", ["README.md", "deploy/README.md", "docs/operations.md"])
+    def test_are_made_as_the_pages_say(self, run: Run, connection: psycopg.Connection, page: str) -> None:
+        shown = re.findall(
+            r"manage\.py (create_key (?!NAME)\w+ [a-z0-9 -]+)", (ROOT / page).read_text(encoding="utf-8")
+        )
+
+        outcomes = [run(line) for line in shown]
+
+        assert shown
+        assert {outcome.code for outcome in outcomes} == {0}
 
     def test_are_listed_without_what_proves_them(self, run: Run, connection: psycopg.Connection) -> None:
         key = run("create_key board --scope write --scope read --rate 60 --expires 2126-01-31").out
