@@ -24,8 +24,11 @@ ONE_FOR_ALL = (
 SHARED_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 """Names a folder in which the processes behind one address count together; the Prometheus library's own variable."""
 
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
+_ANONYMOUS: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("1", "true", "yes", "on"), frozenset({"read", "write"})),
+    "read": frozenset({"read"}),
+    **dict.fromkeys(("0", "false", "no", "off"), frozenset()),
+}
 
 
 class EnvironmentInvalid(Exception):
@@ -41,7 +44,8 @@ class Settings:
     """
     What a process of this installation has to know.
 
-    `anonymous` lets anybody read and write; it is meant for installations that listen on loopback only.
+    `anonymous` names the scopes for which nobody needs an API key: none, `read`, or `read` and `write`, which is meant
+    for installations that listen on loopback only.
     A projection stops once `max_parked_streams` of its streams are parked.
     `aws_endpoint_url` is None for the real AWS; credentials and region are read by boto3 in its usual way.
     Commands are refused while more than `backlog_events` events are committed but not readable, or while one has waited
@@ -56,7 +60,7 @@ class Settings:
     aws_region: str | None
     aws_endpoint_url: str | None
     shards: int
-    anonymous: bool
+    anonymous: frozenset[str]
     secret_key: str
     allowed_hosts: tuple[str, ...]
     min_position_wait_ms: int
@@ -109,7 +113,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         f"what runs in {folder} has other servers; --data names it" if running else f"nothing is running in {folder}"
     )
     doorbell = reading.choice("FACTFOLD_DOORBELL", options=DOORBELLS, default="celery")
-    anonymous = reading.flag("FACTFOLD_ANONYMOUS", default=False)
+    anonymous = reading.anonymous("FACTFOLD_ANONYMOUS")
     settings = Settings(
         database_url=reading.url(
             "DATABASE_URL",
@@ -183,11 +187,11 @@ class _Reading:
             self.problems.append(f"{name} is {value!r}; use {' or '.join(options)}")
         return value
 
-    def flag(self, name: str, *, default: bool) -> bool:
-        value = self._environ.get(name, "").lower()
-        if value and value not in _TRUE | _FALSE:
-            self.problems.append(f"{name} is {value!r}; use true or false")
-        return value in _TRUE if value else default
+    def anonymous(self, name: str) -> frozenset[str]:
+        value = (self._environ.get(name) or "false").lower()
+        if value not in _ANONYMOUS:
+            self.problems.append(f"{name} is {value!r}; use true, read or false")
+        return _ANONYMOUS.get(value, frozenset())
 
     def number(self, name: str, *, default: int, least: int, most: int) -> int:
         text = self._environ.get(name)

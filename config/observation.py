@@ -12,6 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 import commands.migrations
+import config.access.migrations
 import projections.migrations
 from commands.doorbells.depth import QueueDepth
 from projections.redis_views import EPOCH_KEY, seq_key
@@ -58,8 +59,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 def expected_migrations() -> frozenset[str]:
     """This will name the migrations this code needs."""
     return frozenset(
-        f"{package.__name__.partition('.')[0]}.{module.name}"
-        for package in (commands.migrations, projections.migrations)
+        f"{package.__name__.split('.')[-2]}.{module.name}"
+        for package in (config.access.migrations, commands.migrations, projections.migrations)
         for module in iter_modules(package.__path__)
     )
 

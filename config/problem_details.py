@@ -130,6 +130,8 @@ def problem_for(error: Exception, *, request_id: str) -> Problem:
     retry_after = getattr(error, "retry_after_seconds", None) or getattr(error, "wait", None)
     if status in (429, 503):
         headers.append(("retry-after", str(int(retry_after or 1))))
+    if (challenge := getattr(error, "challenge", None)) is not None:
+        headers.append(("www-authenticate", challenge))
     return Problem(status, tuple(headers), orjson.dumps(_legible(members)))
 
 

@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "queries",
     "projections",
     "mcp_tools",
+    "config.access",
     "config",
 ]
 MIDDLEWARE: list[str] = []
@@ -82,6 +83,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "queries.rest.openapi.add_common_parts",
+        "config.access_schema.add_access",
     ],
 }
 

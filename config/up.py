@@ -124,7 +124,7 @@ def _run(installation: Installation, supervisor: Supervisor, *, port: int | None
         _load_sample(sample.absolute(), installation, environ=environ)
     _wait_for_figures(supervisor, settings.database_url, settings.redis_url)
     _wait_for_answer(api_url, supervisor)
-    say(where_to_look(api_url))
+    say(where_to_look(api_url, folder=installation.folder, needs_key="read" not in settings.anonymous))
     say(f"ready: {api_url}")
     _watch(supervisor)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -13,6 +13,16 @@ from queries.rest.encoding import encode_meta
 from queries.service.result import ReadyResult, Result
 
 MAX_ANSWER_BYTES = 60_000
+_NOT_READ = -32010
+"""Of the JSON-RPC codes every server may give a meaning of its own."""
+
+
+class Refusal(Protocol):
+    """What an agent is told of any error: a stable code, what is so, and what to do."""
+
+    code: str
+    message: str
+    fix: str
 
 
 def table(result: Result | ReadyResult) -> dict[str, Any]:
@@ -41,17 +51,23 @@ def table(result: Result | ReadyResult) -> dict[str, Any]:
     return answer
 
 
-def refusal(error: QueryError) -> dict[str, Any]:
+def refusal(error: Refusal) -> dict[str, Any]:
     """This will shape an error as an agent can act on it."""
     told: dict[str, Any] = {
         "code": error.code,
         "message": error.message,
         "fix": error.fix,
-        "candidates": list(error.candidates),
+        "candidates": list(getattr(error, "candidates", ())),
     }
-    if error.position is not None:
-        told["position"] = error.position
+    if (position := getattr(error, "position", None)) is not None:
+        told["position"] = position
     return told
+
+
+def protocol_error(error: Refusal) -> bytes:
+    """This will shape an error for one whose message is not read at all: as an answer of the protocol without an id."""
+    told = {"code": _NOT_READ, "message": f"{error.message} {error.fix}", "data": refusal(error)}
+    return encode({"jsonrpc": "2.0", "id": None, "error": told}).encode()
 
 
 def encode(answer: dict[str, Any]) -> str:

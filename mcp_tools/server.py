@@ -21,7 +21,6 @@ from mcp_tools.answers import encode, refusal, table
 from mcp_tools.tools import DerivedTool, derive_tools
 from queries.connections import ReadSettings, ReadSources
 from queries.errors import QueryError
-from queries.rest.access import admit
 from queries.rest.openapi import build_document
 from queries.rest.operation import ask
 from queries.service.arguments import read_arguments
@@ -118,7 +117,6 @@ def make_server(sources: ReadSources) -> Server[Any]:
 
 async def _call(tool: DerivedTool, sources: ReadSources, *, arguments: dict[str, Any]) -> CallToolResult:
     try:
-        admit(anonymous=sources.settings.anonymous)
         # A model that has nothing to say for an argument often says null.
         said = {name: value for name, value in arguments.items() if value is not None}
         query = read_arguments(tool.operation.query, said)

@@ -53,7 +53,7 @@ select json_build_object(
     ),
     'migrations', (
         select coalesce(json_agg(app || '.' || name), '[]')
-        from django_migrations where app in ('commands', 'projections')
+        from django_migrations where app in ('access', 'commands', 'projections')
     )
 )::text
 from (select) as always

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
@@ -70,7 +70,7 @@ class ReadSettings(Protocol):
     @property
     def redis_url(self) -> str: ...
     @property
-    def anonymous(self) -> bool: ...
+    def anonymous(self) -> Collection[str]: ...
     @property
     def allowed_hosts(self) -> tuple[str, ...]: ...
     @property

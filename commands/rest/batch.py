@@ -96,7 +96,7 @@ class BatchView(WriteView):
                 description="What each line came to",
                 examples=[OpenApiExample("One accepted, one refused", BATCH_RESPONSE)],
             ),
-            **refusals(400, 401, 413, 415, 422, 429, 503),
+            **refusals(400, 413, 415, 422, 429, 503),
         },
         examples=[
             OpenApiExample("Array", BATCH_REQUEST, request_only=True, media_type="application/json"),

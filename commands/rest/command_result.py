@@ -33,7 +33,7 @@ class CommandResultView(WriteView):
         tags=["commands"],
         responses={
             200: OpenApiResponse(CommandResultSerializer, examples=[OpenApiExample("Sequenced", RESULT)]),
-            **refusals(401, 404),
+            **refusals(404),
         },
     )
     def get(self, request: Request, id: str) -> Response:  # noqa: A002  # the name the path publishes

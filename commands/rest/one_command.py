@@ -79,7 +79,7 @@ def view_of(name: str) -> type[CommandView]:
                     description="Accepted; also where nothing had to change",
                     examples=[OpenApiExample("Accepted", ACCEPTED)],
                 ),
-                **refusals(400, 401, 404, 409, 413, 415, 422, 429, 503),
+                **refusals(400, 404, 409, 413, 415, 422, 429, 503),
             },
             examples=[OpenApiExample(name, REQUESTS[name], request_only=True)],
         )

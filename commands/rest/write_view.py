@@ -1,4 +1,4 @@
-"""What every write over REST has in common: who may, and how it is answered."""
+"""What every write over REST has in common: what is refused unread, and how it is answered."""
 
 import logging
 import re
@@ -93,13 +93,13 @@ def admission() -> Admission:
 
 
 class WriteView(APIView):
-    """What every write has in common: who may, and how it is answered."""
+    """What every write has in common: what is refused unread, and how it is answered."""
 
     parser_classes: ClassVar[Sequence[type[BaseParser]]] = [BytesParser]
     route = "/v1/commands/{id}"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """This will refuse what need not be looked at: strangers, foreign hosts (DNS rebinding)."""
+        """This will refuse what need not be looked at, such as what is sent to foreign hosts (DNS rebinding)."""
         super().initial(request, *args, **kwargs)
         try:
             request.get_host()
@@ -109,13 +109,6 @@ class WriteView(APIView):
                 message="The Host header names a host this installation does not answer for.",
                 fix="Use an address it was started for, or add the host to FACTFOLD_ALLOWED_HOSTS.",
             ) from None
-        if not settings.FACTFOLD.anonymous:
-            raise CommandError(
-                code="unauthenticated",
-                message="This installation does not accept anonymous requests.",
-                fix="Start it with FACTFOLD_ANONYMOUS=true where only those reach it who may read and write: "
-                "there are no API keys yet.",
-            )
         if request.headers.get("Content-Encoding", "identity") != "identity":
             raise CommandError(
                 code="unsupported_media_type",
@@ -176,7 +169,6 @@ def refusals(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
 _PROBLEM = "application/problem+json"
 _REFUSED = {
     400: "The body is not JSON, or a header is not of its form",
-    401: "Anonymous writing is off",
     404: "No such company, filing, command or id",
     409: "The stream has moved on, or the filing is withdrawn",
     413: "The body is too long",

@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl, unquote
 
 from queries.connections import ReadSettings, ReadSources
 from queries.errors import FieldError, QueryError, invalid_parameter
-from queries.rest.access import admit
 from queries.rest.catalog import CHANGE_STREAM, OPERATIONS
 from queries.rest.encoding import Numbers, encode_json
 from queries.rest.export_forms import FORMS, Form
@@ -41,11 +40,12 @@ _ALLOW = b"GET, HEAD, OPTIONS"
 _JSON = b"application/json"
 _ACCEPTED_AS_JSON = frozenset({"*/*", "application/*", "application/json", "application/problem+json"})
 _ACCEPTED_AS_EVENTS = frozenset({"*/*", "text/*", CONTENT_TYPE.decode()})
-_EVERY_ANSWER: Headers = [
+EVERY_ANSWER: Headers = [
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"content-disposition, etag, link, retry-after, x-factfold-position, x-factfold-source, x-request-id",
+        b"content-disposition, etag, link, retry-after, www-authenticate, x-factfold-position, "
+        b"x-factfold-source, x-request-id",
     ),
     (b"x-content-type-options", b"nosniff"),
 ]
@@ -112,8 +112,7 @@ class ReadApi:
         self._exports = Exports(sources)
         self._problem_for = problem_for
         self._pages: Mapping[str, Page] = {}
-        self._anonymous = sources.settings.anonymous
-        visibility = b"public" if self._anonymous else b"private"
+        visibility = b"public" if "read" in sources.settings.anonymous else b"private"
         self._cache_control = {
             operation.operation_id: b"%b, max-age=%d, stale-while-revalidate=%d"
             % (visibility, operation.read_model.cache_seconds, operation.read_model.cache_seconds * 6)
@@ -155,10 +154,11 @@ class ReadApi:
             )
         except Exception as error:
             status, headers, body = self._refuse(error, request_id=request_id.decode())
-        headers += _EVERY_ANSWER
+        headers += EVERY_ANSWER
         headers.append((b"x-request-id", request_id))
         if isinstance(body, ChangeStream):
-            await body.serve(receive, send, headers, only_headers=scope["method"] == "HEAD")
+            admitted = scope.get("still_admitted", _everybody)
+            await body.serve(receive, send, headers, admitted=admitted, only_headers=scope["method"] == "HEAD")
             return
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if isinstance(body, bytes):
@@ -207,7 +207,6 @@ class ReadApi:
                 message=f"this address answers {content_type} only",
                 fix="Drop Accept, or put .csv or .parquet behind the path where the operation offers it.",
             )
-        admit(anonymous=self._anonymous)
         asked = _read_question(found, scope["query_string"])
         if isinstance(asked, ExportAsked):
             return await self._export(asked, none_match=none_match)
@@ -260,9 +259,11 @@ class ReadApi:
                 headers.append((b"allow", error.allow.encode()))
             if error.position is not None:
                 headers.append((b"x-factfold-position", b"%d" % error.position))
-            if error.code == "unauthenticated":
-                headers.append((b"www-authenticate", b'Bearer realm="factfold"'))
         return problem.status, headers, problem.body
+
+
+async def _everybody() -> bool:
+    return True
 
 
 def _form_of(found: _Found) -> tuple[frozenset[str], str]:

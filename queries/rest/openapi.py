@@ -8,7 +8,6 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.settings import spectacular_settings
 
 from queries.metrics.catalogue import load_catalogue
-from queries.rest.access import FIX
 from queries.rest.catalog import CHANGE_STREAM, OPERATIONS
 
 Version = Literal["3.1.1", "3.0.3"]
@@ -84,16 +83,6 @@ _PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
             ],
         ),
     ),
-    401: (
-        "The installation is not open to everybody.",
-        _problem(
-            401,
-            "unauthenticated",
-            "Who is asking is not known",
-            "this installation does not answer anonymous readers",
-            FIX,
-        ),
-    ),
     404: (
         "There is no such company, metric, value or page.",
         _problem(
@@ -149,7 +138,7 @@ _PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
         ),
     ),
 }
-_ALWAYS = (400, 401, 404, 406, 503)
+_ALWAYS = (400, 404, 406, 503)
 
 _HEADERS: dict[str, tuple[str, dict[str, Any], Any]] = {
     "ETag": ("Strong tag of these bytes.", {"type": "string"}, '"48210-9c1185a5c5e9fc54"'),
@@ -192,7 +181,7 @@ def build_document(version: Version) -> Document:
 
 def add_common_parts(result: Document, generator: Any, request: Any, public: bool) -> Document:
     """
-    This will add what holds for every reading operation: problems, headers, the 304, the key scheme.
+    This will add what holds for every reading operation: problems, headers, the 304.
 
     Named in drf-spectacular's POSTPROCESSING_HOOKS.
     """

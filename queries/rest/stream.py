@@ -62,6 +62,11 @@ _STOPPING = _Ending(
     "the server is being stopped",
     "Connect again with the id of the last event read as Last-Event-ID; nothing is lost.",
 )
+_NOT_ADMITTED = _Ending(
+    "unauthenticated",
+    "the API key counts no more",
+    "Connect again with a key that does, and with the id of the last event read as Last-Event-ID; nothing is lost.",
+)
 
 
 class ChangeStreams:
@@ -141,8 +146,16 @@ class ChangeStream:
         self._ending = self._ending or ending
         self._woken.set()
 
-    async def serve(self, receive: Receive, send: Send, headers: Headers, *, only_headers: bool = False) -> None:
-        """This will send headers and then events until the stream ends."""
+    async def serve(
+        self,
+        receive: Receive,
+        send: Send,
+        headers: Headers,
+        *,
+        admitted: Callable[[], Awaitable[bool]],
+        only_headers: bool = False,
+    ) -> None:
+        """This will send headers and then events until the stream ends, or its reader is admitted no more."""
         waiting_for_leave = asyncio.create_task(self._until_gone(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -152,7 +165,11 @@ class ChangeStream:
             await self._send(send, b"retry: 1000\n: from %b\n\n" % self._place.text.encode())
             await self._catch_up(send)
             while not self._gone and not (self._ending and not self._queue):
-                await self._send_queued(send)
+                if self._ending is None and not await admitted():
+                    self._queue.clear()
+                    self.end(_NOT_ADMITTED)
+                else:
+                    await self._send_queued(send)
             if self._ending is not None and not self._gone:
                 await self._send(send, b"event: end\ndata: %b\n\n" % msgspec.json.encode(self._ending))
             if not self._gone:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from config.cli import run_command
 from projections.sweeper import drain
 from tests.factories import register_company, report_filing
 from tests.fixtures.filings import NOW
-from tests.fixtures.running_installation import manage
+from tests.fixtures.running_installation import ROOT, manage
 
 NOWHERE = {"database_url": "postgresql://nobody@127.0.0.1:1/none", "redis_url": "redis://127.0.0.1:1/0"}
 
@@ -128,6 +129,98 @@ class TestStatus:
         assert "redis       does not answer" in outcome.out
 
 
+class TestKeys:
+    def test_are_printed_once_and_nothing_beside_them(self, run: Run, connection: psycopg.Connection) -> None:
+        outcome = run("create_key board --scope read --scope write --rate 60 --expires 90d")
+
+        key = outcome.out.removesuffix("\n")
+        assert outcome.code == 0
+        assert re.fullmatch(r"ff_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", key)
+        assert "Nobody can show it again" in outcome.err
+        assert key not in outcome.err
+        assert key[16:] not in str(connection.execute("select api_key::text from access.api_key").fetchall())
+
+    @pytest.mark.parametrize("page", ["README.md", "deploy/README.md", "docs/operations.md"])
+    def test_are_made_as_the_pages_say(self, run: Run, connection: psycopg.Connection, page: str) -> None:
+        shown = re.findall(
+            r"manage\.py (create_key (?!NAME)\w+ [a-z0-9 -]+)", (ROOT / page).read_text(encoding="utf-8")
+        )
+
+        outcomes = [run(line) for line in shown]
+
+        assert shown
+        assert {outcome.code for outcome in outcomes} == {0}
+
+    def test_are_listed_without_what_proves_them(self, run: Run, connection: psycopg.Connection) -> None:
+        key = run("create_key board --scope write --scope read --rate 60 --expires 2126-01-31").out
+        run("create_key other --scope admin")
+
+        table = run("keys").out.splitlines()
+        (board, other) = json.loads(run("keys --json").out)
+
+        assert table[0].split() == ["prefix", "name", "scopes", "a", "minute", "created", "expires", "counts"]
+        assert table[1].startswith(f"{key[3:15]}  board  read write  ")
+        assert table[1].endswith("  2126-02-01  yes")
+        assert set(board) == {
+            "prefix", "name", "scopes", "requests_a_minute", "created_at", "expires_at", "revoked_at"
+        }  # fmt: skip
+        assert (board["prefix"], board["scopes"], board["requests_a_minute"]) == (key[3:15], ["read", "write"], 60)
+        assert (other["name"], other["requests_a_minute"], other["expires_at"]) == ("other", None, None)
+
+    def test_are_none_at_first(self, run: Run, connection: psycopg.Connection) -> None:
+        assert run("keys").out.startswith("there are no keys; `manage.py create_key")
+        assert run("keys --json").out == "[]\n"
+
+    def test_are_revoked_once_and_for_ever(self, run: Run, connection: psycopg.Connection) -> None:
+        prefix = run("create_key board --scope read").out[3:15]
+
+        first, again = run(f"revoke_key {prefix}"), run(f"revoke_key {prefix}")
+
+        assert first.code == 0
+        assert first.out.startswith(f"{prefix} (board) has been revoked since ")
+        assert again == first
+        assert "no, revoked " in run("keys").out
+
+    def test_that_have_expired_are_told_as_such(self, run: Run, connection: psycopg.Connection) -> None:
+        run("create_key board --scope read --expires 1d")
+        connection.execute("update access.api_key set created_at = '2026-01-01', expires_at = '2026-01-02'")
+
+        assert run("keys").out.splitlines()[1].endswith("  2026-01-02  no, expired")
+
+    @pytest.mark.parametrize(
+        ("line", "told"),
+        [
+            ("create_key board", "the following arguments are required: --scope"),
+            ("create_key board --scope all", "choose from 'read', 'write', 'admin'"),
+            ("create_key board --scope read --rate 0", "--rate is 0: use 1 to 1000000 requests a minute"),
+            ("create_key board --scope read --expires soon", "say for how many days, such as 90d, or the last day"),
+            ("create_key board --scope read --expires 2026-02-30", "such as 2027-01-31"),
+            ("create_key board --scope read --expires 0d", "which has passed"),
+            ("create_key board --scope read --expires 2020-01-31", "which has passed"),
+            (f"create_key {'x' * 101} --scope read", "use 1 to 100 printable characters"),
+            ("revoke_key 000102030405", "No key has this prefix: `manage.py keys` lists those there are"),
+        ],
+    )
+    def test_are_not_made_or_revoked_by_mistake(
+        self, run: Run, connection: psycopg.Connection, line: str, told: str
+    ) -> None:
+        outcome = run(line)
+
+        assert outcome.code != 0
+        assert told in outcome.err
+        assert connection.execute("select count(*) from access.api_key").fetchone() == (0,)
+
+    def test_are_not_repeated_to_who_gives_a_whole_one_for_its_prefix(
+        self, run: Run, connection: psycopg.Connection
+    ) -> None:
+        key = run("create_key board --scope read").out.strip()
+
+        outcome = run(f"revoke_key {key}")
+
+        assert outcome.code != 0
+        assert key[16:] not in outcome.out + outcome.err
+
+
 class TestAnyCommand:
     @pytest.mark.parametrize(
         "line",
@@ -139,6 +232,9 @@ class TestAnyCommand:
             "unpark --all",
             "rebuild figures",
             "ingest sample sample/companies.jsonl.gz",
+            "create_key board --scope read",
+            "keys",
+            "revoke_key 000102030405",
         ],
     )
     def test_says_to_migrate_a_database_without_tables(
@@ -158,7 +254,7 @@ class TestAnyCommand:
         assert outcome.code == 2
         assert "no live version\nRun `python3 manage.py migrate`" in outcome.err
 
-    @pytest.mark.parametrize("line", ["verify", "status", "parked", "unpark --all", "rebuild figures"])
+    @pytest.mark.parametrize("line", ["verify", "status", "parked", "unpark --all", "rebuild figures", "keys"])
     def test_says_that_the_database_does_not_answer(self, run: Run, line: str) -> None:
         outcome = run(line, **NOWHERE)
 

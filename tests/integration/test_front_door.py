@@ -1,5 +1,6 @@
 """Each request reaches the part of the house that answers it."""
 
+import re
 from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
@@ -58,3 +59,11 @@ class TestFrontDoor:
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["code"] == "not_found"
         assert response.json()["request_id"] == "mine"
+
+    @pytest.mark.parametrize("sent", ["x" * 65, "two words", "\u00e9"])
+    async def test_gives_a_name_to_a_request_whose_own_could_not_be_repeated(
+        self, client: httpx.AsyncClient, sent: str
+    ) -> None:
+        response = await client.get("/nowhere", headers=[(b"x-request-id", sent.encode("latin-1"))])
+
+        assert re.fullmatch("[0-9a-f]{24}", response.json()["request_id"])

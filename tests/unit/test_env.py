@@ -30,8 +30,17 @@ class TestReadSettings:
     def test_needs_only_the_two_servers_where_anybody_may_read_and_write(self) -> None:
         settings = read_settings(OPEN)
 
-        assert (settings.doorbell, settings.shards, settings.anonymous) == ("celery", 8, True)
+        assert (settings.doorbell, settings.shards, settings.anonymous) == ("celery", 8, frozenset({"read", "write"}))
         assert settings.allowed_hosts == ("127.0.0.1", "localhost", "[::1]")
+
+    @pytest.mark.parametrize(
+        ("said", "scopes"),
+        [("1", {"read", "write"}), ("TRUE", {"read", "write"}), ("read", {"read"}), ("off", set()), ("", set())],
+    )
+    def test_knows_who_needs_no_key(self, said: str, scopes: set[str]) -> None:
+        settings = read_settings({**SERVERS, "FACTFOLD_SECRET_KEY": "s", "FACTFOLD_ANONYMOUS": said})
+
+        assert settings.anonymous == scopes
 
     def test_is_closed_and_wants_a_secret_unless_told_otherwise(self) -> None:
         with pytest.raises(EnvironmentInvalid) as refused:
@@ -93,7 +102,8 @@ class TestReadSettings:
         found = read_settings({"FACTFOLD_DATA": str(tmp_path)})
         named = read_settings({"FACTFOLD_DATA": str(tmp_path), **SERVERS})
 
-        assert (found.anonymous, named.anonymous, named.secret_key) == (True, False, "s")
+        assert found.anonymous > named.anonymous == frozenset()
+        assert named.secret_key == "s"
 
     @pytest.mark.parametrize(
         ("named", "missing"),

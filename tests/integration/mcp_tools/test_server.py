@@ -236,8 +236,11 @@ class TestDoor:
 
 class TestStandardInput:
     @pytest.mark.parametrize("era", ERAS)
-    async def test_gives_the_same_answers(self, api_url: str, database_url: str, redis_url: str, era: Era) -> None:
-        environ = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    async def test_gives_the_same_answers_and_asks_for_no_key(
+        self, api_url: str, database_url: str, redis_url: str, era: Era
+    ) -> None:
+        closed = {"FACTFOLD_ANONYMOUS": "false", "FACTFOLD_SECRET_KEY": "s"}
+        environ = {**os.environ, **closed, "DATABASE_URL": database_url, "REDIS_URL": redis_url}
         server = StdioServerParameters(command=sys.executable, args=["-m", "django", "mcp_stdio"], env=environ)
 
         async with Client(stdio_client(server), mode=era) as agent:

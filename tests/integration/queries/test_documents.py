@@ -86,7 +86,8 @@ class TestDocument:
         for response in components["responses"].values():
             content = response["content"]["application/problem+json"]
             schema = {**content["schema"], "components": components}
-            Draft202012Validator(schema).validate(content["examples"]["example"]["value"])
+            for example in content["examples"].values():
+                Draft202012Validator(schema).validate(example["value"])
         assert shown == len(OPERATIONS)
 
     def test_has_no_problem_whose_status_is_another(self) -> None:
@@ -94,8 +95,34 @@ class TestDocument:
         from queries.rest.openapi import build_document
 
         for name, response in build_document("3.1.1")["components"]["responses"].items():
-            shown = response["content"]["application/problem+json"]["examples"]["example"]["value"]
-            assert STATUS_BY_CODE[shown["code"]] == shown["status"] == int(name.removeprefix("Problem"))
+            for example in response["content"]["application/problem+json"]["examples"].values():
+                shown = example["value"]
+                assert STATUS_BY_CODE[shown["code"]] == shown["status"] == int(name.removeprefix("Problem"))
+
+    @pytest.mark.parametrize("version", ["3.1.1", "3.0.3"])
+    def test_says_of_every_operation_that_it_takes_a_key_and_how_it_refuses(self, version: Any) -> None:
+        from queries.rest.openapi import build_document
+
+        document = build_document(version)
+
+        scheme = document["components"]["securitySchemes"]["ApiKey"]
+        assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+        declared = [operation for item in document["paths"].values() for operation in item.values()]
+        assert [operation["operationId"] for operation in declared if {"ApiKey": []} not in operation["security"]] == []
+        lacking = [
+            (operation["operationId"], status, code)
+            for operation in declared
+            for status, code in (("401", "unauthenticated"), ("403", "forbidden"), ("429", "rate_limited"))
+            if code not in _codes_shown(document, operation["responses"][status])
+        ]
+        assert lacking == []
+
+
+def _codes_shown(document: dict[str, Any], response: dict[str, Any]) -> set[str]:
+    if "$ref" in response:
+        response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    examples = response["content"]["application/problem+json"]["examples"].values()
+    return {example["value"]["code"] for example in examples}
 
 
 class TestReadModels:

@@ -1,6 +1,7 @@
 """What the hot path promises: no threads, and every statement on its index."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from asgiref.sync import SyncToAsync
 from redis import Redis
 
+from config.access import key_lookup
 from projections.redis_views import follow
+from tests.fixtures.api_keys import bearer, given_key
 
 EVERY_OPERATION = [
     "/v1/status",
@@ -37,22 +40,24 @@ EVERY_OPERATION = [
 ]
 
 
-@pytest.fixture
-async def front_door(figures: psycopg.Connection, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
+@pytest.fixture(params=[{"read"}, set()], ids=["open to everybody", "with a key"])
+async def front_door(
+    figures: psycopg.Connection, redis: Redis, request: pytest.FixtureRequest
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the whole front door, its read side connected."""
     from django.conf import settings
 
     from config.asgi import FrontDoor, application
-    from config.problem_details import problem_for
-    from queries.rest.app import create_app
 
     follow(figures, redis)
-    door = FrontDoor(settings.FACTFOLD, django=application)
-    door._read = create_app(settings.FACTFOLD, problem_for)
+    door = FrontDoor(dataclasses.replace(settings.FACTFOLD, anonymous=request.param), django=application)
     await door._read.startup()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=door), base_url="http://127.0.0.1") as client:
+        if not request.param:
+            client.headers.update(bearer(given_key(figures, "read")))
         yield client
     await door._read.shutdown()
+    await door._keys.close()
 
 
 class TestThreads:
@@ -61,6 +66,7 @@ class TestThreads:
     ) -> None:
         for path in EVERY_OPERATION:
             await front_door.get(path)
+        monkeypatch.setattr(key_lookup, "KEPT_SECONDS", 0)  # a key is looked up for each of them
         hops: list[str] = []
         to_thread, in_executor = SyncToAsync.__call__, asyncio.BaseEventLoop.run_in_executor
 

@@ -231,29 +231,6 @@ class TestRefusals:
 
         assert answer.status_code == 200
 
-    async def test_of_strangers_say_what_lets_them_in(self, closed: httpx.AsyncClient) -> None:
-        answer = await closed.get("/v1/status")
-
-        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
-        assert "FACTFOLD_ANONYMOUS=true" in answer.json()["fix"]
-        assert "no API keys yet" in answer.json()["fix"]
-        assert answer.headers["www-authenticate"].startswith("Bearer")
-
-    @pytest.fixture
-    async def closed(self, figures: psycopg.Connection) -> AsyncIterator[httpx.AsyncClient]:
-        """A client of a read API that wants to know its readers."""
-        from django.conf import settings
-
-        from config.problem_details import problem_for
-        from queries.rest.app import create_app
-        from tests.fixtures.read_api import asgi_client
-
-        app = create_app(dataclasses.replace(settings.FACTFOLD, anonymous=False), problem_for)
-        await app.startup()
-        async with asgi_client(app) as client:
-            yield client
-        await app.shutdown()
-
     async def test_for_a_database_that_is_away_come_in_time(self) -> None:
         from django.conf import settings
 
