@@ -34,8 +34,9 @@ from redis import Redis
 
 from benchmarks.databases import running_databases
 from benchmarks.machine import Machine, cpu_with_backend
-from queries.connections import COLUMN_MEMBERS, EPOCH_KEY, ReadSources
+from queries.connections import COLUMN_MEMBERS, ReadSources
 from queries.kept import Kept
+from queries.redis_reader import EPOCH_KEY
 
 MOST_P99_MS = 50
 PERIOD = "CY2024"
@@ -187,10 +188,10 @@ def _fill(url: str, *, companies: int) -> Frames:
 async def _measure(url: str, frames: Frames, *, screens: int) -> dict[str, dict[str, dict[str, float]]]:
     from django.conf import settings
 
-    import queries.connections
+    import queries.tables
 
     # One session, whose processor time can be told.
-    queries.connections.POOL_CONNECTIONS = 1
+    queries.tables.POOL_CONNECTIONS = 1
     sources = ReadSources(dataclasses.replace(settings.FACTFOLD, database_url=url))
     await sources.open()
     async with sources.snapshot() as snapshot:

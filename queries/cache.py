@@ -19,14 +19,16 @@ from typing import Any
 
 import msgspec
 
-from queries.connections import EPOCH_KEY, ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.read_models.declaration import ReadModel
 from queries.redis_budget import ANSWERS_BYTES
+from queries.redis_reader import EPOCH_KEY
 from queries.rest.encoding import encode_meta
 from queries.service.arguments import Query
 from queries.service.result import ReadyResult, Result, meta_of
 from queries.service.state import is_settled
 from queries.service.statements import load_statements
+from queries.tables import Snapshot
 
 _LUA = load_statements("cache.lua", package=__package__)
 
@@ -65,15 +67,15 @@ async def read_held(sources: ReadSources, key_in: Callable[[str], str]) -> HeldR
     The epoch is read with the rest: keys of an epoch that has ended count for nothing, however fresh they look.
     """
     for _ in range(2):
-        epoch = await sources.live_epoch()
+        epoch = await sources.redis.live_epoch()
         if epoch is None:
             return None
-        found = await sources.remembered(EPOCH_KEY, f"{{ff}}:{epoch}:seq", f"{{ff}}:{epoch}:meta", key_in(epoch))
+        found = await sources.redis.read(EPOCH_KEY, f"{{ff}}:{epoch}:seq", f"{{ff}}:{epoch}:meta", key_in(epoch))
         if found is None:
             return None
         now, refresh, freshness, held = found
         if now is None or now.decode() != epoch:
-            sources.redis_epoch = None
+            sources.redis.epoch = None
             continue
         if refresh is None or freshness is None or not freshness.startswith(_POSITION_PREFIX):
             return None
@@ -160,7 +162,7 @@ class _Answer:
 
     async def _kept_at(self, snapshot: Snapshot) -> ReadyResult | None:
         """The kept answer, where the tables stand at the same freshness: Redis may have yet to hear of it."""
-        there = await self._sources.remembered(self.key)
+        there = await self._sources.redis.read(self.key)
         freshness = encode_meta(meta_of(snapshot.freshness)).partition(b'"as_of":')[0]
         return None if there is None else self._given(b"%d\n%b" % (snapshot.freshness.seq, freshness), there[0])
 
@@ -178,13 +180,13 @@ class _Answer:
         )
 
     async def _begin(self, me: str) -> int | None:
-        begun: int | None = await self._sources.run_in_redis(
+        begun: int | None = await self._sources.redis.run(
             _LUA["begin"], (f"{self.key}:at-it",), (me, _AT_IT_SECONDS * 1000)
         )
         return begun
 
     async def _finish(self, me: str, kept: bytes) -> None:
-        await self._sources.run_in_redis(
+        await self._sources.redis.run(
             _LUA["finish"],
             (f"{self.key}:at-it", self.key, _AGES_KEY, _SIZES_KEY),
             (me, kept, KEPT_SECONDS * 1000, ANSWERS_BYTES),

@@ -77,7 +77,7 @@ class Exports:
             QueryError: there is no answer, or too many exports are being written.
         """
         if asked.query.min_position is not None:
-            await self._sources.reach(asked.query.min_position)
+            await self._sources.positions.reach(asked.query.min_position)
         async with self._place(), self._sources.snapshot() as snapshot:
             state = await state_of(snapshot)
             known = self._tags.get(asked)
@@ -130,7 +130,7 @@ class Exports:
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._sources.pool_wait_seconds):
+            async with asyncio.timeout(self._sources.tables.wait_seconds):
                 await self._places.acquire()
         except TimeoutError:
             raise unavailable(f"{AT_ONCE} exports are being written and others wait") from None

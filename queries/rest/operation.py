@@ -60,7 +60,7 @@ async def ask(operation: Operation, sources: ReadSources, query: Query) -> Resul
         QueryError: there is no answer, or not one so fresh.
     """
     if query.min_position is not None:
-        query = msgspec.structs.replace(query, min_position=await sources.reach(query.min_position))
+        query = msgspec.structs.replace(query, min_position=await sources.positions.reach(query.min_position))
     if operation.keeps_past and _is_of_the_past(query):
         return await kept_answer(
             sources,

@@ -89,7 +89,7 @@ class ChangeStreams:
         if self._stopping:
             raise unavailable("the server is being stopped")
         if query.min_position is not None:
-            await self._sources.reach(query.min_position)
+            await self._sources.positions.reach(query.min_position)
         async with self._sources.snapshot() as snapshot:
             place = _beginning(query, last_event_id, newest=snapshot.freshness.position)
             await refuse_unknown(snapshot, place.complete_to)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import msgspec
 
 from queries.cache import kept_answer, read_held
-from queries.connections import ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.read_models.aggregate import AGGREGATE, AggregateRow
 from queries.read_models.aggregate_fragment import StoredAggregate, growth, public_row, weighted_change
 from queries.service.aggregates_on_demand import work_out
 from queries.service.aggregates_query import AggregatesQuery, Wanted, wanted_periods
 from queries.service.result import ReadyResult, Result, meta_of
 from queries.service.statements import load_statements
+from queries.tables import Snapshot
 
 _SQL = load_statements("aggregates.sql")
 

@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import msgspec
 
-from queries.connections import Snapshot
 from queries.read_models.aggregate_fragment import MEMBERS_SHOWN, StoredAggregate
 from queries.service.absence import CALENDAR_METRICS
 from queries.service.aggregates_query import AggregatesQuery, Wanted
 from queries.service.members import not_for, statements_by_members
+from queries.tables import Snapshot
 
 _SQL = statements_by_members("aggregates_on_demand.sql")
 

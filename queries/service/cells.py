@@ -15,9 +15,9 @@ from collections.abc import Collection
 
 import msgspec
 
-from queries.connections import Snapshot
 from queries.metrics.groupings import GroupBy
 from queries.service.statements import load_statements
+from queries.tables import Snapshot
 
 _SQL = load_statements("cells.sql")
 

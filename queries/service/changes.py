@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from queries.connections import ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.errors import QueryError, not_reached
 from queries.metrics.catalogue import load_catalogue
 from queries.read_models.aggregate_fragment import plain
@@ -18,6 +18,7 @@ from queries.service.cursor import read_cursor, write_cursor
 from queries.service.metrics import find_metrics
 from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
+from queries.tables import Snapshot
 
 _SQL = load_statements("changes.sql")
 

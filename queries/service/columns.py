@@ -19,15 +19,17 @@ from typing import overload
 
 import msgspec
 
-from queries.connections import EPOCH_KEY, ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.kept import Kept
 from queries.metrics.catalogue import load_catalogue
 from queries.metrics.groupings import EVERYBODY, GroupBy
 from queries.read_models.members import Members
+from queries.redis_reader import EPOCH_KEY
 from queries.service.cells import Cell, unchanged_since
 from queries.service.group_figures import figures_of, percentile, zscore_in
 from queries.service.members import not_for, statements_by_members
 from queries.service.screen_grammar import Measure
+from queries.tables import Snapshot
 
 _SQL = statements_by_members("columns.sql")
 
@@ -103,7 +105,7 @@ class _Group(msgspec.Struct, frozen=True):
 
 async def epoch_of_columns(sources: ReadSources) -> str | None:
     """The epoch columns are kept under, to be read before the snapshot; None where they are not kept."""
-    found = await sources.remembered(EPOCH_KEY)
+    found = await sources.redis.read(EPOCH_KEY)
     return found[0].decode() if found is not None and found[0] is not None else None
 
 

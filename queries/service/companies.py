@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from queries.connections import ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.errors import QueryError
 from queries.read_models.company import COMPANY, CompanyRow, FormerNameRow, LinkRow
 from queries.service.arguments import Cursor, Query, argument
@@ -18,6 +18,7 @@ from queries.service.lineage import Predecessor, links_of
 from queries.service.members import Classed
 from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
+from queries.tables import Snapshot
 
 _SQL = load_statements("companies.sql")
 _CIK = re.compile(r"(?:cik[: ]?)?(\d{1,10})", re.IGNORECASE)

@@ -7,12 +7,13 @@ from functools import cache
 
 import msgspec
 
-from queries.connections import Freshness, ReadSources
+from queries.connections import ReadSources
 from queries.metrics.catalogue import Metric
 from queries.metrics.groupings import GROUPINGS
 from queries.service.companies import Company, cik_of
 from queries.service.own_values import OwnValue, latest_kind
 from queries.service.statements import load_statements
+from queries.tables import Freshness
 
 _SQL = load_statements("current_values.sql")
 
@@ -54,11 +55,11 @@ async def current_values(
     None unless one company is meant, by CIK or ticker, and has them all; why not is for a snapshot to find out, and so
     is whether events of the company wait.
     """
-    version = sources.version
+    version = sources.tables.version
     if version is None:
         return None
     cik = cik_of(reference)
-    rows = await sources.fetch_alone(
+    rows = await sources.tables.fetch_alone(
         _Row,
         _statement(version),
         {

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from queries.connections import Snapshot
 from queries.metrics.catalogue import Metric, formula_of
 from queries.metrics.periods import (
     PeriodType,
@@ -27,6 +26,7 @@ from queries.service.asked_period import AskedPeriod
 from queries.service.companies import Company
 from queries.service.explained_operands import operand_row
 from queries.service.value_versions import ValueVersion, fiscal_period, is_meant, versions_of
+from queries.tables import Snapshot
 
 _CANDIDATES = 12
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from queries.connections import ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.errors import QueryError
 from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric, is_changed_by_splits
@@ -25,6 +25,7 @@ from queries.service.metrics import find_metrics
 from queries.service.result import Result, meta_of
 from queries.service.splits import share_values, shown, split_factor, splits_known, splits_since
 from queries.service.value_versions import ValueVersion, is_meant, versions_of
+from queries.tables import Snapshot
 
 
 class ExplainQuery(Query, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from queries.connections import ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.filing import FILING, BrokenCheckRow, FilingRow, document_url
 from queries.service.arguments import AsOf, Cursor, argument
@@ -16,6 +16,7 @@ from queries.service.companies import CompanyQuery, find_company
 from queries.service.cursor import read_cursor, write_cursor
 from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
+from queries.tables import Snapshot
 
 _SQL = load_statements("filings.sql")
 

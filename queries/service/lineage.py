@@ -5,8 +5,8 @@ from datetime import date
 
 import msgspec
 
-from queries.connections import Snapshot
 from queries.service.statements import load_statements
+from queries.tables import Snapshot
 
 _SQL = load_statements("lineage.sql")
 

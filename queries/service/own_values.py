@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import msgspec
 
-from queries.connections import Snapshot
 from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric, load_catalogue
 from queries.metrics.groupings import GROUPINGS
@@ -16,6 +15,7 @@ from queries.service.asked_period import AskedPeriod
 from queries.service.calendar_period import calendar_period
 from queries.service.companies import Company
 from queries.service.members import Classed, not_for, statements_by_members
+from queries.tables import Snapshot
 
 _SQL = statements_by_members("own_values.sql")
 

@@ -20,13 +20,15 @@ from typing import Any
 
 import msgspec
 
-from queries.connections import EPOCH_KEY, ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.redis_budget import SETS_BYTES
+from queries.redis_reader import EPOCH_KEY
 from queries.service.cells import Cell, unchanged_since
 from queries.service.frame_query import Order
 from queries.service.group_figures import GroupFigures, Place
 from queries.service.sortable_decimal import from_sortable, sortable
 from queries.service.statements import load_statements
+from queries.tables import Snapshot
 
 _SQL = load_statements("rank_sets.sql")
 _LUA = load_statements("rank_sets.lua")
@@ -84,12 +86,12 @@ async def ranked_page(
     This will give up to `limit` companies of a group that follow one (value, CIK) in an order; None where the set does
     not hold what the snapshot does, and is filled for the next time.
     """
-    epoch = await sources.live_epoch()
+    epoch = await sources.redis.live_epoch()
     if epoch is None:
         return None
     since = await unchanged_since(snapshot, [cell])
     key = _key(epoch, snapshot.version, cell)
-    found = await sources.run_in_redis(
+    found = await sources.redis.run(
         _LUA["page"],
         [EPOCH_KEY, key, f"{key}:groups"],
         [epoch, since[cell], group, order, "" if after is None else _tail(*after), limit],
@@ -109,7 +111,7 @@ async def places_in_sets(sources: ReadSources, asked: Sequence[Stood], *, versio
 
     `version` is that of the figures the values were read from.
     """
-    epoch = await sources.live_epoch()
+    epoch = await sources.redis.live_epoch()
     if epoch is None or not asked:
         return {}
     keys = [EPOCH_KEY]
@@ -118,7 +120,7 @@ async def places_in_sets(sources: ReadSources, asked: Sequence[Stood], *, versio
         key = _key(epoch, version, stood.cell)
         keys += [key, f"{key}:groups"]
         arguments += [stood.unchanged_since, stood.group, sortable(stood.value)]
-    found = await sources.run_in_redis(_LUA["places"], keys, arguments)
+    found = await sources.redis.run(_LUA["places"], keys, arguments)
     places = found if _answered(sources, found) else [None] * len(asked)
     for stood, place in zip(asked, places, strict=True):
         if place is None:
@@ -131,32 +133,32 @@ async def places_in_sets(sources: ReadSources, asked: Sequence[Stood], *, versio
 
 
 def _want(sources: ReadSources, cell: Cell) -> None:
-    if sources.redis_epoch is not None:
+    if sources.redis.epoch is not None:
         sources.background.begin(cell, partial(fill, sources, cell))
 
 
 async def fill(sources: ReadSources, cell: Cell) -> None:
     """This will fill the set of a cell anew, unless somebody else is at it or was a moment ago."""
-    epoch = await sources.live_epoch()
+    epoch = await sources.redis.live_epoch()
     if epoch is None:
         return
     async with sources.snapshot() as snapshot:
         key = _key(epoch, snapshot.version, cell)
-        if await sources.run_in_redis(_LUA["begin_filling"], [EPOCH_KEY, f"{key}:filling"], [epoch, PAUSE_MS]) != 1:
+        if await sources.redis.run(_LUA["begin_filling"], [EPOCH_KEY, f"{key}:filling"], [epoch, PAUSE_MS]) != 1:
             return
         since = await unchanged_since(snapshot, [cell])
         figures = await snapshot.fetch(_GroupFigures, _SQL["figures"], msgspec.structs.asdict(cell))
         filled = f"{key}:new:{secrets.token_hex(6)}"
         async for part in snapshot.fetch_in_parts(_Member, _SQL["members"], msgspec.structs.asdict(cell), size=_PART):
             members = [f"{member.group_key}\0{_tail(member.value, member.cik)}" for member in part]
-            if await sources.run_in_redis(_LUA["add_members"], [filled], [_ABANDONED_MS, *members]) is None:
+            if await sources.redis.run(_LUA["add_members"], [filled], [_ABANDONED_MS, *members]) is None:
                 return
     if not figures:
         return
     stated: list[str | bytes] = []
     for group in figures:
         stated += [group.group_key, msgspec.json.encode(group)]
-    await sources.run_in_redis(
+    await sources.redis.run(
         _LUA["show_filled"],
         [EPOCH_KEY, filled, key, f"{key}:groups", f"{{ff}}:{epoch}:rank:ages", f"{{ff}}:{epoch}:rank:sizes"],
         [epoch, since[cell], sum(group.n for group in figures), LIVES_MS, SETS_BYTES, *stated],
@@ -179,7 +181,7 @@ def _company_in(member: bytes, group: str) -> tuple[Decimal, int]:
 def _answered(sources: ReadSources, found: Any) -> bool:
     """Whether a set answered; an epoch that has ended is forgotten."""
     if found == _OTHER_EPOCH:
-        sources.redis_epoch = None
+        sources.redis.epoch = None
     return found is not None and found != _OTHER_EPOCH
 
 

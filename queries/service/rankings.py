@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from queries.connections import ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.metrics.catalogue import Metric
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.members import Members
@@ -21,6 +21,7 @@ from queries.service.members import MembersAsked, members_meant, not_for, statem
 from queries.service.metrics import find_metrics
 from queries.service.rank_sets import ranked_page
 from queries.service.result import Result, meta_of
+from queries.tables import Snapshot
 
 _SQL = statements_by_members("rankings.sql")
 

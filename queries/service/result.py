@@ -7,9 +7,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from queries.connections import Freshness
 from queries.read_models.answer_meta import AnswerMeta, ScreenOutcome
 from queries.read_models.declaration import ReadModel
+from queries.tables import Freshness
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

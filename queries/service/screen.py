@@ -9,7 +9,7 @@ from itertools import islice
 
 import msgspec
 
-from queries.connections import ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.metrics.groupings import EVERYBODY
 from queries.read_models.aggregate_fragment import plain
 from queries.read_models.answer_meta import ConditionOutcome, ScreenOutcome
@@ -25,6 +25,7 @@ from queries.service.result import Result, meta_of
 from queries.service.screen_conditions import Held, Place, against, between, having, in_order, values_of, within
 from queries.service.screen_grammar import Between, Comparison, Condition, Figure, Membership
 from queries.service.screen_query import Screen, ScreenQuery, in_words, metric_of, read_screen
+from queries.tables import Snapshot
 
 _SQL = statements_by_members("screen.sql")
 

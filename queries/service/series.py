@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import batched
 
-from queries.connections import ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.metrics.catalogue import Metric, is_changed_by_splits
 from queries.metrics.periods import calendar_label, fiscal_label
 from queries.read_models.aggregate_fragment import plain
@@ -49,6 +49,7 @@ from queries.service.time_line import (
     line_of,
     of_company,
 )
+from queries.tables import Snapshot
 
 _SQL = load_statements("series.sql")
 

@@ -6,11 +6,11 @@ from decimal import Decimal, localcontext
 
 import msgspec
 
-from queries.connections import Snapshot
 from queries.metrics.catalogue import Metric, share_operands
 from queries.read_models.aggregate_fragment import plain
 from queries.service.absence import Known, Place
 from queries.service.statements import load_statements
+from queries.tables import Snapshot
 
 _SQL = load_statements("splits.sql")
 _TWELVE_DECIMALS = Decimal("1e-12")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from queries.connections import ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric, load_catalogue
 from queries.metrics.groupings import GROUPINGS, GroupBy
@@ -35,6 +35,7 @@ from queries.service.own_values import (
 from queries.service.rank_sets import Stood, places_in_sets
 from queries.service.result import Result, meta_of
 from queries.service.series_query import Metrics
+from queries.tables import Snapshot
 
 _SQL = statements_by_members("standings.sql")
 

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from queries.connections import Snapshot
 from queries.service.statements import load_statements
+from queries.tables import Snapshot
 
 _SQL = load_statements("state.sql")
 

@@ -27,7 +27,7 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True):
 
 async def data_status(sources: ReadSources, query: StatusQuery) -> Result:
     """This will say how far the figures have come and how much they hold."""
-    memory = await sources.remembered("{ff}:epoch")
+    memory = await sources.redis.read("{ff}:epoch")
     async with sources.snapshot() as snapshot:
         extent = (await snapshot.fetch(Extent, _SQL["extent"], {}))[0]
         fresh = snapshot.freshness

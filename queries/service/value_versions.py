@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import msgspec
 
-from queries.connections import Snapshot
 from queries.metrics.catalogue import formula_of
 from queries.metrics.formula import Formula
 from queries.metrics.periods import PeriodType, distance_from_label, fiscal_label, standing_order
@@ -14,6 +13,7 @@ from queries.service.absence import Place
 from queries.service.asked_period import AskedPeriod
 from queries.service.companies import Company
 from queries.service.statements import load_statements
+from queries.tables import Snapshot
 
 _SQL = load_statements("value_versions.sql")
 

@@ -13,10 +13,11 @@ from redis import Redis
 from projections.redis_views import follow
 from queries import cache
 from queries.cache import kept_answer
-from queries.connections import ReadSources, Snapshot
+from queries.connections import ReadSources
 from queries.read_models.search_hit import SEARCH_HIT, SearchHitRow
 from queries.service.result import ReadyResult, Result, meta_of
 from queries.service.search import SearchQuery
+from queries.tables import Snapshot
 from tests.fixtures.figures import set_freshness
 
 PATH = "/v1/aggregates?metric=revenue&period=CY2023&group_by=all&as_of=2024-12-31"

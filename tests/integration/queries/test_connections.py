@@ -13,8 +13,9 @@ import redis.asyncio as redis_asyncio
 from redis import Redis
 from redis.exceptions import RedisError
 
-from queries.connections import KeyReader, ReadSources
+from queries.connections import ReadSources
 from queries.errors import QueryError
+from queries.redis_reader import KeyReader
 from tests.fixtures.figures import set_freshness
 
 
@@ -80,12 +81,12 @@ class TestReadSources:
 
         sources = ReadSources(dataclasses.replace(settings.FACTFOLD, redis_url="redis://127.0.0.1:1/0"))
         await sources.open()
-        first = await sources.remembered("key")
-        sources._redis = KeyReader(_client(redis_url))
+        first = await sources.redis.read("key")
+        sources.redis._keys = KeyReader(_client(redis_url))
 
-        resting = await sources.remembered("key")
-        sources._redis_rests_until = 0.0
-        rested = await sources.remembered("key")
+        resting = await sources.redis.read("key")
+        sources.redis._rests_until = 0.0
+        rested = await sources.redis.read("key")
         await sources.close()
 
         assert (first, resting, rested) == (None, None, [None])
@@ -112,15 +113,15 @@ class TestReadSources:
     ) -> None:
         from django.conf import settings
 
-        monkeypatch.setattr("queries.connections.POOL_CONNECTIONS", 1)
+        monkeypatch.setattr("queries.tables.POOL_CONNECTIONS", 1)
         sources = ReadSources(settings.FACTFOLD)
         await sources.open()
         try:
-            there = await sources.fetch_alone(_Number, b"select %(n)s::integer as n", {"n": 3})
-            gone = await sources.fetch_alone(_Number, b"select n from figures_v99.company", {})
-            sessions = await sources.fetch_alone(_Number, b"select pg_backend_pid() as n", {}) or []
+            there = await sources.tables.fetch_alone(_Number, b"select %(n)s::integer as n", {"n": 3})
+            gone = await sources.tables.fetch_alone(_Number, b"select n from figures_v99.company", {})
+            sessions = await sources.tables.fetch_alone(_Number, b"select pg_backend_pid() as n", {}) or []
             figures.execute("select pg_terminate_backend(%s, 5000)", [sessions[0].n])
-            lost = await sources.fetch_alone(_Number, b"select 3 as n", {})
+            lost = await sources.tables.fetch_alone(_Number, b"select 3 as n", {})
             async with sources.snapshot() as snapshot:
                 position = snapshot.freshness.position
         finally:
@@ -133,7 +134,7 @@ class TestReadSources:
     ) -> None:
         from django.conf import settings
 
-        monkeypatch.setattr("queries.connections.POOL_CONNECTIONS", 1)
+        monkeypatch.setattr("queries.tables.POOL_CONNECTIONS", 1)
         sources = ReadSources(settings.FACTFOLD)
         await sources.open()
         quick = b"select %(n)s::integer as n", {"n": 3}
@@ -161,14 +162,14 @@ class TestPositions:
         arrived: list[int] = []
 
         async def wait(position: int) -> None:
-            await sources.reach(position)
+            await sources.positions.reach(position)
             arrived.append(position)
 
         async with anyio.create_task_group() as group:
             for position in [40, *[41] * 30, 42]:
                 group.start_soon(wait, position)
             with anyio.fail_after(10):
-                while len(sources._awaited) < 31:
+                while sources.positions.waiting < 31:
                     await anyio.lowlevel.checkpoint()
             set_freshness(figures, position=41)
             with anyio.fail_after(10):

@@ -337,7 +337,7 @@ class TestPlans:
     def test_of_where_the_event_of_a_token_stands_use_keys(self, connection: psycopg.Connection) -> None:
         from queries.service.statements import load_statements
 
-        statement = load_statements("connections.sql", "queries")["events"].rstrip(b";")
+        statement = load_statements("positions.sql", "queries")["events"].rstrip(b";")
         with connection.transaction(force_rollback=True):
             connection.execute(
                 """

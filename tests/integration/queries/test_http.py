@@ -240,7 +240,7 @@ class TestRefusals:
 
         nowhere = dataclasses.replace(settings.FACTFOLD, database_url="postgresql://nobody@127.0.0.1:1/none")
         app = create_app(nowhere, problem_for)
-        app.sources.pool_wait_seconds = 0.05
+        app.sources.tables.wait_seconds = 0.05
         await app.startup()
         async with asgi_client(app) as client:
             answer = await client.get("/v1/status")

@@ -104,16 +104,16 @@ class TestStanding:
 
         await answers()
         await sources.background.settled()
-        known = sources.version
+        known = sources.tables.version
         at_once = [
             await current_values(sources, reference, find_metrics(["revenue"]), periods={}) for reference in references
         ]
         answered = await answers()
-        sources.version = 99
+        sources.tables.version = 99
         by_snapshot = [await ask(asking, references[0], period=period)]
-        remembered = sources.version
+        remembered = sources.tables.version
         for reference in references[1:]:
-            sources.version = None
+            sources.tables.version = None
             by_snapshot.append(await ask(asking, reference, period=period))
 
         assert [found and (found.company.cik, found.own["revenue"].value) for found in at_once] == [
