@@ -79,6 +79,8 @@ SPECTACULAR_SETTINGS = {
         {"name": "Companies", "description": "Companies and their filings."},
         {"name": "Catalogue", "description": "What can be asked for."},
         {"name": "Status", "description": "How fresh the figures are."},
+        {"name": "Changes", "description": "What to refresh of an answer had before."},
+        {"name": "Commands", "description": "What is to become part of the log."},
     ],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

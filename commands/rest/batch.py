@@ -84,7 +84,7 @@ class BatchView(WriteView):
         " command under `command`, the command's own fields beside it and, where it only makes sense if nobody else has"
         " written since, `expected_version`. Commands are carried out in order. With an idempotency key the whole batch"
         " has its effect once.",
-        tags=["commands"],
+        tags=["Commands"],
         parameters=HEADERS[:2],
         request={
             "application/json": {"type": "array", "items": _LINE},

@@ -30,7 +30,7 @@ class CommandResultView(WriteView):
         summary="What a command came to, and where it stands in the log",
         description="`id` is the idempotency key a command or a batch was sent with, the `token` of an answer, or an"
         " event id, percent-encoded where it holds what an address may not.",
-        tags=["commands"],
+        tags=["Commands"],
         responses={
             200: OpenApiResponse(CommandResultSerializer, examples=[OpenApiExample("Sequenced", RESULT)]),
             **refusals(404),

@@ -70,7 +70,7 @@ def view_of(name: str) -> type[CommandView]:
             operation_id=f"commands_{name}",
             summary=(serializer.__doc__ or name).split(". ")[0].rstrip("."),
             description=" ".join((COMMANDS[name].type.__doc__ or "").split()),
-            tags=["commands"],
+            tags=["Commands"],
             parameters=HEADERS,
             request={"application/json": serializer},
             responses={
