@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 
 from commands.sql import load_statements
 from projections.projection import Version, live_version
-from queries.metrics.catalogue import load_catalogue
+from queries.metrics.catalogue import is_changed_by_splits, load_catalogue
 from queries.metrics.groupings import WHAT_GROUPS_ARE
 from queries.read_models.aggregate import AGGREGATE
 from queries.read_models.aggregate_fragment import SUMMED_UNITS
@@ -44,20 +44,46 @@ class ViewsInUse(Exception):
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """A view of schema `bi`: what a row of it is, and the read model whose columns it shares."""
+    """
+    A view of schema `bi`: what a row of it is, the read model whose columns it shares, and what its `own` columns mean:
+    those that stand in no other view, or for something else there.
+    """
 
     tells: str
     like: ReadModel
+    own: Mapping[str, str] = {}
 
+
+_LABEL = "CY2023, CY2023Q3, CY2023Q3TTM, CY2023Q3I (an instant)"
+_PERIOD_STOOD_FOR = f"Calendar period the value stands for: {_LABEL}; null where the company's own fits none."
 
 VIEWS: dict[str, View] = {
-    "freshness": View(tells="How far the figures have come: one row.", like=DATA_STATUS),
-    "company": View(tells="One row a company, as it is known now.", like=COMPANY),
+    "freshness": View(
+        tells="How far the figures have come: one row.",
+        like=DATA_STATUS,
+        own={
+            "position": "Every event up to this position is in the figures, but for those that wait.",
+            "lag_ms": "Milliseconds from the recording of that event until it was readable.",
+        },
+    ),
+    "company": View(
+        tells="One row a company, as it is known now.",
+        like=COMPANY,
+        own={"ticker": "First of the tickers; null where the company has none."},
+    ),
     "filing": View(tells="One row a filing.", like=FILING),
-    "metric": View(tells="One row a metric of the catalogue.", like=METRIC),
+    "metric": View(
+        tells="One row a metric of the catalogue.",
+        like=METRIC,
+        own={
+            "metric": "Key of the metric, as in the other views; a column of company_year.",
+            "split_sensitive": "Whether a share split changes it; values are as reported, whatever split came later.",
+        },
+    ),
     "metric_value": View(
         tells="The latest value of every metric for each of a company's own periods, with the company's groups.",
         like=SERIES,
+        own={"period": _PERIOD_STOOD_FOR},
     ),
     "frame": View(
         tells="The one value that stands for a company in a calendar period. Ask by metric and period.",
@@ -66,37 +92,56 @@ VIEWS: dict[str, View] = {
     "company_year": View(
         tells="One row a company and calendar year, one column a metric; balances are those at its end. Ask by year.",
         like=FRAME,
+        own={"year": "Calendar year."},
     ),
-    "group_aggregate": View(tells="Figures over groups of companies, one row a group.", like=AGGREGATE),
+    "group_aggregate": View(
+        tells="Figures over groups of companies: one row a metric, calendar period and group.",
+        like=AGGREGATE,
+        own={
+            "group_by": f"How companies are grouped, as they are classified today. {WHAT_GROUPS_ARE}.",
+            "group_key": "The group: all, a sector, an SIC code or its first two digits, a country or a size class.",
+            "n": "Companies of the group that have a value.",
+            "mean": "Mean of the values.",
+        },
+    ),
     "vintage": View(
-        tells="Every value a metric has had for a period, with the time in which the world knew it.", like=SERIES
+        tells="Every value a metric has had for a period, with the time in which the world knew it.",
+        like=SERIES,
+        own={"period": _PERIOD_STOOD_FOR, "known_to": "Until when it was the value (UTC); null while it is."},
     ),
     "restatement": View(
-        tells="Every change of a value that had been known: the value before, the value after.", like=SERIES
+        tells="Every change of a value that had been known: the value before, the value after.",
+        like=SERIES,
+        own={
+            "period": _PERIOD_STOOD_FOR,
+            "known_from": "Since when the world could know the value after (UTC).",
+            "previous_value": "The value before, in `unit`.",
+            "value": "The value after, in `unit`.",
+            "change": "value less previous_value.",
+            "change_ratio": "change as a share of the size of previous_value; null where that is zero.",
+            "previous_accession": "Filing that had made the value before known.",
+            "accession": "Filing that made the value after known.",
+            "latest": "Whether the value after still stands.",
+            "flags": "Remarks on quality and derivation of the value after.",
+        },
     ),
 }
 
-_OWN_COLUMNS: Mapping[str, str] = {
+_IN_EVERY_VIEW: Mapping[str, str] = {
     "company": "Ticker of the company, or its name where it has none.",
     "name": "Name of the company as filed, cleaned for display.",
-    "ticker": "First of the tickers; null where the company has none.",
     "sector": "SIC division the company is in today.",
     "major_group": "First two digits of the SIC code the company has today.",
     "industry": "Four-digit SIC code the company has today.",
-    "country": "Country of the company's address.",
+    "country": "Country of the business address, else of incorporation; two letters as in ISO 3166-1.",
     "size_class": "The filer's own size class, such as large_accelerated.",
     "label": "Name of the metric for people.",
     "period_type": "annual, quarterly, ttm or instant.",
+    "period": f"Calendar period: {_LABEL}.",
     "year": "Calendar year of the period.",
-    "group_by": f"How companies are grouped. {WHAT_GROUPS_ARE}.",
-    "group_key": "The group, in the words of group_by.",
-    "revision": "Which version of the value this is; 0 is the first that was reported.",
-    "known_to": "Until when it was the value; null while it is.",
-    "previous_value": "The value it replaced.",
-    "previous_accession": "Filing that had made the value before known.",
-    "change": "value less previous_value.",
-    "change_ratio": "change as a share of the size of previous_value; null where that is zero.",
-    "latest": "Whether the value still stands.",
+    "value": "The exact value in `unit`.",
+    "flags": "Remarks on quality and derivation.",
+    "revision": "Which version of the value this is; 0 is the first that was known.",
 }
 
 
@@ -190,18 +235,27 @@ def _describe(connection: psycopg.Connection) -> None:
 
 
 def column_helps(view: str) -> dict[str, str]:
-    """What the columns of a view mean, in the words of the read models."""
+    """What the columns of a view mean: in words of its own, else of all views, else of the read models."""
     of_metrics = {
         metric.key: f"{metric.label}, {metric.unit}. {metric.description}" for metric in load_catalogue().published()
     }
-    of_values = {column.name: column.help for column in SERIES.columns}
-    shared = {column.name: column.help for column in VIEWS[view].like.columns}
-    return {**of_metrics, **of_values, **_OWN_COLUMNS, **shared}
+    shown = VIEWS[view]
+    return {**of_metrics, **_told_of(SERIES), **_told_of(shown.like), **_IN_EVERY_VIEW, **shown.own}
+
+
+def _told_of(read_model: ReadModel) -> dict[str, str]:
+    return {column.name: column.help for column in read_model.columns}
 
 
 def _catalogue() -> list[dict[str, Any]]:
     return [
-        {"metric": metric.key, **msgspec.structs.asdict(metric), "concepts": None, "not_for": None}
+        {
+            "metric": metric.key,
+            **msgspec.structs.asdict(metric),
+            "concepts": None,
+            "not_for": None,
+            "split_sensitive": is_changed_by_splits(metric),
+        }
         for metric in load_catalogue().published()
     ]
 

@@ -34,6 +34,7 @@ from projections.projection import Version, live_version, versions
 from projections.projector import MAX_EVENTS, follow_version
 from projections.rules import is_of_other_rules
 from projections.shard_building import ShardTask, fold_shard
+from projections.untold import read_untold, tell
 
 _SQL = load_statements("projections", "rebuild.sql")
 
@@ -359,14 +360,9 @@ def _hand_over_changes(
 ) -> None:
     """Let readers be told what the live version had still to tell, and that figures were replaced where they were."""
     live.enter(connection)
-    late = connection.execute(_SQL["told_late"]).fetchall()
-    replacements = connection.execute(_SQL["replacements"]).fetchall()
+    untold = read_untold(connection, live.key)
     heir.enter(connection)
-    connection.execute(_SQL["tell_late"], {"position": [row[0] for row in late], "told_at": [row[1] for row in late]})
-    connection.execute(
-        _SQL["continue_replacements"],
-        {"told_at": [row[0] for row in replacements], "replaced_at": [row[1] for row in replacements]},
-    )
+    tell(connection, untold)
     if replaced_at is not None:
         connection.execute(_SQL["tell_replacement"], {"at": replaced_at})
 

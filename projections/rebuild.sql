@@ -101,22 +101,6 @@ select metric, group_by, period, %(seq)s
 from unnest(%(metric)s::text[], %(group_by)s::text[], %(period)s::text[]) as row (metric, group_by, period)
 on conflict (metric, group_by, period) do nothing
 
--- name: told_late
-select position, told_at from late_change
-
--- name: replacements
-select told_at, replaced_at from replacement
-
--- name: tell_late
-insert into late_change (position, told_at)
-select * from unnest(%(position)s::bigint[], %(told_at)s::bigint[]) as row (position, told_at)
-on conflict (position) do nothing
-
--- name: continue_replacements
-insert into replacement (told_at, replaced_at)
-select * from unnest(%(told_at)s::bigint[], %(replaced_at)s::timestamptz[]) as row (told_at, replaced_at)
-on conflict (told_at) do nothing
-
 -- name: tell_replacement
 insert into replacement (told_at, replaced_at) select position + 1, %(at)s from freshness
-on conflict (told_at) do nothing
+on conflict (told_at) do update set replaced_at = greatest(replacement.replaced_at, excluded.replaced_at)

@@ -10,3 +10,4 @@ select position from freshness where position >= %(position)s for update
 insert into late_change (position, told_at)
 select distinct position, %(told_at)s::bigint from unnest(%(position)s::bigint[]) as row (position)
 where position < %(told_at)s
+on conflict (position) do update set told_at = greatest(late_change.told_at, excluded.told_at)

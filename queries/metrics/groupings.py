@@ -11,5 +11,5 @@ EVERYBODY: Final = "all"
 
 WHAT_GROUPS_ARE = (
     "all: every company; sector: SIC division such as retail-trade; major_group: two digits of the SIC code; industry: "
-    "all four; country: ISO code of the filer's address; size_class: the filer's own, such as large_accelerated"
+    "all four; country: ISO code of the filer's country; size_class: the filer's own, such as large_accelerated"
 )

@@ -37,7 +37,8 @@ class CompanyRow(msgspec.Struct, frozen=True, kw_only=True):
         str | None, column("First two digits of the SIC code, as used by group_by=major_group.", example="35")
     ]
     country: Annotated[
-        str | None, column("Country of the business address, two letters as in ISO 3166-1.", example="US")
+        str | None,
+        column("Country of the business address, else of incorporation; two letters as in ISO 3166-1.", example="US"),
     ]
     size_class: Annotated[
         str | None, column("The filer's class by its own statement (17 CFR 240.12b-2).", example="large_accelerated")

@@ -36,7 +36,7 @@ class MetricRow(msgspec.Struct, frozen=True, kw_only=True):
             example=["bank"],
         ),
     ]
-    additive: Annotated[bool, column("Whether sums over quarters or companies make sense.", example=False)]
+    additive: Annotated[bool, column("Whether the values of quarters add up to that of the year.", example=False)]
     split_sensitive: Annotated[
         bool, column("Whether a share split changes it; series then have a split_factor.", example=False)
     ]

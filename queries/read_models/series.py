@@ -15,7 +15,9 @@ class SeriesRow(msgspec.Struct, frozen=True, kw_only=True):
     company: Annotated[str, column("Ticker of the company, or its name where it has none.", example="AAPL")]
     cik: Annotated[int, column("Central Index Key of the company.", example=320193)]
     metric: Annotated[str, column("Key of the metric in the catalogue.", example="revenue")]
-    unit: Annotated[str, column("Unit of the value: USD, USD/shares, shares, pure or days.", example="USD")]
+    unit: Annotated[
+        str, column("Unit of the value: USD or another currency, USD/shares, shares, pure or days.", example="USD")
+    ]
     period: Annotated[
         str | None,
         column(

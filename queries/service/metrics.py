@@ -78,10 +78,13 @@ def _published() -> Mapping[str, Metric]:
 
 async def _result(sources: ReadSources, metrics: Iterable[Metric]) -> Result:
     async with sources.snapshot() as snapshot:
-        return Result(read_model=METRIC, meta=meta_of(snapshot.freshness), rows=[_row(metric) for metric in metrics])
+        return Result(
+            read_model=METRIC, meta=meta_of(snapshot.freshness), rows=[metric_row(metric) for metric in metrics]
+        )
 
 
-def _row(metric: Metric) -> MetricRow:
+def metric_row(metric: Metric) -> MetricRow:
+    """The row by which readers are told of a metric."""
     return MetricRow(
         metric=metric.key,
         label=metric.label,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from django.core.management import call_command
@@ -22,6 +23,7 @@ from projections.rebuild import Rebuild, RebuildRefused
 from projections.sweeper import drain, utc_now
 from queries.metrics.catalogue import load_catalogue
 from queries.read_models.aggregate_fragment import STORED_COLUMNS, StoredAggregate, public_row
+from queries.service.metrics import metric_row
 from tests.factories import register_company, report_filing
 from tests.fixtures.figures import write_figures
 from tests.fixtures.real_filings import report_real_filings
@@ -57,30 +59,44 @@ def figures(connection: psycopg.Connection) -> psycopg.Connection:
 
 
 class TestViews:
-    def test_have_the_columns_and_types_that_are_documented(self, connection: psycopg.Connection) -> None:
-        metrics = {metric.key for metric in load_catalogue().published()}
+    def test_have_the_columns_types_and_comments_that_are_documented(self, connection: psycopg.Connection) -> None:
+        metrics = {metric.key: metric for metric in load_catalogue().published()}
         told = re.split(r"^### `bi\.(\w+)`$", (ROOT / "docs" / "bi.md").read_text(), flags=re.MULTILINE)
         documented = {
-            view: re.findall(r"^\| `(\w+)` \| ([a-z\[\] ]+) \|", text, re.MULTILINE)
+            view: [
+                text.strip().partition("\n")[0],
+                *re.findall(r"^\| `(\w+)` \| ([a-z\[\] ]+) \| (.+) \|$", text, re.M),
+            ]
             for view, text in zip(told[1::2], told[2::2], strict=True)
         }
 
-        found: dict[str, list[tuple[str, str]]] = {}
+        found: dict[str, list[Any]] = {
+            view: [comment]
+            for view, comment in connection.execute(
+                "select relname, obj_description(oid) from pg_class where relnamespace = 'bi'::regnamespace"
+            )
+        }
         for view, column, kind, comment in connection.execute(
             """
-            select attrelid::regclass::text, attname, format_type(atttypid, null), col_description(attrelid, attnum)
+            select relname, attname, format_type(atttypid, null), col_description(attrelid, attnum)
             from pg_attribute join pg_class on pg_class.oid = attrelid
             where relnamespace = 'bi'::regnamespace and attnum > 0 order by attrelid, attnum
             """
         ):
-            assert comment, f"{view}.{column}"
-            if view != "bi.company_year" or column not in metrics:
-                found.setdefault(view.removeprefix("bi."), []).append((column, kind))
+            if view == "company_year" and column in metrics:
+                metric = metrics[column]
+                assert (kind, comment) == ("numeric", f"{metric.label}, {metric.unit}. {metric.description}")
             else:
-                assert kind == "numeric"
+                found[view].append((column, kind, comment))
 
         assert set(found) == set(bi.VIEWS)
         assert found == documented
+
+    def test_say_of_each_metric_what_the_api_says(self, connection: psycopg.Connection) -> None:
+        shown = rows(connection, "select * from bi.metric")
+
+        told = [msgspec.structs.asdict(row) for row in map(metric_row, load_catalogue().published())]
+        assert shown == [{name: row[name] for name in shown[0]} for row in told]
 
     def test_show_the_figures_to_the_role(self, figures: psycopg.Connection) -> None:
         with as_reader(figures):

@@ -1,33 +1,19 @@
 """What a migration does to figures that an older release made: they begin anew from the log."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
-
 import psycopg
 import pytest
-from django.db import connection as django_connection
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from pytest_django import DjangoDbBlocker
 from redis import Redis
 
 from commands.dispatch import dispatch_many
-from projections import bi
 from projections.emptying import empty_versions_without
 from projections.sweeper import drain
 from projections.verify import verify
 from tests.factories import register_company, report_filing
+from tests.fixtures.emptying import begin_anew, migrating
 from tests.oracle.comparison import NOW
 
 HELD = "select count(*) from figures_v1.filing"
-
-
-@contextmanager
-def migrating(blocker: DjangoDbBlocker) -> Iterator[BaseDatabaseSchemaEditor]:
-    with blocker.unblock():
-        with django_connection.schema_editor() as editor:
-            yield editor
-        django_connection.close()
 
 
 @pytest.fixture
@@ -41,12 +27,8 @@ class TestAMigration:
     def test_has_figures_of_an_older_kind_made_anew(
         self, reported: psycopg.Connection, redis: Redis, database_url: str, django_db_blocker: DjangoDbBlocker
     ) -> None:
-        reported.execute("alter table figures_v1.company_split drop column known_to")
-
-        with migrating(django_db_blocker) as editor:
-            import_module("projections.migrations.0014_splits_known_to").begin_anew(None, editor)
+        begin_anew(database_url, django_db_blocker)
         emptied = reported.execute(HELD).fetchone()
-        bi.publish(database_url)
         drain(reported, redis)
 
         assert emptied == (0,)

@@ -1,12 +1,15 @@
 """What changed after a position, over HTTP, against the real pipeline."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from anyio import to_thread
+from pytest_django import DjangoDbBlocker
 from redis import Redis
 
 from commands.companies.change_tickers import ChangeTickers
@@ -14,13 +17,21 @@ from commands.companies.merge_company import MergeCompany
 from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.record_acceptance import RecordAcceptance
 from commands.companies.rename_company import RenameCompany
+from commands.dispatch import dispatch_many
 from commands.event_log.append import NewEvent, append_events, lock_streams
+from commands.event_log.sequence import sequence_pending
 from commands.filings.withdraw_filing import WithdrawFiling
+from config.catching_up import progress_over
+from projections.aggregates import refresh
 from projections.parking import unpark
+from projections.projection import live_version
+from projections.projector import follow_version
 from projections.rebuild import Rebuild
-from projections.sweeper import drain, utc_now
+from projections.sweeper import drain, lagging_shards, utc_now
+from projections.verify import verify
 from queries.read_models.change import CHANGE_KINDS
 from tests.factories import duration, report_filing
+from tests.fixtures.emptying import begin_anew
 from tests.fixtures.real_filings import report, together
 from tests.fixtures.restating import ACME, BETA, FIRST, RESTATEMENT, SECOND, YEAR, acme_filing, report_first
 
@@ -56,6 +67,29 @@ async def changes(client: httpx.AsyncClient, since: int, **asked: Any) -> list[d
 
 async def position(client: httpx.AsyncClient) -> int:
     return int((await client.get("/v1/status")).json()["meta"]["position"])
+
+
+def set_aside(acme: psycopg.Connection, redis: Redis) -> None:
+    """An event of the other company that cannot be folded, with one behind it that readers are told of."""
+    stream = f"company-{BETA}"
+    with acme.transaction():
+        heads = lock_streams(acme, {stream})
+        renamed = NewEvent(stream=stream, type="CompanyRenamed", data=b'{"cik": %d, "name": 5}' % BETA)
+        append_events(acme, [renamed], heads=heads)
+    report(acme, redis, RESTATEMENT)
+
+
+def mend(acme: psycopg.Connection) -> None:
+    """What a release of the fold does: the event can be read."""
+    acme.execute(
+        'update events.event set data = \'{"cik": 102, "name": "BRAVO INC"}\' where version = 2 and stream = %s',
+        (f"company-{BETA}",),
+    )
+
+
+def replaced(told: list[dict[str, Any]]) -> list[int]:
+    """Where it is told that figures were replaced."""
+    return [row["position"] for row in told if row["kind"] == "figures_replaced"]
 
 
 class TestChanges:
@@ -240,18 +274,10 @@ class TestChangesToldLate:
     async def test_of_a_stream_that_was_parked_reach_those_who_had_read_on(
         self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis
     ) -> None:
-        stream = f"company-{BETA}"
-        with acme.transaction():
-            heads = lock_streams(acme, {stream})
-            renamed = NewEvent(stream=stream, type="CompanyRenamed", data=b'{"cik": %d, "name": 5}' % BETA)
-            append_events(acme, [renamed], heads=heads)
-        report(acme, redis, RESTATEMENT)
+        set_aside(acme, redis)
         since = await position(client)
         before = await changes(client, since - 2, kinds="company_renamed")
-        acme.execute(
-            'update events.event set data = \'{"cik": 102, "name": "BRAVO INC"}\' where version = 2 and stream = %s',
-            (stream,),
-        )
+        mend(acme)
         unpark(acme, projection="figures")
         drain(acme, redis)
         unmoved = await changes(client, since, kinds="company_renamed")
@@ -285,3 +311,191 @@ class TestChangesToldLate:
         ]
         found = [row for row in await changes(client, 0, kinds=of_events) if row["position"] <= since]
         assert [(row["position"], row["kind"]) for row in found] == kept
+
+    async def test_say_when_figures_were_replaced_last_of_rebuilds_at_one_position(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, database_url: str
+    ) -> None:
+        since = await position(client)
+        first, second, back = (
+            Rebuild(database_url, projection="figures", clock=partial(datetime, 2026, 3, day, tzinfo=UTC))
+            for day in (1, 2, 3)
+        )
+        for version, rebuild in enumerate((first, second), start=1):
+            acme.execute(f"update figures_v{version}.metric_value set value = 5 where metric = 'revenue'".encode())
+            rebuild.run(accept_differences=True)
+        back.roll_back()
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("APEX",)))
+
+        told = await changes(client, since, kinds="figures_replaced")
+
+        assert [row["known_from"] for row in told] == ["2026-03-03T00:00:00Z"]
+
+    async def test_are_told_once_more_where_a_version_went_back_to_had_not_read_them(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, database_url: str
+    ) -> None:
+        set_aside(acme, redis)
+        rebuild = Rebuild(database_url, projection="figures", clock=utc_now, park=True)
+        rebuild.run(accept_differences=True)
+        mend(acme)
+        unpark(acme, projection="figures")
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("APEX",)))
+        since = await position(client)
+        rebuild.roll_back()
+        unpark(acme, projection="figures")
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("ACME",)))
+
+        told = await changes(client, since, kinds="company_renamed")
+
+        assert [row["now"] for row in told] == ["BRAVO INC"]
+
+    async def test_are_told_late_where_only_the_rebuilt_version_could_read_them(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, database_url: str
+    ) -> None:
+        set_aside(acme, redis)
+        since = await position(client)
+        mend(acme)
+        Rebuild(database_url, projection="figures", clock=utc_now).run(accept_differences=True)
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("APEX",)))
+
+        told = await changes(client, since, kinds="company_renamed")
+
+        assert [row["now"] for row in told] == ["BRAVO INC"]
+
+
+type Upgrade = Callable[[], Awaitable[None]]
+
+
+class TestAnUpgradeThatFoldsAnew:
+    @pytest.fixture
+    def upgrade(self, database_url: str, django_db_blocker: DjangoDbBlocker) -> Upgrade:
+        return partial(to_thread.run_sync, begin_anew, database_url, django_db_blocker)
+
+    async def test_is_told_to_those_who_read_before_as_figures_that_were_replaced(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, upgrade: Upgrade
+    ) -> None:
+        since = await position(client)
+        dispatch_many(acme, [ChangeTickers(cik=ACME, tickers=("APEX",))], now=utc_now())
+        sequence_pending(acme)
+
+        await upgrade()
+        reached, done = await position(client), progress_over(acme, redis).done
+        asked = (f"changes?since_position={since}", f"metrics?min_position={since}")
+        too_early = [await client.get(f"/v1/{question}") for question in asked]
+        drain(acme, redis)
+        told = await changes(client, since, kinds="company_tickers_changed,figures_replaced")
+
+        assert (reached, done) == (0, False)
+        assert [answer.status_code for answer in too_early] == [503, 503]
+        assert [(row["kind"], row["position"]) for row in told] == [
+            ("company_tickers_changed", since + 1),
+            ("figures_replaced", since + 1),
+        ]
+        assert replaced(await changes(client, 0)) == [since + 1]
+        verify(acme, redis)
+
+    async def test_is_told_once_where_there_were_several_and_a_rebuild_at_one_position(
+        self,
+        client: httpx.AsyncClient,
+        acme: psycopg.Connection,
+        redis: Redis,
+        database_url: str,
+        upgrade: Upgrade,
+    ) -> None:
+        since = await position(client)
+        acme.execute("update figures_v1.metric_value set value = 5 where metric = 'revenue'")
+        Rebuild(database_url, projection="figures", clock=utc_now).run(accept_differences=True)
+        begun = utc_now()
+
+        for _ in range(2):
+            await upgrade()
+        drain(acme, redis)
+        await upgrade()
+        drain(acme, redis)
+        unmoved = await changes(client, since)
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("APEX",)))
+        told = await changes(client, 0, kinds="figures_replaced")
+
+        assert unmoved == []
+        assert replaced(told) == [since + 1]
+        assert datetime.fromisoformat(told[0]["known_from"]) >= begun
+
+    async def test_is_told_also_to_those_who_read_while_the_one_before_was_folded(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, upgrade: Upgrade
+    ) -> None:
+        since = await position(client)
+        await upgrade()
+        for shard in lagging_shards(acme):
+            follow_version(acme, version=live_version(acme, "figures"), shard=shard, up_to=1, park=True)
+        refresh(acme, now=utc_now())
+        halfway = await position(client)
+
+        await upgrade()
+        drain(acme, redis)
+        told_halfway = await changes(client, halfway)
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("APEX",)))
+
+        assert (since, halfway) == (3, 2)
+        assert replaced(told_halfway) == [halfway + 1]
+        assert replaced(await changes(client, halfway)) == [halfway + 1, since + 1]
+        assert replaced(await changes(client, since)) == [since + 1]
+
+    async def test_of_a_release_that_kept_no_changes_is_told_as_well(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, upgrade: Upgrade
+    ) -> None:
+        since = await position(client)
+        acme.execute("drop table figures_v1.change, figures_v1.late_change, figures_v1.replacement")
+
+        await upgrade()
+        drain(acme, redis)
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("APEX",)))
+
+        assert replaced(await changes(client, since)) == [since + 1]
+
+    async def test_tells_late_what_had_been_set_aside_and_could_now_be_read(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, upgrade: Upgrade
+    ) -> None:
+        set_aside(acme, redis)
+        since = await position(client)
+        mend(acme)
+
+        await upgrade()
+        drain(acme, redis)
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("APEX",)))
+        told = await changes(client, since, kinds="company_renamed,company_tickers_changed,figures_replaced")
+
+        assert [(row["kind"], row.get("now")) for row in told] == [
+            ("company_renamed", "BRAVO INC"),
+            ("company_tickers_changed", "APEX"),
+            ("figures_replaced", None),
+        ]
+
+    async def test_forgets_nothing_that_was_still_to_be_told_late(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, upgrade: Upgrade
+    ) -> None:
+        set_aside(acme, redis)
+        since = await position(client)
+        mend(acme)
+        unpark(acme, projection="figures")
+
+        await upgrade()
+        drain(acme, redis)
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("APEX",)))
+
+        assert [row["now"] for row in await changes(client, since, kinds="company_renamed")] == ["BRAVO INC"]
+
+    async def test_tells_what_is_set_aside_again_once_it_is_taken_in(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, upgrade: Upgrade
+    ) -> None:
+        set_aside(acme, redis)
+        await upgrade()
+        drain(acme, redis)
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("APEX",)))
+        since = await position(client)
+        before = await changes(client, 0, kinds="company_renamed")
+        mend(acme)
+        unpark(acme, projection="figures")
+        drain(acme, redis)
+        report(acme, redis, ChangeTickers(cik=ACME, tickers=("ACME",)))
+
+        assert before == []
+        assert [row["now"] for row in await changes(client, since, kinds="company_renamed")] == ["BRAVO INC"]
