@@ -15,7 +15,7 @@ from queries.read_models.answer_meta import AnswerMeta
 from queries.read_models.change import CHANGE, CHANGE_KINDS, ChangeKind, ChangeRow
 from queries.service.arguments import Cursor, Query, argument
 from queries.service.companies import find_companies
-from queries.service.cursor import read_cursor, write_cursor
+from queries.service.cursor import damaged, read_cursor, write_cursor
 from queries.service.metrics import find_metrics
 from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
@@ -149,18 +149,21 @@ def read_place(text: str) -> Place:
     """
     told_at, *rest = text.split("/")
     position, stage, *key = rest or (_LAST, _ALL)
-    return _checked_place(int(told_at), int(position), int(stage), tuple(map(str, key)))
-
-
-def _checked_place(told_at: int, position: int, stage: int, key: tuple[str, ...]) -> Place:
-    if not (0 <= told_at <= _LAST and 0 <= position <= _LAST) or len(key) != _KEY_PARTS.get(stage):
+    place = Place(int(told_at), int(position), int(stage), tuple(map(str, key)))
+    # More is read as a number here than there is written, or the tables take.
+    if not (place.text == text and "\x00" not in text and _stands_somewhere(place)):
         raise ValueError("it is no place")
-    if stage == _RESTATED:
-        _, end, days, _ = key
-        date.fromisoformat(end)
-        if not 0 <= int(days) <= _MOST_DAYS:
-            raise ValueError("it is no place")
-    return Place(told_at, position, stage, key)
+    return place
+
+
+def _stands_somewhere(place: Place) -> bool:
+    told_at, position, stage, key = place
+    if not (0 <= told_at <= _LAST and 0 <= position <= _LAST and len(key) == _KEY_PARTS.get(stage)):
+        return False
+    if stage != _RESTATED:
+        return True
+    _, end, days, _ = key
+    return date.fromisoformat(end).isoformat() == end and str(int(days)) == days and 0 <= int(days) <= _MOST_DAYS
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -271,7 +274,11 @@ async def list_changes(sources: ReadSources, query: ChangesQuery) -> Result:
     question = msgspec.structs.replace(query, cursor=None, min_position=None)
     place = Place(query.since_position)
     if query.cursor:
-        place = read_place(*read_cursor(question, query.cursor, tuple[str]))
+        (text,) = read_cursor(question, query.cursor, tuple[str])
+        try:
+            place = read_place(text)
+        except ValueError:
+            raise damaged() from None
     async with sources.snapshot() as snapshot:
         wanted = await wanted_by(snapshot, query)
         await refuse_unknown(snapshot, query.since_position)
