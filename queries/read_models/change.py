@@ -94,6 +94,7 @@ CHANGE = ReadModel(
     row=ChangeRow,
     key=("position", "kind", "cik", "field", "metric", "period_end", "period_start", "period"),
     cache_seconds=1,
+    of_period=("period", "period_start", "period_end", "old_value", "value", "old_accession"),
     stored={
         "change": ("position", "field", "kind", "cik", "accession", "was", "now", "recorded_at"),
         "filing": ("accession", "form", "known_at", "withdrawn_at"),

@@ -38,7 +38,8 @@ class ReadModel(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False):
     A set of rows that can be asked for.
 
     `stored` maps each table to the columns read from it; `key` names the fields that tell rows apart;
-    `cache_seconds` is how long an answer may be shown without asking again.
+    `cache_seconds` is how long an answer may be shown without asking again. `of_period` names the fields that tell of a
+    period: rows that follow one another and agree in all others are one row to agents, with these as rows inside it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ReadModel(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=False):
     key: tuple[str, ...]
     cache_seconds: int
     stored: dict[str, tuple[str, ...]] = {}
+    of_period: tuple[str, ...] = ()
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:

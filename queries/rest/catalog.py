@@ -88,8 +88,8 @@ OPERATIONS: tuple[Operation, ...] = (
             title="What changed since an answer",
             description=(
                 "What changed after the meta.position of an earlier answer: filings, restated figures with old and new "
-                "value, companies, aggregates. Tells which answers to ask for anew; meta.position is the next "
-                "since_position."
+                "value, companies, aggregates. Tells which answers to ask for anew. Go on with meta.next_cursor while "
+                "there is one; then meta.position is the next since_position."
             ),
         ),
     ),

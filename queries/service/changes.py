@@ -11,10 +11,11 @@ from queries.connections import ReadSources
 from queries.errors import QueryError, not_reached
 from queries.metrics.catalogue import load_catalogue
 from queries.read_models.aggregate_fragment import plain
+from queries.read_models.answer_meta import AnswerMeta
 from queries.read_models.change import CHANGE, CHANGE_KINDS, ChangeKind, ChangeRow
 from queries.service.arguments import Cursor, Query, argument
 from queries.service.companies import find_companies
-from queries.service.cursor import read_cursor, write_cursor
+from queries.service.cursor import damaged, read_cursor, write_cursor
 from queries.service.metrics import find_metrics
 from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
@@ -39,7 +40,7 @@ _EVERY_PERIOD = "every"
 _MOST_AT_ONCE = 5_000
 """A page that begins with a position tells all of it, up to so many changes."""
 _WITHIN_A_POSITION = (
-    f"this page ends within a position that brought more than {_MOST_AT_ONCE} changes: go on with next_cursor, since "
+    "this page ends within a position that brought more changes than one answer holds: go on with next_cursor, since "
     "meta.position begins it again"
 )
 
@@ -89,7 +90,12 @@ class ChangesQuery(ChangesWanted, frozen=True, kw_only=True):
             le=2**63 - 1,
         ),
     ]
-    limit: Annotated[int, argument("Changes a page, at least a position's.", example=100, ge=1, le=1000)] = 100
+    limit: Annotated[
+        int,
+        argument(
+            "Changes a page; more where one position brought more, as far as they fit.", example=100, ge=1, le=1000
+        ),
+    ] = 100
     cursor: Cursor = None
 
 
@@ -144,18 +150,21 @@ def read_place(text: str) -> Place:
     """
     told_at, *rest = text.split("/")
     position, stage, *key = rest or (_LAST, _ALL)
-    return _checked_place(int(told_at), int(position), int(stage), tuple(map(str, key)))
-
-
-def _checked_place(told_at: int, position: int, stage: int, key: tuple[str, ...]) -> Place:
-    if not (0 <= told_at <= _LAST and 0 <= position <= _LAST) or len(key) != _KEY_PARTS.get(stage):
+    place = Place(int(told_at), int(position), int(stage), tuple(map(str, key)))
+    # More is read as a number here than there is written, or the tables take.
+    if not (place.text == text and "\x00" not in text and _stands_somewhere(place)):
         raise ValueError("it is no place")
-    if stage == _RESTATED:
-        _, end, days, _ = key
-        date.fromisoformat(end)
-        if not 0 <= int(days) <= _MOST_DAYS:
-            raise ValueError("it is no place")
-    return Place(told_at, position, stage, key)
+    return place
+
+
+def _stands_somewhere(place: Place) -> bool:
+    told_at, position, stage, key = place
+    if not (0 <= told_at <= _LAST and 0 <= position <= _LAST and len(key) == _KEY_PARTS.get(stage)):
+        return False
+    if stage != _RESTATED:
+        return True
+    _, end, days, _ = key
+    return date.fromisoformat(end).isoformat() == end and str(int(days)) == days and 0 <= int(days) <= _MOST_DAYS
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,11 +183,20 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangePage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some changes, how far they reach, and whether that is as far as the snapshot does."""
+    """Some changes and their places, how far they reach, and whether that is as far as the snapshot does."""
 
     rows: list[ChangeRow]
+    places: list[Place]
     reached: Place
     is_last: bool
+
+    def first(self, count: int) -> "ChangePage":
+        """The page as it would be if it held so many of its changes, at least one, and no more."""
+        if count >= len(self.rows):
+            return self
+        last, following = self.places[count - 1], self.places[count]
+        reached = last if last.told_at == following.told_at else Place(following.told_at - 1)
+        return ChangePage(rows=self.rows[:count], places=self.places[:count], reached=reached, is_last=False)
 
 
 EVERYTHING = Wanted(
@@ -257,17 +275,31 @@ async def list_changes(sources: ReadSources, query: ChangesQuery) -> Result:
     question = msgspec.structs.replace(query, cursor=None, min_position=None)
     place = Place(query.since_position)
     if query.cursor:
-        place = read_place(*read_cursor(question, query.cursor, tuple[str]))
+        (text,) = read_cursor(question, query.cursor, tuple[str])
+        try:
+            place = read_place(text)
+        except ValueError:
+            raise damaged() from None
     async with sources.snapshot() as snapshot:
         wanted = await wanted_by(snapshot, query)
         await refuse_unknown(snapshot, query.since_position)
         page = await _page_after(snapshot, wanted, place, limit=query.limit)
-        is_last = page.reached == Place(snapshot.freshness.position)
+        freshness = snapshot.freshness
+
+    def told_with(page: ChangePage) -> AnswerMeta:
+        is_last = page.reached == Place(freshness.position)
         next_cursor = None if is_last else write_cursor(question, (page.reached.text,))
         position = max(query.since_position, page.reached.complete_to)
         warnings = [] if is_last or position > query.since_position else [_WITHIN_A_POSITION]
-        meta = meta_of(snapshot.freshness, next_cursor=next_cursor, warnings=warnings)
-        return Result(read_model=CHANGE, meta=msgspec.structs.replace(meta, position=position), rows=page.rows)
+        meta = meta_of(freshness, next_cursor=next_cursor, warnings=warnings)
+        return msgspec.structs.replace(meta, position=position)
+
+    return Result(
+        read_model=CHANGE,
+        meta=told_with(page),
+        rows=page.rows,
+        meta_of_first=lambda count: told_with(page.first(count)),
+    )
 
 
 async def _page_after(snapshot: Snapshot, wanted: Wanted, place: Place, *, limit: int) -> ChangePage:
@@ -340,10 +372,10 @@ async def changes_after(
         *await _of_no_company(snapshot, wanted, place, up_to=end.complete_to, limit=limit + 1),
     ]
     placed.sort(key=lambda pair: pair[0][:3])
-    rows = [row for _, row in placed[:limit]]
-    if len(placed) > limit:
-        return ChangePage(rows=rows, reached=placed[limit - 1][0], is_last=False)
-    return ChangePage(rows=rows, reached=end, is_last=not bounded)
+    page = ChangePage(
+        rows=[row for _, row in placed], places=[own for own, _ in placed], reached=end, is_last=not bounded
+    )
+    return page.first(limit)
 
 
 async def _events(snapshot: Snapshot, wanted: Wanted, place: Place, *, up_to: int, limit: int) -> list[_Event]:

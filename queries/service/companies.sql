@@ -70,7 +70,7 @@ select * from (
     where (%(sector)s::text is null or sector = %(sector)s) and (%(industry)s::text is null or industry = %(industry)s)
 ) found
 where rank is not null
-  and (%(after_rank)s::integer is null or (rank, sort_name, cik) > (%(after_rank)s, %(after_name)s, %(after_cik)s))
+  and (%(after_rank)s::bigint is null or (rank, sort_name, cik) > (%(after_rank)s, %(after_name)s, %(after_cik)s))
 order by rank, sort_name, cik
 limit %(limit)s;
 

@@ -1,6 +1,6 @@
 """What the query service answers with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -13,11 +13,16 @@ from queries.tables import Freshness
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of a read model and what the answer says about itself."""
+    """
+    Rows of a read model and what the answer says about itself.
+
+    `meta_of_first` gives what it would say if it ended behind so many of its rows, at least one; None where it cannot.
+    """
 
     read_model: ReadModel
     meta: AnswerMeta
     rows: Sequence[msgspec.Struct]
+    meta_of_first: Callable[[int], AnswerMeta] | None = None
 
 
 class ReadyResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -84,7 +84,7 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
             "members", reason="a company on a screen is classed at one instant", fix="add as_of, or drop members"
         )
     question = msgspec.structs.replace(query, cursor=None, min_position=None)
-    after = read_cursor(question, query.cursor, Place) if query.cursor else None
+    after = Place(*read_cursor(question, query.cursor, tuple[bool, Decimal, int])) if query.cursor else None
     epoch = await epoch_of_columns(sources)
     async with sources.snapshot(plans_once=query.as_of is None) as snapshot:
         period, undated = query.period, screen.undated()

@@ -16,7 +16,7 @@ type Held = Sequence[Column]
 """What companies have for one figure: a column for each group they are measured in."""
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
+class Place(msgspec.Struct, frozen=True):
     """A company in an order: whether it lacks the figure, what it has of it, and its CIK."""
 
     absent: bool

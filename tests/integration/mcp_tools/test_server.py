@@ -7,13 +7,18 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import httpx
+import msgspec
 import psycopg
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from redis import Redis
 
+from mcp_tools.answers import MAX_ANSWER_BYTES
 from tests.fixtures.events import place_event, write_event
 from tests.fixtures.figures import RESTATER
+from tests.fixtures.real_filings import report
+from tests.fixtures.restating import FIRST, RESTATEMENT, report_first, report_history
 
 Era = Literal["auto", "legacy"]
 ERAS: tuple[Era, ...] = ("auto", "legacy")
@@ -81,13 +86,16 @@ def in_url(arguments: dict[str, Any], path: str) -> dict[str, str | list[str]]:
 
 
 def as_rest(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a tool's answer in the shape of REST with numbers=text."""
+    """The rows of a tool's answer in the shape of REST with numbers=text, where each period has a row of its own."""
     nested = answer.get("nested_columns", {})
     rows = [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
     for row in rows:
         for name, columns in nested.items():
             row[name] = [dict(zip(columns, inner, strict=True)) for inner in row[name]]
-    return rows
+    if "periods" not in nested:
+        return rows
+    none = dict.fromkeys(nested["periods"])
+    return [{**row, **period} for row in rows for period in row.pop("periods") or [none]]
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -125,6 +133,66 @@ class TestSameFigures:
             "fix": problem["fix"],
             "candidates": problem.get("candidates", []),
         }
+
+
+@pytest.mark.parametrize("era", ERAS)
+class TestChanges:
+    @pytest.fixture
+    def acme_url(self, connection: psycopg.Connection, redis: Redis, _served: str) -> str:
+        """The address of a front door over two companies, of which one has reported: it is at position 3."""
+        report_first(connection, redis)
+        return _served
+
+    @pytest.mark.parametrize("limit", [100, 1000])
+    async def test_of_one_filing_that_are_more_than_an_answer_holds_lead_on_until_all_are_told(
+        self, acme_url: str, connection: psycopg.Connection, redis: Redis, era: Era, limit: int
+    ) -> None:
+        report_history(connection, redis)
+        asked: dict[str, Any] = {"since_position": 4, "limit": limit}
+        pages: list[dict[str, Any]] = []
+        cursor: str | None = None
+        async with httpx.AsyncClient(base_url=acme_url) as rest, Client(f"{acme_url}/mcp", mode=era) as agent:
+            over_rest = (await rest.get("/v1/changes", params={**asked, "numbers": "text"})).json()
+            while not pages or cursor is not None:
+                answer = await agent.call_tool("get_changes", {**asked, "cursor": cursor})
+                assert answer.structured_content is not None, answer.content
+                pages.append(answer.structured_content)
+                cursor = answer.structured_content["meta"]["next_cursor"]
+
+        assert [row for page in pages for row in as_rest(page)] == over_rest["data"]
+        assert max(len(msgspec.json.encode(page)) for page in pages) <= MAX_ANSWER_BYTES
+        assert [page["meta"]["position"] for page in pages] == [4] * (len(pages) - 1) + [5]
+        assert all("go on with next_cursor" in page["meta"]["warnings"][0] for page in pages[:-1])
+        assert len(pages) > 2
+
+    async def test_take_a_line_for_each_metric(
+        self, acme_url: str, connection: psycopg.Connection, redis: Redis, era: Era
+    ) -> None:
+        report(connection, redis, RESTATEMENT)
+        asked = {"since_position": 3, "kinds": ["filing_reported", "figure_restated"]}
+
+        async with Client(f"{acme_url}/mcp", mode=era) as agent:
+            answer = (await agent.call_tool("get_changes", asked)).structured_content
+
+        assert answer is not None
+        rows = [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
+        periods = answer["nested_columns"]["periods"]
+        told = [
+            (row["kind"], row["metric"], [dict(zip(periods, each, strict=True)) for each in row["periods"]])
+            for row in rows
+        ]
+        year = {
+            "period": "CY2023",
+            "period_start": "2023-01-01",
+            "period_end": "2023-12-31",
+            "old_value": "1000",
+            "value": "900",
+            "old_accession": FIRST,
+        }
+        assert told == [
+            ("filing_reported", None, []),
+            ("figure_restated", "revenue", [year, {**year, "period": "CY2023Q4TTM"}]),
+        ]
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -218,6 +218,20 @@ class TestChanges:
         ]
         assert paged == whole
 
+    async def test_as_a_file_stop_at_a_limit_but_not_within_the_position_they_begin_with(
+        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis
+    ) -> None:
+        since = await position(client)
+        report(acme, redis, RESTATEMENT, ReclassifyCompany(cik=ACME, sic="7372", country="CA"))
+        whole = await changes(client, since)
+
+        files = [await client.get(f"/v1/changes.csv?since_position={since + after}&limit=1") for after in (0, 1)]
+
+        of_each = [sum(row["position"] == since + after for row in whole) for after in (1, 2)]
+        assert min(of_each) > 1
+        assert [len(file.text.splitlines()) - 1 for file in files] == of_each
+        assert [int(file.headers["x-factfold-position"]) for file in files] == [since + 1, since + 2]
+
     @pytest.mark.parametrize("limit", [1, 3, 50])
     async def test_can_be_asked_for_from_the_position_of_any_page(
         self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, limit: int

@@ -1,13 +1,16 @@
 """How answers travel: tags, freshness, forms, refusals."""
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import quote
 
 import anyio
 import httpx
 import psycopg
 import pytest
+from anyio.abc import TaskGroup
 
 from tests.fixtures.events import place_event, write_event
 from tests.fixtures.figures import set_freshness
@@ -76,18 +79,16 @@ class TestFreshness:
         assert answer.json()["meta"]["complete"] is False
         assert answer.json()["data"][0]["parked"] == 1
 
-    async def test_is_waited_for(self, client: httpx.AsyncClient, figures: psycopg.Connection) -> None:
-        answers: list[httpx.Response] = []
-
-        async def read() -> None:
-            answers.append(await client.get(f"{SERIES}&min_position=41"))
+    async def test_is_waited_for(self, in_turn: httpx.AsyncClient, figures: psycopg.Connection) -> None:
+        readers = Readers(in_turn)
 
         async with anyio.create_task_group() as group:
-            group.start_soon(read)
-            await anyio.wait_all_tasks_blocked()
+            readers.ask(group, "41", "40")
+            before = await readers.answered("40")
             set_freshness(figures, position=41)
 
-        assert (answers[0].status_code, answers[0].json()["meta"]["position"]) == (200, 41)
+        assert before == {"40"}
+        assert readers.told == {"40": (200, 40), "41": (200, 41)}
 
     async def test_that_does_not_come_is_told_after_a_bounded_wait(self, impatient: httpx.AsyncClient) -> None:
         answer = await impatient.get(f"{SERIES}&min_position=99")
@@ -98,24 +99,24 @@ class TestFreshness:
         assert answer.headers["x-factfold-position"] == "40"
 
     async def test_may_be_that_of_a_command_whose_event_has_none_yet(
-        self, client: httpx.AsyncClient, figures: psycopg.Connection
+        self, in_turn: httpx.AsyncClient, figures: psycopg.Connection
     ) -> None:
-        answers: list[httpx.Response] = []
-        write_event(figures, 7)
-
-        async def read() -> None:
-            answers.append(await client.get(f"{AGGREGATES}&period=CY2023&min_position=event-7"))
+        readers = Readers(in_turn)
+        for event_id in (7, 8):
+            write_event(figures, event_id)
 
         async with anyio.create_task_group() as group:
-            group.start_soon(read)
-            await anyio.wait_all_tasks_blocked()
+            readers.ask(group, "event-7", "event-8", "40")
+            while_not_placed = await readers.answered("40")
+            # Whoever lets the second go sees where the first one's event stands.
             place_event(figures, 7, position=41)
-            await anyio.wait_all_tasks_blocked()
-            before = list(answers)
+            place_event(figures, 8, position=39)
+            while_not_readable = await readers.answered("event-8")
             set_freshness(figures, position=41)
 
-        assert before == []
-        assert (answers[0].status_code, answers[0].json()["meta"]["position"]) == (200, 41)
+        assert while_not_placed == {"40"}
+        assert while_not_readable == {"40", "event-8"}
+        assert readers.told == {"40": (200, 40), "event-8": (200, 40), "event-7": (200, 41)}
 
     @pytest.mark.parametrize(
         ("token", "status", "code", "told"),
@@ -139,17 +140,61 @@ class TestFreshness:
     @pytest.fixture
     async def impatient(self, figures: psycopg.Connection) -> AsyncIterator[httpx.AsyncClient]:
         """A client of a read API that waits for a position only a moment."""
-        from django.conf import settings
-
-        from config.problem_details import problem_for
-        from queries.rest.app import create_app
-        from tests.fixtures.read_api import asgi_client
-
-        app = create_app(dataclasses.replace(settings.FACTFOLD, min_position_wait_ms=50), problem_for)
-        await app.startup()
-        async with asgi_client(app) as client:
+        async with client_that_waits(milliseconds=50) as client:
             yield client
-        await app.shutdown()
+
+    @pytest.fixture
+    async def in_turn(
+        self, figures: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        """
+        A client of a read API that waits for a position as long as it takes, and has one connection: who needs it first
+        has it first, so that of two who may go on at the same time the one who asked first is answered first.
+        """
+        monkeypatch.setattr("queries.connections.POOL_CONNECTIONS", 1)
+        async with client_that_waits(milliseconds=30_000) as client:
+            yield client
+
+
+@asynccontextmanager
+async def client_that_waits(*, milliseconds: int) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a read API that waits for a position so long."""
+    from django.conf import settings
+
+    from config.problem_details import problem_for
+    from queries.rest.app import create_app
+    from tests.fixtures.read_api import asgi_client
+
+    app = create_app(dataclasses.replace(settings.FACTFOLD, min_position_wait_ms=milliseconds), problem_for)
+    await app.startup()
+    async with asgi_client(app) as client:
+        yield client
+    await app.shutdown()
+
+
+class Readers:
+    """Readers of figures that are as new as a position, or as the event of a token, who ask one after the other."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self._answered: defaultdict[str, anyio.Event] = defaultdict(anyio.Event)
+        self.told: dict[str, tuple[int, int]] = {}
+        """Status and position of the answers there are."""
+
+    def ask(self, group: TaskGroup, *wanted: str) -> None:
+        """This will have a reader ask for each."""
+        for each in wanted:
+            group.start_soon(self._read, each)
+
+    async def answered(self, wanted: str) -> set[str]:
+        """This will wait for a reader's answer, and give everybody who has one then."""
+        await self._answered[wanted].wait()
+        return set(self.told)
+
+    async def _read(self, wanted: str) -> None:
+        answer = await self._client.get(f"{SERIES}&min_position={wanted}")
+        self.told[wanted] = answer.status_code, int(answer.headers["x-factfold-position"])
+        self._answered[wanted].set()
 
 
 class TestRefusals:

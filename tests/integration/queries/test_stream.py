@@ -176,9 +176,10 @@ class TestJoining:
         async with api(keepalive_seconds=0) as app:
             stream = ChangeStream(app._streams, wanted=EVERYTHING, place=Place(3), numbers="number")
             row = ChangeRow(position=4, kind="company_renamed")
+            page = ChangePage(rows=[row], places=[Place(4)], reached=Place(4), is_last=True)
             turn = asyncio.create_task(stream._send_queued(send))
             # Between the beginning of the wait and its end, which follow each other at once.
-            asyncio.get_running_loop().call_soon(stream.tell, ChangePage(rows=[row], reached=Place(4), is_last=True))
+            asyncio.get_running_loop().call_soon(stream.tell, page)
 
             await turn
             before = list(sent)
