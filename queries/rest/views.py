@@ -26,26 +26,23 @@ from queries.service.arguments import Argument, arguments_of
 
 _NUMBERS = OpenApiParameter(
     "numbers",
-    {"type": "string", "enum": ["number", "text"], "default": "number"},
+    {"type": "string", "enum": ["number", "text"], "default": "number", "examples": ["text"]},
     OpenApiParameter.QUERY,
     description="How exact values are written: as JSON numbers, or as text for readers whose numbers lose digits.",
-    examples=[OpenApiExample("text", value="text")],
 )
 _IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match",
-    {"type": "string", "maxLength": 200},
+    {"type": "string", "maxLength": 200, "examples": ['"48210-9c1185a5c5e9fc54"']},
     OpenApiParameter.HEADER,
     description="ETag of an answer you hold; 304 without a body says it still stands.",
-    examples=[OpenApiExample("tag", value='"48210-9c1185a5c5e9fc54"')],
 )
 
 
 _LAST_EVENT_ID = OpenApiParameter(
     "Last-Event-ID",
-    {"type": "string", "maxLength": 300},
+    {"type": "string", "maxLength": 300, "examples": ["48210"]},
     OpenApiParameter.HEADER,
     description="The id of the last event read: the stream goes on behind it. Browsers send it by themselves.",
-    examples=[OpenApiExample("id", value="48210")],
 )
 
 
@@ -147,14 +144,21 @@ def _field(column: Column) -> serializers.Field[Any, Any, Any, Any]:
 
 
 def _parameter(argument: Argument) -> OpenApiParameter:
+    """
+    The argument as it is documented.
+
+    Pages that send questions fill in the example of a parameter, but not those of its schema: so an example that is only
+    one way to ask stands there, and a question sent as it was filled in has an answer.
+    """
     example = argument.meta.examples[0] if argument.meta.examples else None
+    schema = argument_schema(argument)
     return OpenApiParameter(
         argument.name,
-        argument_schema(argument),
+        schema if argument.required else {**schema, "examples": [example]},
         OpenApiParameter.PATH if argument.in_path else OpenApiParameter.QUERY,
         required=argument.required,
         description=argument.meta.description or "",
-        examples=[OpenApiExample("example", value=example)],
+        examples=[OpenApiExample("example", value=example)] if argument.required else [],
         style="form" if argument.is_list else None,
         explode=argument.repeated if argument.is_list else None,
     )

@@ -1,8 +1,9 @@
 """The OpenAPI documents: whole, valid, and true to what is answered."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from jsonschema import Draft202012Validator
@@ -46,7 +47,8 @@ class TestDocument:
             for parameter in declared.get("parameters", ()) if method == "get" else ():
                 schema = parameter["schema"]
                 bounded = {"enum", "maximum", "maxLength", "maxItems", "pattern", "format"} & set(schema)
-                if path.startswith("/v1/commands") or (parameter["description"] and bounded and parameter["examples"]):
+                shown = (parameter if parameter.get("required") else schema).get("examples")
+                if path.startswith("/v1/commands") or (parameter["description"] and bounded and shown):
                     continue
                 lacking.append((path, parameter["name"]))
         assert lacking == []
@@ -170,3 +172,28 @@ def _columns(connection: psycopg.Connection) -> dict[tuple[str, str], str]:
         "select table_name, column_name, data_type from information_schema.columns where table_schema = 'figures_v1'"
     ).fetchall()
     return {(table, column): kind for table, column, kind in rows}
+
+
+class TestPage:
+    async def test_sends_questions_as_it_fills_them_in_that_have_an_answer(self, client: httpx.AsyncClient) -> None:
+        answered = {}
+        for path, method, declared in operations():
+            if method == "get" and path.startswith("/v1/") and path not in {"/v1/stream", "/v1/commands/{id}"}:
+                filled = dict(_filled_in(declared["parameters"]))
+                inside = {parameter["name"]: parameter["in"] == "path" for parameter in declared["parameters"]}
+                words = {name: value for name, value in filled.items() if inside[name]}
+                asked = {name: value for name, value in filled.items() if not inside[name]}
+                answer = await client.get(path.format(**words), params=asked)
+                answered[path] = answer.status_code, answer.text[:200] if answer.is_error else ""
+
+        assert len(answered) >= 18
+        assert {path: told for path, told in answered.items() if told[0] != 200} == {}
+
+
+def _filled_in(parameters: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """What Swagger UI puts into the fields of a question: examples of parameters, else defaults or an `example`."""
+    for parameter in parameters:
+        schema = parameter["schema"]
+        shown = [shown["value"] for shown in parameter.get("examples", {}).values()]
+        for value in [*shown, *(schema[name] for name in ("example", "default") if name in schema)][:1]:
+            yield parameter["name"], ",".join(value) if isinstance(value, list) and not parameter["explode"] else value

@@ -151,7 +151,7 @@ class TestFreshness:
         A client of a read API that waits for a position as long as it takes, and has one connection: who needs it first
         has it first, so that of two who may go on at the same time the one who asked first is answered first.
         """
-        monkeypatch.setattr("queries.connections.POOL_CONNECTIONS", 1)
+        monkeypatch.setattr("queries.tables.POOL_CONNECTIONS", 1)
         async with client_that_waits(milliseconds=30_000) as client:
             yield client
 
