@@ -511,4 +511,4 @@ create index if not exists company_name on company (lower(name));
 create index if not exists company_former_name_name on company_former_name (lower(name));
 create index if not exists filing_filed_on on filing (filed_on);
 create index if not exists metric_value_cell on metric_value (metric, period);
-create index if not exists metric_value_restated on metric_value (cik, accession) where revision > 0;
+create index if not exists metric_value_ended on metric_value (cik, known_to) where known_to is not null;

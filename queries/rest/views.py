@@ -147,8 +147,8 @@ def _parameter(argument: Argument) -> OpenApiParameter:
     """
     The argument as it is documented.
 
-    Pages that send questions fill in the example of a parameter, but not those of its schema: so an example that is only
-    one way to ask stands there, and a question sent as it was filled in has an answer.
+    Pages that send questions fill in the example of a parameter, but not those of its schema. So an example that is
+    only one way to ask stands there, and a question sent as it was filled in has an answer.
     """
     example = argument.meta.examples[0] if argument.meta.examples else None
     schema = argument_schema(argument)

@@ -27,6 +27,7 @@ _OF_FILINGS: tuple[ChangeKind, ...] = ("filing_reported", "filing_corrected", "f
 _EVENT, _RESTATED, _REPLACED, _AGGREGATE, _ALL = range(5)
 """What stands at one place of the log, in the order in which it is told."""
 _KEY_PARTS = {_EVENT: 1, _RESTATED: 4, _REPLACED: 0, _AGGREGATE: 2, _ALL: 0}
+_AFTER = ("after_metric", "after_end", "after_days", "after_type")
 _MOST_DAYS = 2**31 - 1
 _LAST = 2**63 - 1
 _FIELDS = 3
@@ -219,6 +220,11 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True):
     known_at: datetime | None
     withdrawn_at: datetime | None
 
+    @property
+    def instant(self) -> datetime | None:
+        """From when on the world knew of what was filed, or withdrawn."""
+        return self.withdrawn_at if self.kind == "filing_withdrawn" else self.known_at
+
 
 class _Restated(msgspec.Struct, frozen=True, kw_only=True):
     place: int
@@ -303,9 +309,13 @@ async def list_changes(sources: ReadSources, query: ChangesQuery) -> Result:
 
 
 async def _page_after(snapshot: Snapshot, wanted: Wanted, place: Place, *, limit: int) -> ChangePage:
-    """Changes behind a place, and all of the position the page would end in if it told of no other as a whole."""
+    """Changes behind a place, whole positions of them; all of a position where the page would end in its first."""
     page = await changes_after(snapshot, wanted, place, limit=limit)
-    if page.is_last or not place.is_whole or page.reached.complete_to > place.told_at:
+    if page.is_last or page.reached.is_whole:
+        return page
+    if complete := sum(own.told_at <= page.reached.complete_to for own in page.places):
+        return page.first(complete)
+    if not place.is_whole:
         return page
     whole = await changes_after(snapshot, wanted, place, limit=_MOST_AT_ONCE, up_to=page.reached.told_at)
     return whole if whole.is_last else page
@@ -400,7 +410,6 @@ def _told_events(events: Sequence[_Event], wanted: Wanted, place: Place) -> Iter
     for event in events:
         own = Place(event.told_at, event.position, _EVENT, (event.field,))
         if event.kind in wanted.kinds and own > place:
-            filed_at = event.withdrawn_at if event.kind == "filing_withdrawn" else event.known_at
             row = ChangeRow(
                 position=event.position,
                 kind=event.kind,
@@ -411,7 +420,7 @@ def _told_events(events: Sequence[_Event], wanted: Wanted, place: Place) -> Iter
                 field=event.field or None,
                 was=event.was,
                 now=event.now,
-                known_from=filed_at or event.recorded_at,
+                known_from=event.instant or event.recorded_at,
             )
             yield own, row
 
@@ -419,24 +428,25 @@ def _told_events(events: Sequence[_Event], wanted: Wanted, place: Place) -> Iter
 async def _restated(
     snapshot: Snapshot, wanted: Wanted, place: Place, events: Sequence[_Event], *, limit: int
 ) -> list[_Placed]:
-    filed = [event for event in events if event.kind in _OF_FILINGS]
+    filed = [(event, instant) for event in events if event.kind in _OF_FILINGS and (instant := event.instant)]
     if "figure_restated" not in wanted.kinds or not filed:
         return []
-    goes_on = place[:3] == (filed[0].told_at, filed[0].position, _RESTATED)
-    after = place.key if goes_on else (None, None, None, None)
+    first, _ = filed[0]
+    after = place.key if place[:3] == (first.told_at, first.position, _RESTATED) else [None] * _KEY_PARTS[_RESTATED]
     found = await snapshot.fetch(
         _Restated,
         _SQL["restated"],
         {
-            "cik": [event.cik for event in filed],
-            "accession": [event.accession for event in filed],
-            "withdrawn_at": [event.withdrawn_at if event.kind == "filing_withdrawn" else None for event in filed],
+            "cik": [event.cik for event, _ in filed],
+            "accession": [event.accession for event, _ in filed],
+            "instant": [instant for _, instant in filed],
+            "is_withdrawn": [event.kind == "filing_withdrawn" for event, _ in filed],
             "metrics": sorted(wanted.metrics),
-            **dict(zip(("after_metric", "after_end", "after_days", "after_type"), after, strict=True)),
+            **dict(zip(_AFTER, after, strict=True)),
             "limit": limit,
         },
     )
-    return [_told_figure(filed[figure.place - 1], figure) for figure in found]
+    return [_told_figure(filed[figure.place - 1][0], figure) for figure in found]
 
 
 def _told_figure(event: _Event, figure: _Restated) -> _Placed:

@@ -26,31 +26,35 @@ order by told.told_at, told.position, told.field
 limit %(limit)s;
 
 -- name: restated
--- The figures that some filings restated, or that others say since a filing was withdrawn; `place` counts the filings.
--- Index: metric_value_restated, metric_value primary key (for a withdrawn filing by company).
+-- The figures that say something else, or nothing more, from the instant on at which some filings became known or were
+-- withdrawn; `place` counts the filings. What came of several that became known at one instant is told of the one it names,
+-- else of the last. Index: metric_value_ended, metric_value primary key, filing primary key.
 select filed.place, restated.*
-from unnest(%(cik)s::bigint[], %(accession)s::text[], %(withdrawn_at)s::timestamptz[])
-    with ordinality as filed (cik, accession, withdrawn_at, place)
+from unnest(%(cik)s::bigint[], %(accession)s::text[], %(instant)s::timestamptz[], %(is_withdrawn)s::boolean[])
+    with ordinality as filed (cik, accession, instant, is_withdrawn, place)
 cross join lateral (
-    select since.metric, since.unit, since.period_type, since.period, since.period_start, since.period_end,
-           since.duration_days, before.value as old_value, since.value, before.accession as old_accession,
-           since.known_from
-    from metric_value as since
-    join metric_value as before on before.cik = since.cik and before.metric = since.metric
-        and before.period_end = since.period_end and before.duration_days = since.duration_days
-        and before.period_type = since.period_type and before.revision = since.revision - 1
-    where filed.withdrawn_at is null and since.cik = filed.cik and since.accession = filed.accession
-      and since.revision > 0 and (since.value, since.unit) <> (before.value, before.unit)
-    union all
-    select before.metric, coalesce(since.unit, before.unit), before.period_type, before.period, before.period_start,
-           before.period_end, before.duration_days, before.value, since.value, before.accession, before.known_to
+    select before.metric, coalesce(since.unit, before.unit) as unit, before.period_type, before.period, before.period_start,
+        before.period_end, before.duration_days, before.value as old_value, since.value,
+        before.accession as old_accession, before.known_to as known_from
     from metric_value as before
     left join metric_value as since on since.cik = before.cik and since.metric = before.metric
         and since.period_end = before.period_end and since.duration_days = before.duration_days
         and since.period_type = before.period_type and since.revision = before.revision + 1
         and since.known_from = before.known_to
-    where before.cik = filed.cik and before.known_to = filed.withdrawn_at
+    where before.cik = filed.cik and before.known_to = filed.instant
       and (since.value is null or (since.value, since.unit) <> (before.value, before.unit))
+      and (
+          filed.is_withdrawn or filed.accession = coalesce(
+              (
+                  select own.accession from filing as own
+                  where own.cik = filed.cik and own.accession = since.accession and own.known_at = filed.instant
+              ),
+              (
+                  select max(other.accession) from filing as other
+                  where other.cik = filed.cik and other.known_at = filed.instant
+              )
+          )
+      )
 ) as restated
 where restated.metric = any(%(metrics)s)
   and (

@@ -203,7 +203,8 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
         {
             "cik": [1],
             "accession": ["a"],
-            "withdrawn_at": [None],
+            "instant": [datetime(2024, 2, 1, tzinfo=UTC)],
+            "is_withdrawn": [False],
             "metrics": ["metric1"],
             "after_metric": None,
             "after_end": None,
@@ -211,7 +212,7 @@ HOT_STATEMENTS: list[tuple[str, str, Mapping[str, Any], set[str]]] = [
             "after_type": None,
             "limit": 101,
         },
-        {"metric_value_restated", "metric_value_pkey"},
+        {"metric_value_ended", "metric_value_pkey"},
     ),
     (
         "changes.sql",
