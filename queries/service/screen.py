@@ -84,13 +84,13 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
             "members", reason="a company on a screen is classed at one instant", fix="add as_of, or drop members"
         )
     question = msgspec.structs.replace(query, cursor=None, min_position=None)
-    after = Place(*read_cursor(question, query.cursor, tuple[bool, Decimal, int])) if query.cursor else None
+    year, after = _read_place(question, query.cursor) if query.cursor else (None, None)
     epoch = await epoch_of_columns(sources)
     async with sources.snapshot(plans_once=query.as_of is None) as snapshot:
         period, undated = query.period, screen.undated()
         warnings: list[str] = []
         if period is None and undated is not None:
-            period, remark = await _latest_year(snapshot, undated, members=members, as_of=query.as_of)
+            period, remark = await _latest_year(snapshot, undated, members=members, as_of=query.as_of, begun=year)
             warnings.append(remark)
         if period is not None:
             screen = screen.at(period)
@@ -115,7 +115,7 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
     meta = meta_of(
         freshness,
         as_of=query.as_of,
-        next_cursor=write_cursor(question, msgspec.structs.astuple(places[-1])) if len(found) > query.limit else None,
+        next_cursor=_write_place(question, period, places[-1]) if len(found) > query.limit else None,
         warnings=[*warnings, *_remarks(screen, outcomes)],
         screen=ScreenOutcome(
             period=period.label if period else None,
@@ -137,25 +137,37 @@ async def screen_companies(sources: ReadSources, query: ScreenQuery) -> Result:
     )
 
 
+def _write_place(question: ScreenQuery, period: AskedPeriod | None, place: Place) -> str:
+    """The place behind a page with the year its figures are of: one that begins meanwhile is for another screen."""
+    return write_cursor(question, (period.year if period else 0, *msgspec.structs.astuple(place)))
+
+
+def _read_place(question: ScreenQuery, cursor: str) -> tuple[int, Place]:
+    year, lacks_value, value, cik = read_cursor(question, cursor, tuple[int, bool, Decimal, int])
+    return year, Place(lacks_value, value, cik)
+
+
 async def _latest_year(
-    snapshot: Snapshot, figure: Figure, *, members: Members, as_of: datetime | None
+    snapshot: Snapshot, figure: Figure, *, members: Members, as_of: datetime | None, begun: int | None
 ) -> tuple[AskedPeriod, str]:
-    """The calendar year meant where none is named, and what is to be said about it."""
+    """
+    The calendar year meant where none is named, and what is to be said about it.
+
+    `begun` is the year of the page before, which all pages are of.
+    """
     metric = metric_of(figure)
     last_full = (as_of or snapshot.freshness.fresh_at).year - 1
-    found = await snapshot.fetch(
-        _Year,
-        _SQL[members]["latest_year"],
-        {
+    year = begun
+    if year is None:
+        asked = {
             "metric": metric.key,
             "unit": metric.unit,
             "ending": "Q4I" if metric.over == "instant" else "",
             "year": last_full,
             "as_of": as_of,
             "not_for": not_for(metric),
-        },
-    )
-    year = found[0].year
+        }
+        year = (await snapshot.fetch(_Year, _SQL[members]["latest_year"], asked))[0].year
     if year is None:
         return AskedPeriod(kind="calendar", year=last_full), f"no company has {metric.key} for a full calendar year"
     remark = f"figures are those of CY{year}, the latest full calendar year with values of {metric.key}"

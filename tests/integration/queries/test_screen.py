@@ -107,6 +107,28 @@ class TestScreen:
 
         assert answer["meta"]["screen"]["period"] == "CY2022"
 
+    async def test_has_all_its_pages_of_the_year_it_began_with(
+        self, client: httpx.AsyncClient, figures: psycopg.Connection
+    ) -> None:
+        later = "cik = %s and period = 'CY2023'"
+        figures.execute(f"create table kept as select * from figures_v1.metric_value where {later}", [MICROSOFT])
+        figures.execute(f"delete from figures_v1.metric_value where {later}", [MICROSOFT])
+        fill_frames(figures)
+        asked = {"where": ["revenue > 0"], "limit": 1}
+        begun = await screened(client, **asked)
+        figures.execute("insert into figures_v1.metric_value select * from kept")
+        figures.execute("drop table kept")
+        fill_frames(figures)
+        set_freshness(figures, position=41)
+
+        going_on = await screened(client, **asked, cursor=begun["next_cursor"])
+        begun_anew = await screened(client, **asked)
+
+        told = [
+            (page["meta"]["screen"]["period"], page["meta"]["warnings"][0][:27]) for page in (begun, going_on, begun_anew)
+        ]
+        assert told == [(year, f"figures are those of {year}") for year in ("CY2022", "CY2022", "CY2023")]
+
     async def test_of_groups_alone_needs_no_period(self, client: httpx.AsyncClient) -> None:
         answer = await screened(client, where=["sector != services"], order="asc")
 
