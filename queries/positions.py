@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
-from queries.errors import QueryError, not_placed, not_reached, unknown_token
+from queries.errors import QueryError, not_placed, not_reached, unavailable, unknown_token
 from queries.event_token import EventToken
 from queries.service.statements import load_statements
 from queries.tables import Snapshot
@@ -46,13 +46,14 @@ class Positions:
         self._snapshot = snapshot
         self._patience_ms = patience_ms
         self._awaited: list[_Awaited] = []
+        self._looking: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         self._seen = 0
 
     def close(self) -> None:
         """This will look no more."""
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in (*self._looking, *([self._watching] if self._watching else [])):
+            task.cancel()
 
     @property
     def waiting(self) -> int:
@@ -62,25 +63,52 @@ class Positions:
     async def reach(self, wanted: EventToken | int) -> int:
         """
         This will wait until the tables have come to a position, or to that of an event, and give it; for at most the
-        installation's bound.
+        installation's bound, however long a look takes.
 
         Raises:
             QueryError: the bound passed first, or there is no such event.
         """
         awaited = _Awaited(wanted)
-        await self._look_for([awaited])
-        if not awaited.arrival.done():
-            self._awaited.append(awaited)
-            if self._watching is None:
-                self._watching = asyncio.create_task(self._watch())
+        # A look that is given up would still hold whoever asked until the database has let go of it.
+        looking = asyncio.create_task(self._begin(awaited))
+        self._looking.add(looking)
+        looking.add_done_callback(self._looking.discard)
         try:
             async with asyncio.timeout(self._patience_ms / 1000):
                 return await awaited.arrival
         except TimeoutError:
+            if not looking.done():
+                raise unavailable("the database has not said in time how far the figures have come") from None
             raise awaited.not_there(reached=self._seen) from None
 
+    async def _begin(self, awaited: _Awaited) -> None:
+        """Looks once, and has the watch look on where that was too early."""
+        await self._look_on([awaited])
+        if not awaited.arrival.done():
+            self._awaited.append(awaited)
+            if self._watching is None:
+                self._watching = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        """Looks at the position for everybody who waits, until nobody does."""
+        try:
+            while self._awaited:
+                await asyncio.sleep(WATCH_SECONDS)
+                self._awaited = [awaited for awaited in self._awaited if not awaited.arrival.done()]
+                await self._look_on(self._awaited)
+        finally:
+            self._watching = None
+
+    async def _look_on(self, awaited: Sequence[_Awaited]) -> None:
+        """Lets those go on whose position the tables have come to, or all where that cannot be found out."""
+        try:
+            await self._look_for(awaited)
+        except QueryError as error:
+            for each in awaited:
+                if not each.arrival.done():
+                    each.arrival.set_exception(error)
+
     async def _look_for(self, awaited: Sequence[_Awaited]) -> None:
-        """Lets those go on whose position the tables have come to."""
         unplaced = [each for each in awaited if each.position is None]
         async with self._snapshot() as snapshot:
             reached = self._seen = snapshot.freshness.position
@@ -93,18 +121,3 @@ class Positions:
         for each in awaited:
             if each.position is not None and each.position <= reached and not each.arrival.done():
                 each.arrival.set_result(each.position)
-
-    async def _watch(self) -> None:
-        """Looks at the position for everybody who waits, until nobody does."""
-        try:
-            while self._awaited:
-                await asyncio.sleep(WATCH_SECONDS)
-                self._awaited = [awaited for awaited in self._awaited if not awaited.arrival.done()]
-                try:
-                    await self._look_for(self._awaited)
-                except QueryError as error:
-                    for awaited in self._awaited:
-                        if not awaited.arrival.done():
-                            awaited.arrival.set_exception(error)
-        finally:
-            self._watching = None

@@ -36,6 +36,15 @@ _SESSION = (
     f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS} -c jit=off -c plan_cache_mode=force_generic_plan"
 )
 
+# A host that has vanished says nothing any more, not even that a statement took too long.
+_GIVING_UP = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 2 * STATEMENT_TIMEOUT_MS,
+    "keepalives_idle": STATEMENT_TIMEOUT_MS // 1000,
+    "keepalives_interval": 1,
+    "keepalives_count": STATEMENT_TIMEOUT_MS // 1000,
+}
+
 _Pool = psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 
 
@@ -103,7 +112,7 @@ class Tables:
             timeout=self.wait_seconds,
             open=False,
             name="read",
-            kwargs={"autocommit": True, "options": _SESSION},
+            kwargs={"autocommit": True, "options": _SESSION, **_GIVING_UP},
         )
         await self._pool.open(wait=False)
 

@@ -139,7 +139,7 @@ class ReadApi:
         request_id = b""
         for name, value in scope["headers"]:
             if name == b"accept":
-                accept = value
+                accept = b"%b,%b" % (accept, value) if accept else value
             elif name == b"if-none-match":
                 none_match = value
             elif name == b"last-event-id":
@@ -183,7 +183,7 @@ class ReadApi:
             scope["route"] = path
         if page is not None and scope["method"] in ("GET", "HEAD"):
             if none_match and _matches(none_match, page.etag):
-                return 304, [(b"etag", page.etag)], b""
+                return 304, list(page.kept), b""
             return 200, list(page.headers), page.body
         if path in ("/", "/docs/"):
             return 307, [(b"location", b"/docs"), (b"content-length", b"0")], b""

@@ -48,10 +48,11 @@ _ONLY_OURS = (
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Bytes that stand at a path, with their headers."""
+    """Bytes that stand at a path, with the headers that come with them; those of `kept` come without them, too."""
 
     body: bytes
     etag: bytes
+    kept: tuple[tuple[bytes, bytes], ...]
     headers: tuple[tuple[bytes, bytes], ...]
 
 
@@ -74,12 +75,8 @@ def make_pages() -> Mapping[str, Page]:
 
 def _page(body: bytes, content_type: str, *, policy: bytes | None = None) -> Page:
     etag = b'"%b"' % hashlib.blake2b(body, digest_size=8).hexdigest().encode()
-    headers = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"etag", etag),
-        (b"cache-control", b"public, max-age=60, stale-while-revalidate=600"),
-    ]
+    kept = [(b"etag", etag), (b"cache-control", b"public, max-age=60, stale-while-revalidate=600")]
     if policy is not None:
-        headers.append((b"content-security-policy", policy))
-    return Page(body, etag, tuple(headers))
+        kept.append((b"content-security-policy", policy))
+    headers = [(b"content-type", content_type.encode()), (b"content-length", b"%d" % len(body)), *kept]
+    return Page(body, etag, tuple(kept), tuple(headers))

@@ -277,7 +277,7 @@ def _reason(text: str) -> str:
     if choice := _CHOICE.fullmatch(told):
         return f"{choice[1]} is none of its values"
     if form := _FORM.fullmatch(told):
-        return f"it has not the form {form[1]}"
+        return f"it has not the form {form[1].replace(r'\\', '\\')}"
     if kind := _KIND.fullmatch(told):
         return f"it is not {_KINDS.get(kind[1], kind[1])}"
     return told[0].lower() + told[1:]

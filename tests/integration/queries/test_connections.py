@@ -180,6 +180,24 @@ class TestPositions:
 
         assert arrived == [40, *[41] * 30, 42]
 
+    async def test_are_waited_for_no_longer_than_said_by_whoever_cannot_even_look(
+        self, figures: psycopg.Connection, database_url: str
+    ) -> None:
+        from django.conf import settings
+
+        sources = ReadSources(dataclasses.replace(settings.FACTFOLD, min_position_wait_ms=20))
+        await sources.open()
+        try:
+            with psycopg.connect(database_url) as holding:
+                holding.execute("lock table figures_v1.freshness in access exclusive mode")
+                with pytest.raises(QueryError, match="has not said in time how far") as refused:
+                    await sources.positions.reach(40)
+            reached = await sources.positions.reach(40)
+        finally:
+            await sources.close()
+
+        assert (refused.value.code, reached) == ("unavailable", 40)
+
 
 async def _ask_in_a_hurry(sources: ReadSources, asked: Sequence[tuple[bytes, Mapping[str, Any]]]) -> None:
     async with sources.snapshot() as snapshot:

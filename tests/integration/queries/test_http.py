@@ -270,6 +270,11 @@ class TestRefusals:
 
         assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")
 
+    async def test_are_not_for_those_who_take_json_in_a_line_of_its_own(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/v1/status", headers=[("Accept", "application/json"), ("Accept", "text/html")])
+
+        assert answer.status_code == 200
+
     @pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html, application/*;q=0.8", ""])
     async def test_are_not_for_those_who_take_json(self, client: httpx.AsyncClient, accept: str) -> None:
         answer = await client.get("/v1/status", headers={"Accept": accept})
@@ -340,3 +345,6 @@ class TestManners:
         again = await client.get("/schema/openapi.json", headers={"If-None-Match": first.headers["etag"]})
 
         assert (first.json()["openapi"], again.status_code) == ("3.1.1", 304)
+        assert {name: again.headers.get(name) for name in ("etag", "cache-control")} == {
+            name: first.headers[name] for name in ("etag", "cache-control")
+        }

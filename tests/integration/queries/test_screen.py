@@ -125,7 +125,8 @@ class TestScreen:
         begun_anew = await screened(client, **asked)
 
         told = [
-            (page["meta"]["screen"]["period"], page["meta"]["warnings"][0][:27]) for page in (begun, going_on, begun_anew)
+            (page["meta"]["screen"]["period"], page["meta"]["warnings"][0][:27])
+            for page in (begun, going_on, begun_anew)
         ]
         assert told == [(year, f"figures are those of {year}") for year in ("CY2022", "CY2022", "CY2023")]
 

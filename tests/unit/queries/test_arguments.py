@@ -21,6 +21,7 @@ class Asked(Query, frozen=True, kw_only=True, rename={"from_": "from"}):
     last: Annotated[int | None, argument("A count.", example=5, ge=1, le=40)] = None
     kind: Annotated[Literal["annual", "quarterly"], argument("A kind.", example="annual")] = "annual"
     from_: Annotated[str | None, argument("A word of the language.", example="x", max_length=3)] = None
+    code: Annotated[str | None, argument("A code.", example="3571", pattern=r"^\d{4}$")] = None
     as_of: AsOf = None
 
 
@@ -94,6 +95,7 @@ class TestArguments:
             ({"names": "a,b,c"}, "it has to be at most 2 values long"),
             ({"names": "abcde"}, "it has to be at most 4 characters long"),
             ({"kind": "weekly"}, "'weekly' is none of its values"),
+            ({"code": "99999"}, r"it has not the form ^\d{4}$"),
         ],
     )
     def test_say_why_in_plain_words(self, given: dict[str, Any], reason: str) -> None:
