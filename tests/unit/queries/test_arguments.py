@@ -42,7 +42,7 @@ class TestArguments:
         assert read_arguments(Asked, asked).min_position == position
 
     def test_stand_with_their_own_first_and_the_inherited_last(self) -> None:
-        assert list(arguments_of(Asked)) == ["names", "last", "kind", "from", "as_of", "min_position"]
+        assert list(arguments_of(Asked)) == ["names", "last", "kind", "from", "code", "as_of", "min_position"]
 
     @pytest.mark.parametrize(
         ("given", "pointer", "code"),
