@@ -44,6 +44,12 @@ async def reader(filed: psycopg.Connection, redis: Redis) -> AsyncIterator[httpx
         yield opened
 
 
+@pytest.fixture(autouse=True)
+def patient_with_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no Redis that is away: which of the two answers is what tests ask."""
+    monkeypatch.setattr("queries.redis_reader.REDIS_TIMEOUT_SECONDS", 10.0)
+
+
 @pytest.fixture
 async def client(figures: psycopg.Connection, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
     # Reads Django's settings, which stand only after pytest has been configured.
