@@ -15,7 +15,7 @@ import commands.migrations
 import config.access.migrations
 import projections.migrations
 from commands.doorbells.depth import QueueDepth
-from projections.redis_views import EPOCH_KEY, seq_key
+from projections.redis_views import EPOCH_KEY, number_of, seq_key
 from projections.vital_signs import VitalSigns, ask_vital_signs, read_vital_signs
 
 CACHE_SECONDS = 1.0
@@ -157,11 +157,11 @@ class Watch:
                 retry=None,
             )
         try:
-            epoch = await self._redis.get(EPOCH_KEY)
-            seq = None if epoch is None else await self._redis.get(seq_key(int(epoch)))
+            epoch = number_of(await self._redis.get(EPOCH_KEY))
+            seq = None if epoch is None else number_of(await self._redis.get(seq_key(epoch)))
         except (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError):
             return RedisSigns(reachable=False)
-        return _redis_signs(epoch, seq)
+        return RedisSigns(reachable=True, epoch=epoch, seq=seq)
 
 
 def observe(connection: psycopg.Connection, client: Redis, *, queues: Sequence[QueueDepth] = ()) -> Observation:
@@ -172,17 +172,12 @@ def observe(connection: psycopg.Connection, client: Redis, *, queues: Sequence[Q
         psycopg.Error: the database cannot be asked, or migrations have not been run.
     """
     try:
-        epoch = client.get(EPOCH_KEY)
-        seen = _redis_signs(epoch, None if epoch is None else client.get(seq_key(int(epoch))))
+        epoch = number_of(client.get(EPOCH_KEY))
+        seq = None if epoch is None else number_of(client.get(seq_key(epoch)))
+        seen = RedisSigns(reachable=True, epoch=epoch, seq=seq)
     except RedisError:
         seen = RedisSigns(reachable=False)
     return Observation(signs=read_vital_signs(connection), redis=seen, queues=queues)
-
-
-def _redis_signs(epoch: bytes | str | None, seq: bytes | str | None) -> RedisSigns:
-    return RedisSigns(
-        reachable=True, epoch=None if epoch is None else int(epoch), seq=None if seq is None else int(seq)
-    )
 
 
 def _first_line(error: BaseException) -> str:

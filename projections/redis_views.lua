@@ -2,7 +2,7 @@
 -- Gives a number no epoch has had: above the counter, and above the clock in case FLUSHALL took the counter.
 -- KEYS: the counter.
 local now = redis.call('TIME')
-local number = math.max(tonumber(redis.call('GET', KEYS[1]) or '0') + 1, now[1] * 1000 + math.floor(now[2] / 1000))
+local number = math.max((tonumber(redis.call('GET', KEYS[1]) or '0') or 0) + 1, now[1] * 1000 + math.floor(now[2] / 1000))
 local text = string.format('%.0f', number)
 redis.call('SET', KEYS[1], text)
 return text
@@ -43,7 +43,7 @@ return 1
 -- name: change_in_place
 -- Writes what changed after refresh `base`, unless this is another epoch, or what is held is older than that or new.
 -- KEYS: pointer, seq, meta, then one key a fragment.  ARGV: epoch, base, seq, meta, then one value a fragment ('' removes).
-local held = tonumber(redis.call('GET', KEYS[2]) or '-1')
+local held = tonumber(redis.call('GET', KEYS[2]) or '-1') or -1
 if redis.call('GET', KEYS[1]) ~= ARGV[1] or held < tonumber(ARGV[2]) or held >= tonumber(ARGV[3]) then
   return 0
 end

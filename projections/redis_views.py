@@ -68,12 +68,25 @@ def count_key(epoch: int) -> str:
     return f"{PREFIX}:{epoch}:count"
 
 
+def number_of(raw: Any) -> int | None:
+    """The number a text of Redis is; None where it is none, whoever wrote it, or is not there."""
+    try:
+        return None if raw is None else int(raw)
+    except ValueError:
+        return None
+
+
 class _Held(NamedTuple):
-    """What Redis says it holds: the live epoch, the refresh that epoch has reached, and what it tells of freshness."""
+    """
+    What Redis says it holds: the live epoch, the refresh that epoch has reached, and what it tells of freshness.
+
+    `found` are the texts of the first two: what is no number counts for nothing, and is replaced all the same.
+    """
 
     epoch: int | None
     seq: int | None
-    meta: str | None
+    meta: bytes | None
+    found: tuple[bytes, bytes]
 
 
 _decode = msgspec.json.Decoder(StoredAggregate).decode
@@ -125,11 +138,12 @@ def follow(connection: psycopg.Connection, redis: Redis) -> int:
 
 
 def _ask(redis: Redis) -> _Held:
-    epoch = _number(redis.get(EPOCH_KEY))
+    pointer = cast("bytes | None", redis.get(EPOCH_KEY))
+    epoch = number_of(pointer)
     if epoch is None:
-        return _Held(None, None, None)
+        return _Held(None, None, None, found=(pointer or b"", b""))
     seq, meta = cast("list[bytes | None]", redis.mget(seq_key(epoch), meta_key(epoch)))
-    return _Held(epoch, _number(seq), None if meta is None else meta.decode())
+    return _Held(epoch, number_of(seq), meta, found=(pointer or b"", seq or b""))
 
 
 def _follow(connection: psycopg.Connection, redis: Redis, held: _Held) -> _Step:
@@ -141,7 +155,7 @@ def _follow(connection: psycopg.Connection, redis: Redis, held: _Held) -> _Step:
             return _load_epoch(cursor, redis, freshness, held)
         if held.seq == freshness["seq"]:
             # The tables may have been restored and have come to the same number another way.
-            if held.meta != freshness_text(freshness):
+            if held.meta != freshness_text(freshness).encode():
                 return _load_epoch(cursor, redis, freshness, held)
             return _Step(0, again=False)
         changes = cursor.execute(_SQL["count_changes"], {"after": held.seq}).fetchone()
@@ -164,12 +178,11 @@ def _load_epoch(cursor: psycopg.Cursor[DictRow], redis: Redis, freshness: Mappin
     for fragments in _all_fragments(cursor, epoch=epoch):
         _run(redis, "fill_epoch", (count_key(epoch), *fragments), list(fragments.values()))
         count += len(fragments)
-    found = ("" if held.epoch is None else held.epoch, "" if held.seq is None else held.seq)
     _run(
         redis,
         "switch_epoch",
         (EPOCH_KEY, seq_key(held.epoch or 0), count_key(epoch), seq_key(epoch), meta_key(epoch)),
-        (*found, epoch, count, freshness["seq"], freshness_text(freshness)),
+        (*held.found, epoch, count, freshness["seq"], freshness_text(freshness)),
     )
     _drop_dead_epochs(redis, upto=epoch)
     return _Step(count, again=True)
@@ -220,10 +233,11 @@ def _changed_fragments(cursor: psycopg.Cursor[DictRow], redis: Redis, *, epoch: 
         keys = [fragment_key(epoch, *_fragment_of(row)) for row in piece]
         held = cast("list[bytes | None]", redis.mget(keys))
         for key, row, before in zip(keys, piece, held, strict=True):
-            groups = _groups_of(before or b"[]") | _groups_of(join_rows([rendered[text] for text in row["stored"]]))
+            now = _groups_of(join_rows([rendered[text] for text in row["stored"]]))
             try:
+                groups = _groups_of(before or b"[]") | now
                 parts = [groups[group] for group in row["groups"]]
-            except KeyError as lost:
+            except (KeyError, msgspec.DecodeError) as lost:
                 raise _FragmentLost(key) from lost
             fragments[key] = join_rows(parts) if parts else b""
     return fragments
@@ -259,11 +273,8 @@ def _drop_dead_epochs(redis: Redis, *, upto: int) -> None:
     """Remove what was left of epochs, but for the live one and those begun later than `upto`."""
     keys: dict[int, list[bytes]] = defaultdict(list)
     for key in redis.scan_iter(f"{PREFIX}:*:*", count=1_000):
-        keys[int(key.split(b":", 2)[1])].append(key)
-    for epoch in sorted(epoch for epoch in keys if epoch <= upto):
-        for piece in batched(keys[epoch], _PIECE):
-            _run(redis, "drop_keys", (EPOCH_KEY, *piece), (epoch,))
-
-
-def _number(raw: Any) -> int | None:
-    return None if raw is None else int(raw)
+        if (epoch := number_of(key.split(b":", 2)[1])) is not None:
+            keys[epoch].append(key)
+    for dead in sorted(epoch for epoch in keys if epoch <= upto):
+        for piece in batched(keys[dead], _PIECE):
+            _run(redis, "drop_keys", (EPOCH_KEY, *piece), (dead,))

@@ -15,7 +15,7 @@ from commands.sql import load_statements
 from projections.catalog import PROJECTIONS
 from projections.parking import ParkedStream, is_paused, parked_streams
 from projections.projection import live_version
-from projections.redis_views import EPOCH_KEY, PREFIX, seq_key
+from projections.redis_views import EPOCH_KEY, PREFIX, number_of, seq_key
 from projections.rules import is_of_other_rules
 from queries.redis_budget import AGGREGATES_BYTES, AGGREGATES_BYTES_A_COMPANY, ANSWERS_BYTES, SETS_BYTES
 
@@ -168,13 +168,9 @@ def _redis_status(redis: Redis, table_seq: int) -> RedisStatus:
     try:
         memory: dict[str, int] = redis.info("memory")
         used = memory["used_memory"]
-        epoch = redis.get(EPOCH_KEY)
-        if epoch is None:
-            return RedisStatus(reachable=True, used_bytes=used)
-        held = redis.get(seq_key(int(epoch)))
+        epoch = number_of(redis.get(EPOCH_KEY))
+        seq = None if epoch is None else number_of(redis.get(seq_key(epoch)))
     except RedisError:
         return RedisStatus(reachable=False)
-    if held is None:
-        return RedisStatus(reachable=True, used_bytes=used, epoch=int(epoch))
-    seq = int(held)
-    return RedisStatus(reachable=True, used_bytes=used, epoch=int(epoch), seq=seq, behind=table_seq - seq)
+    behind = None if seq is None else table_seq - seq
+    return RedisStatus(reachable=True, used_bytes=used, epoch=epoch, seq=seq, behind=behind)

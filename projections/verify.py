@@ -32,7 +32,7 @@ from projections.financials.resolution import Resolved
 from projections.plain_aggregates import Cell, CountedAggregate, Frame, aggregates_of, frames_of, successors_of
 from projections.plain_fold import CompanyFold, fold_events
 from projections.projection import live_version
-from projections.redis_views import EPOCH_KEY, PREFIX, fragment_key, freshness_text, meta_key, seq_key
+from projections.redis_views import EPOCH_KEY, PREFIX, fragment_key, freshness_text, meta_key, number_of, seq_key
 from queries.read_models.aggregate_fragment import StoredAggregate, is_held_ready, public_row, render_fragment
 
 _SQL = load_statements("projections", "verify.sql")
@@ -321,12 +321,11 @@ def _cell_of(numbered: tuple[int, tuple[Cell, list[Any]]]) -> Cell:
 
 def _verify_redis(connection: psycopg.Connection, redis: Redis, ready: list[StoredAggregate]) -> int:
     freshness = _first(connection, "freshness")
-    raw_epoch: Any = redis.get(EPOCH_KEY)
-    if raw_epoch is None:
+    epoch = number_of(redis.get(EPOCH_KEY))
+    if epoch is None:
         raise Difference("redis: holds nothing; the worker fills it within seconds, or start one")
-    epoch = int(raw_epoch)
     seq: Any = redis.get(seq_key(epoch))
-    if seq is None or int(seq) != freshness["seq"]:
+    if number_of(seq) != freshness["seq"]:
         raise Difference(f"redis: stands at refresh {seq!r}, the tables at {freshness['seq']}")
     meta: Any = redis.get(meta_key(epoch))
     _same("redis: meta", meta, freshness_text(freshness).encode())

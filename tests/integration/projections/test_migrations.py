@@ -4,6 +4,33 @@ from importlib import import_module
 from types import SimpleNamespace
 
 import psycopg
+from django.db import transaction
+from pytest_django import DjangoDbBlocker
+
+FORMER_NAMES = {"projections": {"0013_rules_and_places": "0013_rules"}}
+"""What migrations were called when installations recorded them, by what they are called now."""
+
+
+class TestNames:
+    def test_an_installation_that_knows_a_migration_by_its_former_name_goes_on(
+        self, connection: psycopg.Connection, django_db_blocker: DjangoDbBlocker
+    ) -> None:
+        from django.db import connection as django_connection
+        from django.db.migrations.executor import MigrationExecutor
+
+        renamed = [(app, former, now) for app, names in FORMER_NAMES.items() for former, now in names.items()]
+        with django_db_blocker.unblock(), transaction.atomic():
+            with django_connection.cursor() as cursor:
+                for app, former, now in renamed:
+                    cursor.execute(
+                        "update django_migrations set name = %s where (app, name) = (%s, %s)", (former, app, now)
+                    )
+            executor = MigrationExecutor(django_connection)
+            executor.loader.check_consistent_history(django_connection)
+            left = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            transaction.set_rollback(True)
+
+        assert left == []
 
 
 class TestClasses:

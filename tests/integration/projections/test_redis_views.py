@@ -14,8 +14,9 @@ from redis.retry import Retry
 from commands.dispatch import dispatch_many
 from config.embedded.valkey import EmbeddedValkey
 from projections.redis_views import EPOCH_KEY, follow, seq_key
+from projections.status import read_status
 from projections.sweeper import drain, refresh_figures
-from projections.verify import verify
+from projections.verify import Difference, verify
 from tests.factories import duration, register_company, report_filing
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,10 +37,10 @@ class Interrupted(Redis):
         return super().eval(script, numkeys, *keys_and_args)
 
 
-def happen(connection: psycopg.Connection, *, year: int) -> None:
+def happen(connection: psycopg.Connection, *, year: int, cik: int = 101) -> None:
     """A company reports a year; nobody has told Redis yet."""
     facts = (duration("us-gaap:Revenues", f"{year}-01-01", f"{year}-12-31", f"{year}"),)
-    dispatch_many(connection, [register_company(cik=101, name="One"), report_filing(cik=101, facts=facts)], now=NOW)
+    dispatch_many(connection, [register_company(cik=cik, name="One"), report_filing(cik=cik, facts=facts)], now=NOW)
 
 
 def fold_without_redis(connection: psycopg.Connection) -> None:
@@ -85,6 +86,31 @@ class TestAfterALoss:
         refresh_figures(figures, redis)
 
         assert standing(redis)[0] > before
+        verify(figures, redis)
+
+    @pytest.mark.parametrize(
+        "key", ["{ff}:epoch", "{ff}:epochs", "{ff}:<epoch>:seq", "{ff}:<epoch>:meta", "{ff}:rubbish:x"]
+    )
+    def test_what_somebody_else_wrote_is_replaced(self, figures: psycopg.Connection, redis: Redis, key: str) -> None:
+        redis.set(key.replace("<epoch>", str(standing(redis)[0])), "rubbish")
+        status = read_status(figures, redis)
+        happen(figures, year=2022)
+        drain(figures, redis)
+
+        verify(figures, redis)
+        assert status.redis.reachable
+
+    def test_a_fragment_somebody_else_wrote_is_replaced_with_the_next_change_to_it(
+        self, figures: psycopg.Connection, redis: Redis
+    ) -> None:
+        epoch, _ = standing(redis)
+        for name in redis.scan_iter(f"{{ff}}:{epoch}:agg:*"):
+            redis.set(name, "rubbish")
+        with pytest.raises(Difference, match="is not what the table gives"):
+            verify(figures, redis)
+        happen(figures, year=2021, cik=102)
+        drain(figures, redis)
+
         verify(figures, redis)
 
     def test_flushall_while_an_epoch_is_loaded_leaves_no_half_of_it(
