@@ -805,3 +805,31 @@ def test_a_bank_has_no_cost_of_revenue() -> None:
     maker = {row.metric for row in resolved(filing, sic="3571").values}
 
     assert maker - bank == {"cost_of_revenue", "gross_profit", "gross_margin"}
+
+
+def test_debt_due_within_a_year_may_be_tagged_together_with_leases() -> None:
+    home_depot = Filing(
+        accession="0001628280-26-019436",
+        filed="2026-03-18",
+        facts=(
+            balance("CommercialPaper", "2026-02-01", 4_464),
+            balance("LongTermDebtAndCapitalLeaseObligationsCurrent", "2026-02-01", 4_967),
+            balance("LongTermDebtAndCapitalLeaseObligations", "2026-02-01", 46_341),
+        ),
+    )
+
+    rows = resolved(home_depot).values
+
+    assert value(rows, "short_term_debt", "CY2025Q4I") == 9_431 * MILLION
+    assert value(rows, "total_debt", "CY2025Q4I") == 55_772 * MILLION
+
+
+def test_short_term_investments_may_be_tagged_as_debt_securities() -> None:
+    nvidia = Filing(
+        accession="0001045810-26-000052",
+        filed="2026-05-20",
+        form="10-Q",
+        facts=(balance("DebtSecuritiesCurrent", "2026-04-26", 37_098),),
+    )
+
+    assert value(resolved(nvidia).values, "short_term_investments", "CY2026Q1I") == 37_098 * MILLION
