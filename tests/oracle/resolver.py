@@ -534,6 +534,10 @@ def _in_order_of_choice(metric: Metric, copies: list[Copy]) -> Iterator[Copy]:
             of_newest.sort(key=lambda copy: (-copy.value, order.index(copy.concept)))
             first = [copy.concept for copy in of_newest]
             order = first + [concept for concept in order if concept not in first]
+            stated = {copy.concept: copy.value for copy in of_newest}
+            net = max([stated[each] for each in first if each not in metric.gross_concepts], default=Decimal(0))
+            if net > 0:
+                order = [each for each in order if each not in metric.gross_concepts or stated.get(each, net) <= net]
     for concept in order:
         of_concept = [copy for copy in copies if copy.concept == concept]
         if of_concept:

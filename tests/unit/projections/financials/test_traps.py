@@ -347,6 +347,68 @@ def test_14_a_slice_under_a_plausible_concept_is_not_the_total() -> None:
     assert value(resolved(procter_and_gamble).values, "revenue", "CY2013") == 82_581 * MILLION
 
 
+def test_14_contract_revenue_before_rebates_is_not_the_total() -> None:
+    year = ("2018-01-01", "2018-12-31")
+    mastercard = Filing(
+        accession="0001141391-19-000013",
+        filed="2019-02-13",
+        facts=(flow("Revenues", *year, 14_950), flow(REVENUE, *year, 21_831)),
+    )
+
+    assert value(resolved(mastercard).values, "revenue", "CY2018") == 14_950 * MILLION
+
+
+def test_14_contract_revenue_is_the_total_where_revenues_are_nothing() -> None:
+    year = ("2018-01-01", "2018-12-31")
+    filing = Filing(
+        accession="0001000000-19-000001",
+        filed="2019-02-13",
+        facts=(flow("Revenues", *year, 0), flow(REVENUE, *year, 21_831)),
+    )
+
+    assert value(resolved(filing).values, "revenue", "CY2018") == 21_831 * MILLION
+
+
+def test_14_twelve_months_are_not_made_of_gross_revenue_where_net_is_known() -> None:
+    first_half_2018 = Filing(
+        accession="0001141391-18-000111",
+        filed="2018-07-26",
+        form="10-Q",
+        facts=(
+            flow("SalesRevenueNet", "2018-01-01", "2018-06-30", 7_245),
+            flow(REVENUE, "2018-01-01", "2018-06-30", 10_420),
+        ),
+    )
+    year_2018 = Filing(
+        accession="0001141391-19-000013",
+        filed="2019-02-13",
+        facts=(
+            flow("Revenues", "2018-01-01", "2018-12-31", 14_950),
+            flow(REVENUE, "2018-01-01", "2018-12-31", 21_831),
+            flow("Revenues", "2018-07-01", "2018-09-30", 3_898),
+            flow("Revenues", "2018-10-01", "2018-12-31", 3_807),
+        ),
+    )
+    first_half_2019 = Filing(
+        accession="0001141391-19-000128",
+        filed="2019-07-30",
+        form="10-Q",
+        facts=(
+            flow("Revenues", "2019-01-01", "2019-06-30", 8_002),
+            flow(REVENUE, "2019-01-01", "2019-06-30", 11_701),
+            flow("Revenues", "2018-01-01", "2018-06-30", 7_245),
+            flow(REVENUE, "2018-01-01", "2018-06-30", 10_420),
+            flow("Revenues", "2019-01-01", "2019-03-31", 3_889),
+            flow("Revenues", "2019-04-01", "2019-06-30", 4_113),
+        ),
+    )
+
+    found = latest(resolved(first_half_2018, year_2018, first_half_2019).values, "revenue", "CY2019Q2TTM")
+
+    assert found is not None
+    assert (int(found.value) // MILLION, found.flags) == (3_898 + 3_807 + 3_889 + 4_113, ("from_quarters",))
+
+
 def test_15_net_income_is_the_parents() -> None:
     year = ("2021-08-30", "2022-08-28")
     costco = Filing(
