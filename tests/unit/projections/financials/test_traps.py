@@ -446,6 +446,42 @@ def test_17_shares_of_a_company_with_several_classes_come_from_the_balance_sheet
     assert value(resolved(alphabet).values, "shares_outstanding", "CY2023Q4I") == 12_460 * MILLION
 
 
+def test_17_shares_in_the_treasury_are_not_outstanding() -> None:
+    texas_instruments = Filing(
+        accession="0000097476-26-000059",
+        filed="2026-02-06",
+        facts=(
+            instant("us-gaap:CommonStockSharesIssued", "2025-12-31", "1741000000", unit="shares"),
+            instant("us-gaap:TreasuryStockCommonShares", "2025-12-31", "834000000", unit="shares"),
+            instant("dei:EntityCommonStockSharesOutstanding", "2026-01-27", "907550774", unit="shares"),
+            balance("StockholdersEquity", "2025-12-31", 16_273),
+        ),
+    )
+
+    rows = resolved(texas_instruments).values
+    counts = [(row.period_end, int(row.value), row.flags) for row in rows if row.metric == "shares_outstanding"]
+
+    assert sorted(counts) == [
+        (date(2025, 12, 31), 907 * MILLION, ("derived",)),
+        (date(2026, 1, 27), 907_550_774, ()),
+    ]
+    assert round(value(rows, "book_value_per_share", "CY2025Q4I") or 0, 2) == Decimal("17.94")
+
+
+def test_17_shares_issued_are_no_count_where_those_in_the_treasury_are_not_told() -> None:
+    aflac = Filing(
+        accession="0000950123-09-032199",
+        filed="2009-08-07",
+        form="10-Q",
+        facts=(instant("us-gaap:CommonStockSharesIssued", "2009-06-30", "660487000", unit="shares"),),
+    )
+
+    rows = resolved(aflac).values
+
+    assert value(rows, "shares_outstanding", "CY2009Q2I") is None
+    assert value(rows, "shares_issued", "CY2009Q2I") == 660_487_000
+
+
 def weighted_shares(accession: str, filed: str, *facts: tuple[str, str, int]) -> Filing:
     concept = "us-gaap:WeightedAverageNumberOfDilutedSharesOutstanding"
     return Filing(
