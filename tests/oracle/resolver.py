@@ -31,13 +31,17 @@ Key = tuple[str, str, date | None, date]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value in its unit; `concept` is None where a formula made it, `newest` the newest copy it was made from."""
+    """
+    A value in its unit; `concept` is None where a formula made it, `newest` the newest copy it was made from,
+    `operands` minuend and subtrahend of a difference.
+    """
 
     value: Decimal
     unit: str
     concept: str | None
     span: Span
     newest: Copy | None = None
+    operands: tuple[Copy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,8 @@ class _Company:
             return None
         copies = self.candidates(metric).get(span)
         if copies:
-            return _reported(metric, copies)
+            stated = _reported(metric, copies)
+            return self._of_a_preferred_concept(metric, stated) or stated if period_type == "quarterly" else stated
         if period_type == "quarterly" and span in self.quarters_from_year_to_date(metric):
             return self.quarters_from_year_to_date(metric)[span]
         return self.worked_out(metric, period_type, span)
@@ -252,9 +257,25 @@ class _Company:
                     subtrahend = counterparts[-1]
                     value = _signed(metric, minuend.concept, minuend.value - subtrahend.value)
                     newest = max(minuend, subtrahend, key=_newest_last)
-                    figure = Figure(value, minuend.unit, minuend.concept, quarter, newest)
+                    figure = Figure(value, minuend.unit, minuend.concept, quarter, newest, (minuend, subtrahend))
                     return vintage.age(), max(minuend.known_at, subtrahend.known_at), figure
         return None
+
+    def _of_a_preferred_concept(self, metric: Metric, stated: Figure) -> Figure | None:
+        """The difference of another concept, by two filings whose values of the stated one also give what is stated."""
+        difference = self.quarters_from_year_to_date(metric).get(stated.span)
+        if difference is None or difference.concept == stated.concept:
+            return None
+        same_concept = [
+            copy
+            for operand in difference.operands
+            for copy in self.operands(metric)[operand.start, operand.end]
+            if (copy.accession, copy.concept, copy.unit) == (operand.accession, stated.concept, stated.unit)
+        ]
+        if len(same_concept) < 2:
+            return None
+        told = _signed(metric, same_concept[0].concept, same_concept[0].value - same_concept[1].value)
+        return difference if abs(told - stated.value) * 100 <= abs(stated.value) else None
 
     def vintage(self, copy: Copy) -> Vintage:
         """This will say in which reporting cycle a copy stands, and whether it amends a value of that cycle."""

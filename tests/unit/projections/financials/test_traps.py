@@ -291,6 +291,64 @@ def test_11_quarters_nobody_filed_are_differences_of_year_to_date_values() -> No
     ]
 
 
+def depreciation(start: str, end: str, *, total: int, part: int) -> tuple[ConceptFacts, ...]:
+    return (
+        flow("DepreciationDepletionAndAmortization", start, end, total),
+        flow("DepreciationAndAmortization", start, end, part),
+    )
+
+
+def test_11_a_quarter_stated_in_part_gives_way_to_the_difference_of_totals() -> None:
+    home_depot = [
+        Filing(
+            accession="0000354950-25-000165",
+            filed="2025-05-28",
+            form="10-Q",
+            facts=depreciation("2025-02-03", "2025-05-04", total=855, part=796),
+        ),
+        Filing(
+            accession="0000354950-25-000217",
+            filed="2025-08-26",
+            form="10-Q",
+            facts=(
+                *depreciation("2025-02-03", "2025-08-03", total=1_720, part=1_602),
+                flow("DepreciationAndAmortization", "2025-05-05", "2025-08-03", 806),
+            ),
+        ),
+    ]
+
+    found = latest(resolved(*home_depot).values, "depreciation_amortization", "CY2025Q2")
+
+    assert found is not None
+    assert (int(found.value) // MILLION, found.flags) == (1_720 - 855, ("from_year_to_date",))
+
+
+def test_11_a_stated_quarter_stays_where_the_totals_do_not_fit_it() -> None:
+    total, part = "us-gaap:DepreciationAmortizationAndAccretionNet", "us-gaap:DepreciationDepletionAndAmortization"
+    half_year, nine_months = ("2010-07-01", "2010-12-31"), ("2010-07-01", "2011-03-31")
+    celadon = [
+        # Half a year too small by half, which an amendment mends later.
+        Filing(
+            accession="0001008886-12-000019",
+            filed="2012-02-06",
+            form="10-Q",
+            facts=(duration(total, *half_year, "15411000"), duration(part, *half_year, "14296000")),
+        ),
+        Filing(
+            accession="0001008886-12-000071",
+            filed="2012-05-10",
+            form="10-Q",
+            facts=(
+                duration(total, *nine_months, "44409000"),
+                duration(part, *nine_months, "43916000"),
+                duration(part, "2011-01-01", "2011-03-31", "14713000"),
+            ),
+        ),
+    ]
+
+    assert value(resolved(*celadon).values, "depreciation_amortization", "CY2011Q1") == 14_713_000
+
+
 def test_12_a_restated_year_is_not_reduced_by_the_original_nine_months() -> None:
     nine_months = Filing(
         accession="0001193125-09-153165",
@@ -407,6 +465,19 @@ def test_14_twelve_months_are_not_made_of_gross_revenue_where_net_is_known() -> 
 
     assert found is not None
     assert (int(found.value) // MILLION, found.flags) == (3_898 + 3_807 + 3_889 + 4_113, ("from_quarters",))
+
+
+def test_14_depreciation_in_one_line_of_costs_is_not_the_total() -> None:
+    mcdonalds = Filing(
+        accession="0000063908-25-000012",
+        filed="2025-02-25",
+        facts=(
+            flow("DepreciationDepletionAndAmortization", "2024-01-01", "2024-12-31", 447),
+            flow("DepreciationAndAmortization", "2024-01-01", "2024-12-31", 2_097),
+        ),
+    )
+
+    assert value(resolved(mcdonalds).values, "depreciation_amortization", "CY2024") == 2_097 * MILLION
 
 
 def test_15_net_income_is_the_parents() -> None:
