@@ -129,6 +129,9 @@ class _Company:
             self.by_concept.setdefault(copy.concept, {}).setdefault((copy.start, copy.end), []).append(copy)
             if _may_be_own_period(copy):
                 self.own_end[copy.accession] = max(copy.end, self.own_end.get(copy.accession, copy.end))
+        for concept in self.metrics["operating_expenses"].concepts:
+            for span, stated in self.by_concept.get(concept, {}).items():
+                self.by_concept[concept][span] = [copy for copy in stated if not self._is_all_costs(copy)]
         self._candidates: dict[str, dict[Span, list[Copy]]] = {}
         self._operands: dict[str, dict[Span, list[Copy]]] = {}
         self._known: dict[tuple[str, str, Span], Figure | None] = {}
@@ -186,6 +189,29 @@ class _Company:
                 span: sorted(copies, key=_newest_last) for span, copies in trusted.items() if copies
             }
         return self._candidates[metric.key]
+
+    def _is_all_costs(self, expenses: Copy) -> bool:
+        """Whether operating expenses hold the cost of revenue too, by what stands beside them."""
+
+        def beside(key: str) -> Decimal | None:
+            copies = [
+                copy
+                for concept in self.metrics[key].concepts
+                for copy in self.by_concept.get(concept, {}).get((expenses.start, expenses.end), ())
+                if (copy.accession, copy.unit) == (expenses.accession, expenses.unit)
+            ]
+            chosen = next(_in_order_of_choice(self.metrics[key], copies), None)
+            return chosen.value if chosen else None
+
+        revenue, gross, cost = beside("revenue"), beside("gross_profit"), beside("cost_of_revenue")
+        income = beside("operating_income")
+        income = beside("pretax_income") if income is None else income
+        if revenue is None or income is None or (gross is None and cost is None):
+            return False
+        gross = gross if gross is not None else revenue - (cost or 0)
+        explains_all = abs(revenue - expenses.value - income) * 100 <= revenue
+        explains_gross = abs(gross - expenses.value - income) * 100 <= revenue
+        return explains_all and not explains_gross and gross <= revenue
 
     def operands(self, metric: Metric) -> dict[Span, list[Copy]]:
         """This will give by period the candidates that may be operands of a difference."""

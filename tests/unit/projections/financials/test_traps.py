@@ -962,6 +962,83 @@ class TestChecks:
         assert resolved(filing).checks == []
 
 
+class TestOperatingExpenses:
+    def test_that_are_all_costs_are_not_those_below_gross_profit(self) -> None:
+        quarter = ("2010-01-01", "2010-03-31")
+        at_and_t = Filing(
+            accession="0000732717-10-000033",
+            filed="2010-05-06",
+            form="10-Q",
+            facts=(
+                flow("Revenues", *quarter, 30_649),
+                flow("CostOfRevenue", *quarter, 12_329),
+                flow("OperatingExpenses", *quarter, 24_639),
+                flow("OperatingIncomeLoss", *quarter, 6_010),
+            ),
+        )
+
+        rows = resolved(at_and_t).values
+
+        assert value(rows, "operating_expenses", "CY2010Q1") == (30_649 - 12_329 - 6_010) * MILLION
+        assert value(rows, "total_costs_and_expenses", "CY2010Q1") == 24_639 * MILLION
+
+    def test_that_are_all_costs_make_no_operating_income(self) -> None:
+        year = ("2009-04-01", "2010-03-31")
+        pretax = (
+            "IncomeLossFromContinuingOperationsBeforeIncomeTaxes"
+            "MinorityInterestAndIncomeLossFromEquityMethodInvestments"
+        )
+        computer_sciences = Filing(
+            accession="0000023082-10-000036",
+            filed="2010-05-21",
+            facts=(
+                flow("Revenues", *year, 16_128),
+                flow("CostOfServices", *year, 12_797),
+                flow("OperatingExpenses", *year, 15_090),
+                flow(pretax, *year, 1_038),
+            ),
+        )
+
+        found = {row.metric for row in resolved(computer_sciences).values}
+
+        assert found & {"gross_profit", "operating_expenses", "operating_income", "ebitda"} == {"gross_profit"}
+
+    def test_that_gross_profit_explains_stay(self) -> None:
+        quarter = ("2010-02-01", "2010-04-30")
+        analog_devices = Filing(
+            accession="0000950123-10-050859",
+            filed="2010-05-18",
+            form="10-Q",
+            facts=(
+                duration("us-gaap:SalesRevenueNet", *quarter, "668240000"),
+                duration("us-gaap:GrossProfit", *quarter, "434515000"),
+                duration("us-gaap:OperatingExpenses", *quarter, "220440000"),
+                duration("us-gaap:OperatingIncomeLoss", *quarter, "214075000"),
+            ),
+        )
+
+        found = latest(resolved(analog_devices).values, "operating_expenses", "CY2010Q1")
+
+        assert found is not None
+        assert (int(found.value), found.flags) == (220_440_000, ())
+
+    def test_that_a_gross_profit_above_revenue_contradicts_stay(self) -> None:
+        quarter = ("2008-04-01", "2008-06-30")
+        caterpillar = Filing(
+            accession="0000018230-09-000331",
+            filed="2009-08-12",
+            form="10-Q/A",
+            facts=(
+                flow("Revenues", *quarter, 13_624),
+                flow("CostOfGoodsSold", *quarter, -10_036),
+                flow("OperatingExpenses", *quarter, 12_099),
+                flow("OperatingIncomeLoss", *quarter, 1_525),
+            ),
+        )
+
+        assert value(resolved(caterpillar).values, "operating_expenses", "CY2008Q2") == 12_099 * MILLION
+
+
 def test_a_bank_has_no_cost_of_revenue() -> None:
     year = ("2023-01-01", "2023-12-31")
     filing = Filing(
