@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from projections.financials.all_costs import without_all_costs
 from projections.financials.checks import BrokenCheck, broken_by_span, find_broken
 from projections.financials.copies import Copy, Span, age, metrics_fed
 from projections.financials.formulas import Timelines, add_formulas
@@ -66,6 +67,7 @@ def resolve(copies: Iterable[Copy], *, sic: str | None, wanted: Callable[[date],
     # A filing that was withdrawn before it became known never said anything.
     copies = [copy for copy in copies if copy.known_to is None or copy.known_from < copy.known_to]
     with localcontext(prec=WORKING_DIGITS):
+        copies = without_all_costs(copies)
         broken = find_broken(copies)
         timelines = _from_facts(copies, broken, sic)
         add_formulas(timelines, sic=sic)

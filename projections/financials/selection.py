@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from projections.financials.copies import Copy, age, is_slip, slips_among
 from queries.metrics.catalogue import Metric
+from queries.metrics.formula import NOTHING
 
 Measure = tuple[str, str]
 """Concept and unit."""
@@ -54,7 +55,17 @@ def preferred_concepts(metric: Metric, copies: list[Copy]) -> Iterator[str]:
     if totals:
         newest = max(totals, key=age).accession
         of_newest = [copy for copy in totals if copy.accession == newest]
+        found -= {copy.concept for copy in of_newest}
+        if metric.gross_concepts:
+            of_newest = _without_gross(metric, of_newest)
         of_newest.sort(key=lambda copy: (-copy.value, metric.concepts.index(copy.concept)))
         yield from dict.fromkeys(copy.concept for copy in of_newest)
-        found -= {copy.concept for copy in of_newest}
     yield from sorted(found, key=metric.concepts.index)
+
+
+def _without_gross(metric: Metric, totals: list[Copy]) -> list[Copy]:
+    """The totals of one filing, but those that are gross of another."""
+    net = max((copy.value for copy in totals if copy.concept not in metric.gross_concepts), default=NOTHING)
+    if net <= 0:
+        return totals
+    return [copy for copy in totals if copy.value <= net or copy.concept not in metric.gross_concepts]

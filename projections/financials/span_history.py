@@ -67,7 +67,7 @@ class SpanHistory:
     one concept and none was withdrawn.
     """
 
-    __slots__ = ("_metric", "_standings", "copies", "instants", "undisputed")
+    __slots__ = ("_metric", "_standings", "copies", "has_several_concepts", "instants", "undisputed")
 
     def __init__(self, metric: Metric, copies: list[Copy]) -> None:
         self._metric = metric
@@ -84,6 +84,7 @@ class SpanHistory:
             and copy.tier == first.tier
             for copy in copies
         )
+        self.has_several_concepts = not self.undisputed and any(copy.concept != first.concept for copy in copies)
 
     @property
     def first_known(self) -> datetime:

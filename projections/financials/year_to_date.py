@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -32,6 +33,9 @@ NEIGHBOUR_REACH = timedelta(days=5)
 
 SAME_DAY_REACH = timedelta(days=20)
 """How far a period of an earlier year may end from the same calendar day and still be its counterpart."""
+
+_ROUNDING_REACH = Decimal("0.01")
+"""What a stated quarter and the difference of two rounded values may differ by, as a share of the quarter."""
 
 SpanHistories = Mapping[Span, SpanHistory]
 _Chain = Sequence["Quarter"]
@@ -97,11 +101,14 @@ def quarters_of(
         candidates = differences.get(span, [])
         find = partial(_quarter_at, metric, own, broken.get(span, {}), candidates)
         timeline = stated.get(span, [])
-        if candidates and not covers(timeline, _earliest(candidates)):
+        involved = [history for each in candidates for history in (each.longer, each.shorter)]
+        instants = instants_of(involved if own is None else [own, *involved])
+        if own is not None and any(each.longer.has_several_concepts for each in candidates):
+            timeline = trace(instants, find)
+        elif candidates and not covers(timeline, _earliest(candidates)):
             timeline = overlay(timeline, _difference_timeline(metric, candidates))
         if timeline:
-            involved = [history for each in candidates for history in (each.longer, each.shorter)]
-            quarters[span] = Quarter(span, timeline, find, instants_of(involved if own is None else [own, *involved]))
+            quarters[span] = Quarter(span, timeline, find, instants)
     return quarters
 
 
@@ -113,7 +120,30 @@ def _quarter_at(
     instant: datetime,
 ) -> Finding | None:
     stated = None if own is None else reported_at(metric, own, broken, instant)
-    return stated or _difference_at(metric, candidates, instant)
+    if stated is None:
+        return _difference_at(metric, candidates, instant)
+    return _preferred_difference(metric, stated, candidates, instant) or stated
+
+
+def _preferred_difference(
+    metric: Metric, stated: Finding, candidates: Iterable[_Difference], instant: datetime
+) -> Finding | None:
+    """The difference of a concept preferred to the stated one, of two filings by which that one's is what is stated."""
+    for candidate in candidates:
+        if not candidate.longer.has_several_concepts:
+            continue
+        longer, shorter = candidate.longer.at(instant), candidate.shorter.at(instant)
+        found = _difference(metric, longer, shorter) if longer and shorter else None
+        if not longer or not shorter or not found or found.concept == stated.concept:
+            continue
+        measure = stated.concept or "", stated.unit
+        whole = _stated_in(longer.sound, found.sources[0].accession, measure)
+        part = _stated_in(shorter.sound, found.sources[1].accession, measure)
+        if whole and part:
+            told = _added(metric, ((1, whole), (-1, part)), set()).value
+            if abs(told - stated.value) <= _ROUNDING_REACH * abs(stated.value):
+                return found
+    return None
 
 
 def _differences(histories: SpanHistories) -> dict[Span, list[_Difference]]:

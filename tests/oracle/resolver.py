@@ -31,13 +31,17 @@ Key = tuple[str, str, date | None, date]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value in its unit; `concept` is None where a formula made it, `newest` the newest copy it was made from."""
+    """
+    A value in its unit; `concept` is None where a formula made it, `newest` the newest copy it was made from,
+    `operands` minuend and subtrahend of a difference.
+    """
 
     value: Decimal
     unit: str
     concept: str | None
     span: Span
     newest: Copy | None = None
+    operands: tuple[Copy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,9 @@ class _Company:
             self.by_concept.setdefault(copy.concept, {}).setdefault((copy.start, copy.end), []).append(copy)
             if _may_be_own_period(copy):
                 self.own_end[copy.accession] = max(copy.end, self.own_end.get(copy.accession, copy.end))
+        for concept in self.metrics["operating_expenses"].concepts:
+            for span, stated in self.by_concept.get(concept, {}).items():
+                self.by_concept[concept][span] = [copy for copy in stated if not self._is_all_costs(copy)]
         self._candidates: dict[str, dict[Span, list[Copy]]] = {}
         self._operands: dict[str, dict[Span, list[Copy]]] = {}
         self._known: dict[tuple[str, str, Span], Figure | None] = {}
@@ -183,6 +190,29 @@ class _Company:
             }
         return self._candidates[metric.key]
 
+    def _is_all_costs(self, expenses: Copy) -> bool:
+        """Whether operating expenses hold the cost of revenue too, by what stands beside them."""
+
+        def beside(key: str) -> Decimal | None:
+            copies = [
+                copy
+                for concept in self.metrics[key].concepts
+                for copy in self.by_concept.get(concept, {}).get((expenses.start, expenses.end), ())
+                if (copy.accession, copy.unit) == (expenses.accession, expenses.unit)
+            ]
+            chosen = next(_in_order_of_choice(self.metrics[key], copies), None)
+            return chosen.value if chosen else None
+
+        revenue, gross, cost = beside("revenue"), beside("gross_profit"), beside("cost_of_revenue")
+        income = beside("operating_income")
+        income = beside("pretax_income") if income is None else income
+        if revenue is None or income is None or (gross is None and cost is None):
+            return False
+        gross = gross if gross is not None else revenue - (cost or 0)
+        explains_all = abs(revenue - expenses.value - income) * 100 <= revenue
+        explains_gross = abs(gross - expenses.value - income) * 100 <= revenue
+        return explains_all and not explains_gross and gross <= revenue
+
     def operands(self, metric: Metric) -> dict[Span, list[Copy]]:
         """This will give by period the candidates that may be operands of a difference."""
         if metric.key not in self._operands:
@@ -206,7 +236,8 @@ class _Company:
             return None
         copies = self.candidates(metric).get(span)
         if copies:
-            return _reported(metric, copies)
+            stated = _reported(metric, copies)
+            return self._of_a_preferred_concept(metric, stated) or stated if period_type == "quarterly" else stated
         if period_type == "quarterly" and span in self.quarters_from_year_to_date(metric):
             return self.quarters_from_year_to_date(metric)[span]
         return self.worked_out(metric, period_type, span)
@@ -252,9 +283,25 @@ class _Company:
                     subtrahend = counterparts[-1]
                     value = _signed(metric, minuend.concept, minuend.value - subtrahend.value)
                     newest = max(minuend, subtrahend, key=_newest_last)
-                    figure = Figure(value, minuend.unit, minuend.concept, quarter, newest)
+                    figure = Figure(value, minuend.unit, minuend.concept, quarter, newest, (minuend, subtrahend))
                     return vintage.age(), max(minuend.known_at, subtrahend.known_at), figure
         return None
+
+    def _of_a_preferred_concept(self, metric: Metric, stated: Figure) -> Figure | None:
+        """The difference of another concept, by two filings whose values of the stated one also give what is stated."""
+        difference = self.quarters_from_year_to_date(metric).get(stated.span)
+        if difference is None or difference.concept == stated.concept:
+            return None
+        same_concept = [
+            copy
+            for operand in difference.operands
+            for copy in self.operands(metric)[operand.start, operand.end]
+            if (copy.accession, copy.concept, copy.unit) == (operand.accession, stated.concept, stated.unit)
+        ]
+        if len(same_concept) < 2:
+            return None
+        told = _signed(metric, same_concept[0].concept, same_concept[0].value - same_concept[1].value)
+        return difference if abs(told - stated.value) * 100 <= abs(stated.value) else None
 
     def vintage(self, copy: Copy) -> Vintage:
         """This will say in which reporting cycle a copy stands, and whether it amends a value of that cycle."""
@@ -534,6 +581,10 @@ def _in_order_of_choice(metric: Metric, copies: list[Copy]) -> Iterator[Copy]:
             of_newest.sort(key=lambda copy: (-copy.value, order.index(copy.concept)))
             first = [copy.concept for copy in of_newest]
             order = first + [concept for concept in order if concept not in first]
+            stated = {copy.concept: copy.value for copy in of_newest}
+            net = max([stated[each] for each in first if each not in metric.gross_concepts], default=Decimal(0))
+            if net > 0:
+                order = [each for each in order if each not in metric.gross_concepts or stated.get(each, net) <= net]
     for concept in order:
         of_concept = [copy for copy in copies if copy.concept == concept]
         if of_concept:

@@ -34,6 +34,7 @@ class TestFingerprint:
             ("revenue", {"concepts": of("revenue").concepts[::-1]}),
             ("revenue", {"selection": "first"}),
             ("revenue", {"selection_set": ()}),
+            ("revenue", {"gross_concepts": ()}),
             ("revenue", {"negated_concepts": of("revenue").concepts[:1]}),
             ("revenue", {"additive": False}),
             ("revenue", {"key": "turnover"}),

@@ -291,6 +291,64 @@ def test_11_quarters_nobody_filed_are_differences_of_year_to_date_values() -> No
     ]
 
 
+def depreciation(start: str, end: str, *, total: int, part: int) -> tuple[ConceptFacts, ...]:
+    return (
+        flow("DepreciationDepletionAndAmortization", start, end, total),
+        flow("DepreciationAndAmortization", start, end, part),
+    )
+
+
+def test_11_a_quarter_stated_in_part_gives_way_to_the_difference_of_totals() -> None:
+    home_depot = [
+        Filing(
+            accession="0000354950-25-000165",
+            filed="2025-05-28",
+            form="10-Q",
+            facts=depreciation("2025-02-03", "2025-05-04", total=855, part=796),
+        ),
+        Filing(
+            accession="0000354950-25-000217",
+            filed="2025-08-26",
+            form="10-Q",
+            facts=(
+                *depreciation("2025-02-03", "2025-08-03", total=1_720, part=1_602),
+                flow("DepreciationAndAmortization", "2025-05-05", "2025-08-03", 806),
+            ),
+        ),
+    ]
+
+    found = latest(resolved(*home_depot).values, "depreciation_amortization", "CY2025Q2")
+
+    assert found is not None
+    assert (int(found.value) // MILLION, found.flags) == (1_720 - 855, ("from_year_to_date",))
+
+
+def test_11_a_stated_quarter_stays_where_the_totals_do_not_fit_it() -> None:
+    total, part = "us-gaap:DepreciationAmortizationAndAccretionNet", "us-gaap:DepreciationDepletionAndAmortization"
+    half_year, nine_months = ("2010-07-01", "2010-12-31"), ("2010-07-01", "2011-03-31")
+    celadon = [
+        # Half a year too small by half, which an amendment mends later.
+        Filing(
+            accession="0001008886-12-000019",
+            filed="2012-02-06",
+            form="10-Q",
+            facts=(duration(total, *half_year, "15411000"), duration(part, *half_year, "14296000")),
+        ),
+        Filing(
+            accession="0001008886-12-000071",
+            filed="2012-05-10",
+            form="10-Q",
+            facts=(
+                duration(total, *nine_months, "44409000"),
+                duration(part, *nine_months, "43916000"),
+                duration(part, "2011-01-01", "2011-03-31", "14713000"),
+            ),
+        ),
+    ]
+
+    assert value(resolved(*celadon).values, "depreciation_amortization", "CY2011Q1") == 14_713_000
+
+
 def test_12_a_restated_year_is_not_reduced_by_the_original_nine_months() -> None:
     nine_months = Filing(
         accession="0001193125-09-153165",
@@ -347,6 +405,81 @@ def test_14_a_slice_under_a_plausible_concept_is_not_the_total() -> None:
     assert value(resolved(procter_and_gamble).values, "revenue", "CY2013") == 82_581 * MILLION
 
 
+def test_14_contract_revenue_before_rebates_is_not_the_total() -> None:
+    year = ("2018-01-01", "2018-12-31")
+    mastercard = Filing(
+        accession="0001141391-19-000013",
+        filed="2019-02-13",
+        facts=(flow("Revenues", *year, 14_950), flow(REVENUE, *year, 21_831)),
+    )
+
+    assert value(resolved(mastercard).values, "revenue", "CY2018") == 14_950 * MILLION
+
+
+def test_14_contract_revenue_is_the_total_where_revenues_are_nothing() -> None:
+    year = ("2018-01-01", "2018-12-31")
+    filing = Filing(
+        accession="0001000000-19-000001",
+        filed="2019-02-13",
+        facts=(flow("Revenues", *year, 0), flow(REVENUE, *year, 21_831)),
+    )
+
+    assert value(resolved(filing).values, "revenue", "CY2018") == 21_831 * MILLION
+
+
+def test_14_twelve_months_are_not_made_of_gross_revenue_where_net_is_known() -> None:
+    first_half_2018 = Filing(
+        accession="0001141391-18-000111",
+        filed="2018-07-26",
+        form="10-Q",
+        facts=(
+            flow("SalesRevenueNet", "2018-01-01", "2018-06-30", 7_245),
+            flow(REVENUE, "2018-01-01", "2018-06-30", 10_420),
+        ),
+    )
+    year_2018 = Filing(
+        accession="0001141391-19-000013",
+        filed="2019-02-13",
+        facts=(
+            flow("Revenues", "2018-01-01", "2018-12-31", 14_950),
+            flow(REVENUE, "2018-01-01", "2018-12-31", 21_831),
+            flow("Revenues", "2018-07-01", "2018-09-30", 3_898),
+            flow("Revenues", "2018-10-01", "2018-12-31", 3_807),
+        ),
+    )
+    first_half_2019 = Filing(
+        accession="0001141391-19-000128",
+        filed="2019-07-30",
+        form="10-Q",
+        facts=(
+            flow("Revenues", "2019-01-01", "2019-06-30", 8_002),
+            flow(REVENUE, "2019-01-01", "2019-06-30", 11_701),
+            flow("Revenues", "2018-01-01", "2018-06-30", 7_245),
+            flow(REVENUE, "2018-01-01", "2018-06-30", 10_420),
+            flow("Revenues", "2019-01-01", "2019-03-31", 3_889),
+            flow("Revenues", "2019-04-01", "2019-06-30", 4_113),
+        ),
+    )
+
+    found = latest(resolved(first_half_2018, year_2018, first_half_2019).values, "revenue", "CY2019Q2TTM")
+
+    assert found is not None
+    assert (int(found.value) // MILLION, found.flags) == (3_898 + 3_807 + 3_889 + 4_113, ("from_quarters",))
+
+
+def test_14_depreciation_in_one_line_of_costs_is_not_the_total() -> None:
+    mcdonalds = Filing(
+        accession="0000063908-25-000012",
+        filed="2025-02-25",
+        facts=(
+            flow("DepreciationDepletionAndAmortization", "2024-01-01", "2024-12-31", 447),
+            flow("DepreciationAndAmortization", "2024-01-01", "2024-12-31", 2_097),
+        ),
+    )
+
+    assert value(resolved(mcdonalds).values, "depreciation_amortization", "CY2024") == 2_097 * MILLION
+
+
 def test_15_net_income_is_the_parents() -> None:
     year = ("2021-08-30", "2022-08-28")
     costco = Filing(
@@ -382,6 +515,42 @@ def test_17_shares_of_a_company_with_several_classes_come_from_the_balance_sheet
     alphabet = Filing(accession="0001652044-24-000022", filed="2024-01-31", facts=(shares,))
 
     assert value(resolved(alphabet).values, "shares_outstanding", "CY2023Q4I") == 12_460 * MILLION
+
+
+def test_17_shares_in_the_treasury_are_not_outstanding() -> None:
+    texas_instruments = Filing(
+        accession="0000097476-26-000059",
+        filed="2026-02-06",
+        facts=(
+            instant("us-gaap:CommonStockSharesIssued", "2025-12-31", "1741000000", unit="shares"),
+            instant("us-gaap:TreasuryStockCommonShares", "2025-12-31", "834000000", unit="shares"),
+            instant("dei:EntityCommonStockSharesOutstanding", "2026-01-27", "907550774", unit="shares"),
+            balance("StockholdersEquity", "2025-12-31", 16_273),
+        ),
+    )
+
+    rows = resolved(texas_instruments).values
+    counts = [(row.period_end, int(row.value), row.flags) for row in rows if row.metric == "shares_outstanding"]
+
+    assert sorted(counts) == [
+        (date(2025, 12, 31), 907 * MILLION, ("derived",)),
+        (date(2026, 1, 27), 907_550_774, ()),
+    ]
+    assert round(value(rows, "book_value_per_share", "CY2025Q4I") or 0, 2) == Decimal("17.94")
+
+
+def test_17_shares_issued_are_no_count_where_those_in_the_treasury_are_not_told() -> None:
+    aflac = Filing(
+        accession="0000950123-09-032199",
+        filed="2009-08-07",
+        form="10-Q",
+        facts=(instant("us-gaap:CommonStockSharesIssued", "2009-06-30", "660487000", unit="shares"),),
+    )
+
+    rows = resolved(aflac).values
+
+    assert value(rows, "shares_outstanding", "CY2009Q2I") is None
+    assert value(rows, "shares_issued", "CY2009Q2I") == 660_487_000
 
 
 def weighted_shares(accession: str, filed: str, *facts: tuple[str, str, int]) -> Filing:
@@ -793,6 +962,83 @@ class TestChecks:
         assert resolved(filing).checks == []
 
 
+class TestOperatingExpenses:
+    def test_that_are_all_costs_are_not_those_below_gross_profit(self) -> None:
+        quarter = ("2010-01-01", "2010-03-31")
+        at_and_t = Filing(
+            accession="0000732717-10-000033",
+            filed="2010-05-06",
+            form="10-Q",
+            facts=(
+                flow("Revenues", *quarter, 30_649),
+                flow("CostOfRevenue", *quarter, 12_329),
+                flow("OperatingExpenses", *quarter, 24_639),
+                flow("OperatingIncomeLoss", *quarter, 6_010),
+            ),
+        )
+
+        rows = resolved(at_and_t).values
+
+        assert value(rows, "operating_expenses", "CY2010Q1") == (30_649 - 12_329 - 6_010) * MILLION
+        assert value(rows, "total_costs_and_expenses", "CY2010Q1") == 24_639 * MILLION
+
+    def test_that_are_all_costs_make_no_operating_income(self) -> None:
+        year = ("2009-04-01", "2010-03-31")
+        pretax = (
+            "IncomeLossFromContinuingOperationsBeforeIncomeTaxes"
+            "MinorityInterestAndIncomeLossFromEquityMethodInvestments"
+        )
+        computer_sciences = Filing(
+            accession="0000023082-10-000036",
+            filed="2010-05-21",
+            facts=(
+                flow("Revenues", *year, 16_128),
+                flow("CostOfServices", *year, 12_797),
+                flow("OperatingExpenses", *year, 15_090),
+                flow(pretax, *year, 1_038),
+            ),
+        )
+
+        found = {row.metric for row in resolved(computer_sciences).values}
+
+        assert found & {"gross_profit", "operating_expenses", "operating_income", "ebitda"} == {"gross_profit"}
+
+    def test_that_gross_profit_explains_stay(self) -> None:
+        quarter = ("2010-02-01", "2010-04-30")
+        analog_devices = Filing(
+            accession="0000950123-10-050859",
+            filed="2010-05-18",
+            form="10-Q",
+            facts=(
+                duration("us-gaap:SalesRevenueNet", *quarter, "668240000"),
+                duration("us-gaap:GrossProfit", *quarter, "434515000"),
+                duration("us-gaap:OperatingExpenses", *quarter, "220440000"),
+                duration("us-gaap:OperatingIncomeLoss", *quarter, "214075000"),
+            ),
+        )
+
+        found = latest(resolved(analog_devices).values, "operating_expenses", "CY2010Q1")
+
+        assert found is not None
+        assert (int(found.value), found.flags) == (220_440_000, ())
+
+    def test_that_a_gross_profit_above_revenue_contradicts_stay(self) -> None:
+        quarter = ("2008-04-01", "2008-06-30")
+        caterpillar = Filing(
+            accession="0000018230-09-000331",
+            filed="2009-08-12",
+            form="10-Q/A",
+            facts=(
+                flow("Revenues", *quarter, 13_624),
+                flow("CostOfGoodsSold", *quarter, -10_036),
+                flow("OperatingExpenses", *quarter, 12_099),
+                flow("OperatingIncomeLoss", *quarter, 1_525),
+            ),
+        )
+
+        assert value(resolved(caterpillar).values, "operating_expenses", "CY2008Q2") == 12_099 * MILLION
+
+
 def test_a_bank_has_no_cost_of_revenue() -> None:
     year = ("2023-01-01", "2023-12-31")
     filing = Filing(
@@ -805,3 +1051,31 @@ def test_a_bank_has_no_cost_of_revenue() -> None:
     maker = {row.metric for row in resolved(filing, sic="3571").values}
 
     assert maker - bank == {"cost_of_revenue", "gross_profit", "gross_margin"}
+
+
+def test_debt_due_within_a_year_may_be_tagged_together_with_leases() -> None:
+    home_depot = Filing(
+        accession="0001628280-26-019436",
+        filed="2026-03-18",
+        facts=(
+            balance("CommercialPaper", "2026-02-01", 4_464),
+            balance("LongTermDebtAndCapitalLeaseObligationsCurrent", "2026-02-01", 4_967),
+            balance("LongTermDebtAndCapitalLeaseObligations", "2026-02-01", 46_341),
+        ),
+    )
+
+    rows = resolved(home_depot).values
+
+    assert value(rows, "short_term_debt", "CY2025Q4I") == 9_431 * MILLION
+    assert value(rows, "total_debt", "CY2025Q4I") == 55_772 * MILLION
+
+
+def test_short_term_investments_may_be_tagged_as_debt_securities() -> None:
+    nvidia = Filing(
+        accession="0001045810-26-000052",
+        filed="2026-05-20",
+        form="10-Q",
+        facts=(balance("DebtSecuritiesCurrent", "2026-04-26", 37_098),),
+    )
+
+    assert value(resolved(nvidia).values, "short_term_investments", "CY2026Q1I") == 37_098 * MILLION
