@@ -48,7 +48,6 @@ def changes_of(body: Any, event: RecordedEvent, *, before: CompanyRow | None, af
             yield change(kind="filings_dated")
         case company_events.CompanyMerged():
             yield change(kind="company_merged", field="predecessor", now=str(body.predecessor_cik))
-            yield change(kind="company_merged", cik=body.predecessor_cik, field="successor", now=str(body.cik))
         case _ if before is None:
             yield change(kind="company_registered")
         case company_events.CompanyRenamed() if before.name_as_filed == after.name_as_filed:

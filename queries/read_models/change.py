@@ -47,8 +47,7 @@ class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
     field: Annotated[
         str | None,
         column(
-            "What of the company changed: name, former_names, sic, country, size_class, tickers, predecessor or "
-            "successor.",
+            "What of the company changed: name, former_names, sic, country, size_class, tickers or predecessor.",
             example=None,
         ),
     ] = None

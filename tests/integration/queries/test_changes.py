@@ -236,19 +236,6 @@ class TestChanges:
         assert (year["accession"], year["old_value"], year["value"]) == (third, 1_000_000, 1000)
         assert [row for row in every if row["position"] > since] == told
 
-    async def test_tell_a_merger_to_whoever_follows_either_company(
-        self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis
-    ) -> None:
-        since = await position(client)
-        report(acme, redis, MergeCompany(cik=ACME, predecessor_cik=BETA, effective_on=date(2020, 1, 1)))
-
-        told = {cik: await changes(client, since, companies=str(cik), kinds="company_merged") for cik in (ACME, BETA)}
-
-        assert {cik: [(row["field"], row["now"]) for row in rows] for cik, rows in told.items()} == {
-            ACME: [("predecessor", str(BETA))],
-            BETA: [("successor", str(ACME))],
-        }
-
     @pytest.mark.parametrize("limit", [1, 2, 3, 7])
     async def test_come_in_pages_that_leave_out_and_double_nothing(
         self, client: httpx.AsyncClient, acme: psycopg.Connection, redis: Redis, limit: int
