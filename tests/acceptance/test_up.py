@@ -190,6 +190,26 @@ class TestUpOnGivenServers:
         assert json.loads(outcome.stdout)["redis"]["reachable"]
 
 
+class TestUpThatWasStopped:
+    @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+    def test_while_it_made_its_cluster_starts_again(self, tmp_path: Path, signal_number: signal.Signals) -> None:
+        data = tmp_path / "data"
+        options = ("--port", "0", "--empty")
+        first = RunningInstallation(data, *options)
+        wait_until(lambda: list(data.glob("postgres*/PG_VERSION")))
+
+        code = first.stop(signal_number)
+
+        assert code == 0
+        assert "PostgreSQL: ready" not in first.said
+        again = RunningInstallation(data, *options)
+        try:
+            again.wait_for("tables: up to date")
+        finally:
+            assert again.stop() == 0
+        assert sorted(path.name for path in data.glob("postgres*") if path.is_dir()) == ["postgres"]
+
+
 class TestUpThatCannotStart:
     def test_says_which_port_is_busy_and_what_to_do(self, tmp_path: Path) -> None:
         with socket.socket() as taken:
