@@ -12,6 +12,8 @@ import msgspec
 
 from config.env import INSTALLATION_FILE, RunningInstallation, read_installation
 
+SAMPLE_FILE = "sample-begun.json"
+
 
 class FolderInUse(Exception):
     """An installation already runs on this folder; use it, stop it, or choose another folder with --data."""
@@ -86,6 +88,26 @@ class Installation:
         """
         with self._used():
             self._write_private(self.folder / INSTALLATION_FILE, running)
+
+    def sample_begun(self) -> str | None:
+        """The database into which loading the sample was begun and has not come to its end."""
+        try:
+            return msgspec.json.decode((self.folder / SAMPLE_FILE).read_bytes(), type=str)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None
+
+    def begin_sample(self, database: str) -> None:
+        """
+        This will note that loading the sample into a database is begun.
+
+        Raises: FolderUnusable.
+        """
+        with self._used():
+            self._write_private(self.folder / SAMPLE_FILE, database)
+
+    def sample_ended(self) -> None:
+        """This will note that the sample is loaded."""
+        (self.folder / SAMPLE_FILE).unlink(missing_ok=True)
 
     def leave(self) -> None:
         """This will let go of the folder, if it was taken."""

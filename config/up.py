@@ -31,6 +31,14 @@ DEFAULT_PORT = 8000
 _FIGURES_PATIENCE_SECONDS = 300
 _WATCH_SECONDS = 0.2
 TELL_WHEN_READY = {"api", "worker", "celery"}
+_WHICH_AND_WHETHER_EMPTY = """
+select
+    concat_ws(
+        ' ', (select oid from pg_database where datname = current_database()),
+        (select extract(epoch from min(applied)) from django_migrations)
+    ),
+    not exists (select from events.event)
+"""
 SAMPLE_SKIPPED_SOME = 1
 """The exit code of `ingest` when some filings could not be used and were reported; the rest is in."""
 
@@ -102,9 +110,12 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     loading = parser.add_mutually_exclusive_group()
     loading.add_argument(
-        "--sample", type=Path, default=SAMPLE, help="the file to load on the first start (default: the one in sample/)"
+        "--sample",
+        type=Path,
+        default=SAMPLE,
+        help="the file to load into an empty database (default: the one in sample/)",
     )
-    loading.add_argument("--empty", action="store_true", help="load nothing on the first start")
+    loading.add_argument("--empty", action="store_true", help="load nothing")
     return parser.parse_args(arguments)
 
 
@@ -271,9 +282,24 @@ def _start_processes(
     say(f"processes: {', '.join(started)} are running ({time.monotonic() - begun:.1f} s); logs in {installation.logs}")
 
 
+def begin_sample(installation: Installation, *, database_url: str) -> bool:
+    """
+    This will say whether the sample is to be loaded into a database, and note it as begun if so.
+
+    It is where nothing has been recorded yet, and where loading it was begun and has not come to its end.
+    """
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        row = connection.execute(_WHICH_AND_WHETHER_EMPTY).fetchone()
+    assert row  # a select without a table gives a row
+    database, empty = row
+    if not empty and installation.sample_begun() != database:
+        return False
+    installation.begin_sample(database)
+    return True
+
+
 def _load_sample(sample: Path, installation: Installation, *, environ: dict[str, str]) -> None:
-    done = installation.folder / "sample-loaded"
-    if done.exists():
+    if not begin_sample(installation, database_url=environ["DATABASE_URL"]):
         return
     say("sample: loading real companies' filings (once) ...")
     begun = time.monotonic()
@@ -293,7 +319,7 @@ def _load_sample(sample: Path, installation: Installation, *, environ: dict[str,
         raise UpFailed(
             "The sample could not be loaded; the lines above say why. Try again, or start with --empty without it."
         )
-    done.touch()
+    installation.sample_ended()
     say(f"sample: loaded ({time.monotonic() - begun:.1f} s)")
 
 

@@ -248,6 +248,50 @@ class TestUpWithServersOnly:
         assert "Traceback" not in outcome.stderr
 
 
+@pytest.mark.slow
+class TestUpOnOneDatabaseAfterAnother:
+    def test_loads_the_sample_into_each_and_goes_on_where_it_was_stopped(
+        self, servers: Servers, tmp_path: Path, sample: Path
+    ) -> None:
+        data = tmp_path / "data"
+        server = servers.start_valkey().rpartition("/")[0]
+        one, other = (
+            {"DATABASE_URL": servers.clone(name), "REDIS_URL": f"{server}/{number}"}
+            for name, number in (("one", 1), ("other", 2))
+        )
+        options = ("--port", "0", "--sample", str(sample))
+        first = RunningInstallation(data, *options, **one)
+        first.wait_until_ready()
+        first.stop()
+        stopped = RunningInstallation(data, *options, **other)
+        stopped.wait_for("sample: loading")
+        wait_until(lambda: events_in(other))
+        stopped.stop()
+        assert events_in(other) < events_in(one)
+
+        again = RunningInstallation(data, *options, **other)
+        try:
+            api = again.wait_until_ready()
+            revenue = answer_of(f"{api}/v1/companies/AAPL/series", **LAST_FIVE)
+        finally:
+            again.stop()
+
+        assert 383_285_000_000 in {float(row["value"]) for row in revenue["data"]}
+        assert events_in(other) == events_in(one)
+        back = RunningInstallation(data, *options, **one)
+        try:
+            back.wait_until_ready()
+        finally:
+            back.stop()
+        assert "sample: loading" not in back.said
+
+
+def events_in(given: dict[str, str]) -> int:
+    with psycopg.connect(given["DATABASE_URL"]) as connection:
+        (count,) = connection.execute("select count(*) from events.event").fetchone() or (0,)
+        return int(count)
+
+
 class TestUpThatWasStopped:
     @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
     def test_while_it_made_its_cluster_starts_again(self, tmp_path: Path, signal_number: signal.Signals) -> None:
