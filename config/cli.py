@@ -95,12 +95,14 @@ def _run_django(arguments: list[str]) -> int:
         from config.tracing import start_tracing
 
         start_tracing(arguments[0])
+    if arguments[0] == "dbshell":
+        _bring_psql()
     try:
         execute_from_command_line(["manage.py", *arguments])
     except Exception as error:
-        if (told := _told(error)) is None:
+        if "--traceback" in arguments or (reason := told(error)) is None:
             raise
-        print(f"error: {told}", file=sys.stderr)
+        print(f"error: {reason}", file=sys.stderr)
         return CANNOT_START
     return 0
 
@@ -113,17 +115,36 @@ def _exists(command: str) -> bool:
     return command in get_commands()
 
 
-def _told(error: Exception) -> str | None:
+def _bring_psql() -> None:
+    """This will let `dbshell` find the psql that comes with the embedded server, where the machine has none."""
+    from config.embedded.bound_process import ProgramMissing
+    from config.embedded.postgres import postgres_programs
+
+    try:
+        os.environ["PATH"] = os.pathsep.join(filter(None, (os.environ.get("PATH"), str(postgres_programs()))))
+    except ProgramMissing:
+        pass  # Django says what it lacks.
+
+
+def told(error: Exception) -> str | None:
     """What to tell of an error whose cause lies outside the program, and what to do; None for any other."""
     import django.db
     import psycopg
     import redis.exceptions
+    from django.core.management.base import CommandError
+    from django.db.migrations.exceptions import InconsistentMigrationHistory
 
     from config.observation import NO_TABLES
+    from projections.bi import ViewsBuiltUpon, ViewsInUse
     from projections.projection import NotMigrated
 
     known: Sequence[tuple[tuple[type[Exception], ...], str]] = (
-        ((EnvironmentInvalid,), "{}"),
+        ((EnvironmentInvalid, CommandError, ViewsBuiltUpon, ViewsInUse), "{}"),
+        (
+            (InconsistentMigrationHistory,),
+            "{}\nThe table django_migrations is not as `migrate` left it: put it back from a backup, or name another "
+            "database.",
+        ),
         (
             (psycopg.OperationalError, django.db.OperationalError),
             "the database does not answer: {}\nStart PostgreSQL, or correct DATABASE_URL.",
@@ -135,6 +156,10 @@ def _told(error: Exception) -> str | None:
         (
             (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError),
             "Redis does not answer: {}\nStart it, or correct REDIS_URL.",
+        ),
+        (
+            (psycopg.Error, django.db.Error),
+            "the database refuses: {}\nMend what it names; --traceback shows where it was.",
         ),
     )
     return next((text.format(str(error).strip()) for kinds, text in known if isinstance(error, kinds)), None)

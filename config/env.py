@@ -74,7 +74,10 @@ class Settings:
 
 
 class RunningInstallation(msgspec.Struct, frozen=True, kw_only=True):
-    """What `manage.py up` tells other commands: where its API is, its process, and its values of `ONE_FOR_ALL`."""
+    """
+    What `manage.py up` tells other commands: where its API is (empty where it runs servers only), its process, and its
+    values of `ONE_FOR_ALL`.
+    """
 
     api_url: str
     pid: int

@@ -20,7 +20,7 @@ from config.embedded.bound_process import ProgramMissing, ServerFailed
 from config.embedded.postgres import EmbeddedPostgres
 from config.embedded.valkey import EmbeddedValkey
 from config.env import ONE_FOR_ALL, EnvironmentInvalid, RunningInstallation, data_folder, read_settings
-from config.installation import FolderInUse, Installation
+from config.installation import FolderInUse, FolderUnusable, Installation
 from config.supervisor import ChildProcess, ProcessFailed, Supervisor
 from config.welcome import where_to_look
 
@@ -31,12 +31,24 @@ DEFAULT_PORT = 8000
 _FIGURES_PATIENCE_SECONDS = 300
 _WATCH_SECONDS = 0.2
 TELL_WHEN_READY = {"api", "worker", "celery"}
+_WHICH_AND_WHETHER_EMPTY = """
+select
+    concat_ws(
+        ' ', (select oid from pg_database where datname = current_database()),
+        (select extract(epoch from min(applied)) from django_migrations)
+    ),
+    not exists (select from events.event)
+"""
 SAMPLE_SKIPPED_SOME = 1
 """The exit code of `ingest` when some filings could not be used and were reported; the rest is in."""
 
 
 class UpFailed(Exception):
     """The installation could not be started; the message says what to do."""
+
+
+_TOLD = (UpFailed, FolderInUse, FolderUnusable, ServerFailed, ProgramMissing, ProcessFailed, EnvironmentInvalid)
+"""What is told in its own words, which say what to do."""
 
 
 class _StopAsked(BaseException):
@@ -58,10 +70,13 @@ def command(arguments: Sequence[str]) -> int:
     code = 0
     try:
         installation.take()
-        _run(installation, supervisor, port=options.port, sample=None if options.empty else options.sample)
+        if options.servers_only:
+            _run_servers(installation, supervisor)
+        else:
+            _run(installation, supervisor, port=options.port, sample=None if options.empty else options.sample)
     except _StopAsked:
         say("stopping ...")
-    except (UpFailed, FolderInUse, ServerFailed, ProgramMissing, ProcessFailed, EnvironmentInvalid) as error:
+    except _TOLD as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         code = 1
     finally:
@@ -88,11 +103,19 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         default=data_folder(),
         help="the folder that keeps everything (default .factfold beside manage.py)",
     )
+    parser.add_argument(
+        "--servers-only",
+        action="store_true",
+        help="run PostgreSQL and Valkey alone, as they are: for `manage.py dbshell`, or to dump the database",
+    )
     loading = parser.add_mutually_exclusive_group()
     loading.add_argument(
-        "--sample", type=Path, default=SAMPLE, help="the file to load on the first start (default: the one in sample/)"
+        "--sample",
+        type=Path,
+        default=SAMPLE,
+        help="the file to load into an empty database (default: the one in sample/)",
     )
-    loading.add_argument("--empty", action="store_true", help="load nothing on the first start")
+    loading.add_argument("--empty", action="store_true", help="load nothing")
     return parser.parse_args(arguments)
 
 
@@ -103,6 +126,32 @@ def _ask_to_stop(signal_number: int, frame: FrameType | None) -> None:
 def _run(installation: Installation, supervisor: Supervisor, *, port: int | None, sample: Path | None) -> None:
     listening = _listen(port)
     api_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    environ = _environ(installation, supervisor)
+    settings = read_settings(environ)
+    os.environ |= environ
+    _migrate()
+    _announce(installation, environ, api_url=api_url)
+
+    _start_processes(installation, supervisor, listening=listening, environ=environ)
+    if sample:
+        _load_sample(sample.absolute(), installation, environ=environ)
+    _wait_for_figures(supervisor, settings.database_url, settings.redis_url)
+    _wait_for_answer(api_url, supervisor)
+    say(where_to_look(api_url, folder=installation.folder, needs_key="read" not in settings.anonymous))
+    say(f"ready: {api_url}")
+    _watch(supervisor)
+
+
+def _run_servers(installation: Installation, supervisor: Supervisor) -> None:
+    environ = _environ(installation, supervisor)
+    read_settings(environ)
+    _announce(installation, environ, api_url="")
+    say("ready: servers only; `manage.py dbshell` reaches PostgreSQL")
+    _watch(supervisor)
+
+
+def _environ(installation: Installation, supervisor: Supervisor) -> dict[str, str]:
+    """This will start the servers that are not given, and give the environment of all processes."""
     environ = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -113,20 +162,12 @@ def _run(installation: Installation, supervisor: Supervisor, *, port: int | None
     }
     environ.setdefault("FACTFOLD_ANONYMOUS", "true")
     environ.setdefault("FACTFOLD_SECRET_KEY", installation.secret("secret_key"))
-    settings = read_settings(environ)
-    os.environ |= environ
-    _migrate()
+    return environ
+
+
+def _announce(installation: Installation, environ: dict[str, str], *, api_url: str) -> None:
     agreed = {name: environ[name] for name in ONE_FOR_ALL if environ.get(name)}
     installation.announce(RunningInstallation(api_url=api_url, pid=os.getpid(), environ=agreed))
-
-    _start_processes(installation, supervisor, listening=listening, environ=environ)
-    if sample:
-        _load_sample(sample.absolute(), installation, environ=environ)
-    _wait_for_figures(supervisor, settings.database_url, settings.redis_url)
-    _wait_for_answer(api_url, supervisor)
-    say(where_to_look(api_url, folder=installation.folder, needs_key="read" not in settings.anonymous))
-    say(f"ready: {api_url}")
-    _watch(supervisor)
 
 
 def _listen(port: int | None) -> socket.socket:
@@ -153,9 +194,16 @@ def _database(installation: Installation, supervisor: Supervisor) -> str:
     _first_time_hint(postgres.folder, "PostgreSQL: making a cluster ...")
     postgres.start()
     supervisor.watch("postgres", postgres)
-    with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        if not connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
-            connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
+    try:
+        with psycopg.connect(postgres.url(), autocommit=True) as connection:
+            if not connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
+                connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
+    except psycopg.Error as error:
+        raise UpFailed(
+            f"The cluster in {postgres.folder} cannot be used: {str(error).strip()}\n"
+            f"Its password is the one in {installation.folder / 'secrets.json'}: put that file back from a copy if it "
+            "was removed or changed, or choose another folder with --data."
+        ) from error
     say(f"PostgreSQL: ready on port {postgres.port} ({time.monotonic() - begun:.1f} s)")
     return postgres.url(DATABASE)
 
@@ -179,8 +227,12 @@ def _first_time_hint(folder: Path, text: str) -> None:
 
 def _migrate() -> None:
     import django
-    from django.core.management import call_command
+    from django.core.management import CommandError, call_command
     from django.db import Error, connection
+    from django.db.migrations.exceptions import InconsistentMigrationHistory
+
+    from config.cli import told
+    from projections.bi import ViewsBuiltUpon, ViewsInUse
 
     django.setup()
     begun = time.monotonic()
@@ -189,7 +241,9 @@ def _migrate() -> None:
         with connection.cursor() as cursor:
             cursor.execute("select count(*) from events.shard_head")
             (shards,) = cursor.fetchone()
-    except Error as error:
+    except (CommandError, InconsistentMigrationHistory, ViewsBuiltUpon, ViewsInUse) as error:
+        raise UpFailed(f"The database could not be prepared: {told(error)}") from error
+    except (Error, psycopg.Error) as error:
         raise UpFailed(
             f"The database could not be prepared: {str(error).strip()}\n"
             "Check that DATABASE_URL names a PostgreSQL 18 that takes connections, "
@@ -228,9 +282,24 @@ def _start_processes(
     say(f"processes: {', '.join(started)} are running ({time.monotonic() - begun:.1f} s); logs in {installation.logs}")
 
 
+def begin_sample(installation: Installation, *, database_url: str) -> bool:
+    """
+    This will say whether the sample is to be loaded into a database, and note it as begun if so.
+
+    It is where nothing has been recorded yet, and where loading it was begun and has not come to its end.
+    """
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        row = connection.execute(_WHICH_AND_WHETHER_EMPTY).fetchone()
+    assert row  # a select without a table gives a row
+    database, empty = row
+    if not empty and installation.sample_begun() != database:
+        return False
+    installation.begin_sample(database)
+    return True
+
+
 def _load_sample(sample: Path, installation: Installation, *, environ: dict[str, str]) -> None:
-    done = installation.folder / "sample-loaded"
-    if done.exists():
+    if not begin_sample(installation, database_url=environ["DATABASE_URL"]):
         return
     say("sample: loading real companies' filings (once) ...")
     begun = time.monotonic()
@@ -250,7 +319,7 @@ def _load_sample(sample: Path, installation: Installation, *, environ: dict[str,
         raise UpFailed(
             "The sample could not be loaded; the lines above say why. Try again, or start with --empty without it."
         )
-    done.touch()
+    installation.sample_ended()
     say(f"sample: loaded ({time.monotonic() - begun:.1f} s)")
 
 

@@ -43,6 +43,10 @@ class ViewsInUse(Exception):
     """Somebody reads the views of schema bi all the time; end their transactions (pg_stat_activity), then try again."""
 
 
+class ViewsBuiltUpon(Exception):
+    """Views of somebody's own stand on those of schema bi; the message names them and says what to do."""
+
+
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """
     A view of schema `bi`: what a row of it is, the read model whose columns it shares, and what its `own` columns mean:
@@ -150,6 +154,7 @@ def publish(database_url: str) -> None:
     This will make schema, role and views as this release has them show the live version.
 
     Raises:
+        ViewsBuiltUpon: something of somebody's own depends on views that have to be dropped.
         ViewsInUse: the views could not be had from their readers.
     """
     with psycopg.connect(database_url, autocommit=True) as connection, connection.transaction():
@@ -162,6 +167,7 @@ def show(connection: psycopg.Connection, version: Version) -> None:
     views. See Note [views and the switch].
 
     Raises:
+        ViewsBuiltUpon: something of somebody's own depends on views that have to be dropped.
         ViewsInUse: the views could not be had from their readers.
     """
     for seconds in _TRIED_SECONDS:
@@ -181,9 +187,23 @@ def show(connection: psycopg.Connection, version: Version) -> None:
 
 
 def hide(connection: psycopg.Connection) -> None:
-    """This will drop the views, so that the tables below them can be altered; `publish` makes them again."""
-    for name in reversed(VIEWS):
-        connection.execute(sql.SQL("drop view if exists {}").format(sql.Identifier("bi", name)))
+    """
+    This will drop the views, so that the tables below them can be altered; `publish` makes them again.
+
+    Raises:
+        ViewsBuiltUpon: something of somebody's own depends on them.
+    """
+    views = sql.SQL(", ").join(sql.Identifier("bi", name) for name in VIEWS)
+    try:
+        connection.execute(sql.SQL("drop view if exists {}").format(views))
+    except psycopg.errors.DependentObjectsStillExist as error:
+        raise ViewsBuiltUpon(
+            "the views of schema bi have to be made anew, and what is not of this program stands on them:\n"
+            f"{error.diag.message_detail}\n"
+            "Nothing was changed. Drop that, do this again, and make it anew afterwards. On servers that only\n"
+            "`manage.py up` starts: run `python3 manage.py up --servers-only`, and in another terminal\n"
+            "`python3 manage.py dbshell -- -c 'drop view NAME'`, each with --data DIR where the folder is another one."
+        ) from error
 
 
 def _make(connection: psycopg.Connection) -> None:

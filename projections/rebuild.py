@@ -24,7 +24,7 @@ from psycopg import IsolationLevel, sql
 
 from commands.sql import load_statements
 from projections.aggregates import is_stale, refresh
-from projections.bi import ViewsInUse, show
+from projections.bi import ViewsBuiltUpon, ViewsInUse, show
 from projections.catalog import PROJECTIONS
 from projections.comparison import TableDifference, columns_of, compare_versions
 from projections.group_building import GroupTask, begin_groups, build_groups, groups_done
@@ -273,7 +273,7 @@ class Rebuild:
         with psycopg.connect(self._database_url, autocommit=True) as beside, connection.transaction():
             try:
                 show(connection, version)
-            except ViewsInUse as error:
+            except (ViewsBuiltUpon, ViewsInUse) as error:
                 raise RebuildRefused(str(error)) from error
             with self._meeting(connection, beside, version) as live:
                 _hand_over_freshness(connection, live=live, heir=version)

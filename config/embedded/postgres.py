@@ -83,7 +83,7 @@ class EmbeddedPostgres:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with sole_use(self.folder, patience_seconds=_PREDECESSOR_PATIENCE_SECONDS) as lock, self.log.open("ab") as log:
             if not (self.folder / "PG_VERSION").exists():
-                self._make_cluster(programs, identity)
+                self._make_cluster(programs, identity, lock=lock)
             self.process = start_bound(
                 [programs / "postgres", "-D", self.folder, *self._options()],
                 log=log,
@@ -99,29 +99,48 @@ class EmbeddedPostgres:
             stop(self.process, signal_number=signal.SIGINT, patience_seconds=30)
             self.process = None
 
-    def _make_cluster(self, programs: Path, identity: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    def _make_cluster(self, programs: Path, identity: str, *, lock: int) -> None:
+        """Makes it beside its place and moves it there when it is whole: `initdb` may be stopped at any moment."""
+        fresh = self.folder.with_name(self.folder.name + ".new")
+        if fresh.exists():
+            shutil.rmtree(fresh)
+        fresh.mkdir(mode=0o700)
         with tempfile.NamedTemporaryFile("w", prefix="factfold-", encoding="utf-8") as password_file:
             password_file.write(self._password)
             password_file.flush()
             if ":" in identity:
                 uid, gid = (int(part) for part in identity.split(":"))
-                for path in (self.folder, Path(password_file.name)):
+                for path in (fresh, Path(password_file.name)):
                     os.chown(path, uid, gid)
             command = [
-                *(programs / "initdb", "--pgdata", self.folder, "--username", SUPERUSER),
+                *(programs / "initdb", "--pgdata", fresh, "--username", SUPERUSER),
                 *("--auth", "scram-sha-256", "--pwfile", password_file.name, "--encoding", "UTF8"),
                 *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
                 *(() if self._durable else ("--no-sync",)),
             ]
+            # A child that initdb leaves behind holds the lock, so that nobody removes what it still writes.
             outcome = subprocess.run(
-                bound_command(command, identity=identity), capture_output=True, text=True, check=False, cwd="/"
+                bound_command(command, identity=identity),
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd="/",
+                pass_fds=(lock,),
             )
         if outcome.returncode != 0:
             raise ServerFailed(
                 f"PostgreSQL could not make its cluster in {self.folder}:\n{outcome.stderr.strip()}\n"
                 "Choose another folder with --data, or set DATABASE_URL to a server of your own."
             )
+        try:
+            fresh.rename(self.folder)
+        except OSError as error:
+            raise ServerFailed(
+                f"{self.folder} holds no cluster and cannot be replaced by one ({error.strerror}).\n"
+                "Remove it if you need nothing in it, or choose another folder with --data."
+            ) from None
+        if self._durable:
+            _sync(self.folder.parent)
 
     def _options(self) -> list[str]:
         values = {
@@ -158,3 +177,12 @@ class EmbeddedPostgres:
             f"PostgreSQL did not start on {self.folder}. The end of {self.log}:\n{end_of(self.log)}\n"
             "If another process uses this folder, end it or choose another one with --data."
         )
+
+
+def _sync(folder: Path) -> None:
+    """This will make what a folder lists outlive the machine's power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from config.embedded.sqs import CREDENTIALS
@@ -190,6 +192,126 @@ class TestUpOnGivenServers:
         assert json.loads(outcome.stdout)["redis"]["reachable"]
 
 
+UNPREPARED = [
+    pytest.param(
+        "create view public.mine as select * from bi.frame; create view public.more as select * from bi.company;"
+        "delete from django_migrations where name = '0016_ended_values'",
+        "view mine depends on view bi.frame\nview more depends on view bi.company",
+        id="somebody's views stand on its own",
+    ),
+    pytest.param(
+        "alter table events.stream drop constraint stream_shard_fkey;"
+        "insert into events.stream (stream, version, shard) values ('company-1', 0, 99);"
+        "delete from django_migrations where name = '0004_streams_stand_in_shards'",
+        "Open those shards as docs/operations.md says",
+        id="a migration refuses",
+    ),
+    pytest.param(
+        "delete from django_migrations where app = 'commands' and name = '0001_event_log'",
+        "applied before its dependency commands.0001_event_log",
+        id="its history has a gap",
+    ),
+    pytest.param(
+        "delete from django_migrations",
+        "already exists",
+        id="it has tables already",
+    ),
+]
+"""What may have been done to a database before an upgrade, and what is told then."""
+
+
+class TestUpWithServersOnly:
+    def test_lets_its_database_be_mended(self, tmp_path: Path) -> None:
+        data = str(tmp_path / "data")
+        running = RunningInstallation(tmp_path / "data", "--servers-only")
+        try:
+            running.wait_for("ready: servers only")
+            outcome = manage("dbshell", "--data", data, "--", "-Atc", "select current_database()")
+        finally:
+            code = running.stop()
+
+        assert (outcome.returncode, outcome.stdout) == (0, "factfold\n"), outcome.stderr
+        assert "tables:" not in running.said
+        assert code == 0
+
+    def test_says_so_where_its_password_is_gone(self, tmp_path: Path) -> None:
+        running = RunningInstallation(tmp_path, "--servers-only")
+        running.wait_for("ready: servers only")
+        running.stop()
+        (tmp_path / "secrets.json").unlink()
+
+        outcome = manage("up", "--port", "0", "--data", str(tmp_path))
+
+        assert outcome.returncode == 1
+        assert f"error: The cluster in {tmp_path / 'postgres'} cannot be used" in outcome.stderr
+        assert "put that file back" in outcome.stderr
+        assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.slow
+class TestUpOnOneDatabaseAfterAnother:
+    def test_loads_the_sample_into_each_and_goes_on_where_it_was_stopped(
+        self, servers: Servers, tmp_path: Path, sample: Path
+    ) -> None:
+        data = tmp_path / "data"
+        server = servers.start_valkey().rpartition("/")[0]
+        one, other = (
+            {"DATABASE_URL": servers.clone(name), "REDIS_URL": f"{server}/{number}"}
+            for name, number in (("one", 1), ("other", 2))
+        )
+        options = ("--port", "0", "--sample", str(sample))
+        first = RunningInstallation(data, *options, **one)
+        first.wait_until_ready()
+        first.stop()
+        stopped = RunningInstallation(data, *options, **other)
+        stopped.wait_for("sample: loading")
+        wait_until(lambda: events_in(other))
+        stopped.stop()
+        assert events_in(other) < events_in(one)
+
+        again = RunningInstallation(data, *options, **other)
+        try:
+            api = again.wait_until_ready()
+            revenue = answer_of(f"{api}/v1/companies/AAPL/series", **LAST_FIVE)
+        finally:
+            again.stop()
+
+        assert 383_285_000_000 in {float(row["value"]) for row in revenue["data"]}
+        assert events_in(other) == events_in(one)
+        back = RunningInstallation(data, *options, **one)
+        try:
+            back.wait_until_ready()
+        finally:
+            back.stop()
+        assert "sample: loading" not in back.said
+
+
+def events_in(given: dict[str, str]) -> int:
+    with psycopg.connect(given["DATABASE_URL"]) as connection:
+        (count,) = connection.execute("select count(*) from events.event").fetchone() or (0,)
+        return int(count)
+
+
+class TestUpThatWasStopped:
+    @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+    def test_while_it_made_its_cluster_starts_again(self, tmp_path: Path, signal_number: signal.Signals) -> None:
+        data = tmp_path / "data"
+        options = ("--port", "0", "--empty")
+        first = RunningInstallation(data, *options)
+        wait_until(lambda: list(data.glob("postgres*/PG_VERSION")))
+
+        code = first.stop(signal_number)
+
+        assert code == 0
+        assert "PostgreSQL: ready" not in first.said
+        again = RunningInstallation(data, *options)
+        try:
+            again.wait_for("tables: up to date")
+        finally:
+            assert again.stop() == 0
+        assert sorted(path.name for path in data.glob("postgres*") if path.is_dir()) == ["postgres"]
+
+
 class TestUpThatCannotStart:
     def test_says_which_port_is_busy_and_what_to_do(self, tmp_path: Path) -> None:
         with socket.socket() as taken:
@@ -215,6 +337,55 @@ class TestUpThatCannotStart:
         assert "error: The database could not be prepared" in outcome.stderr
         assert "Check that DATABASE_URL names" in outcome.stderr
         assert "Traceback" not in outcome.stderr
+
+    @pytest.mark.parametrize(
+        ("folder", "reason"),
+        [
+            ("file", "File exists"),
+            ("file/below", "Not a directory"),
+            ("/proc/factfold", "No such file or directory"),
+            pytest.param("/sys/factfold", "", marks=pytest.mark.skipif(sys.platform != "linux", reason="has no /sys")),
+        ],
+    )
+    def test_says_which_folder_cannot_be_used(self, tmp_path: Path, folder: str, reason: str) -> None:
+        (tmp_path / "file").touch()
+
+        outcome = manage("up", "--port", "0", "--data", str(tmp_path / folder))
+
+        assert outcome.returncode == 1
+        assert outcome.stderr.startswith(f"error: The folder {tmp_path / folder} cannot be used ({reason}")
+        assert "Choose a folder you may write to with --data DIR" in outcome.stderr
+        assert "Traceback" not in outcome.stderr
+
+    @pytest.mark.parametrize("content", ["", "[]"])
+    def test_says_what_to_do_without_its_passwords(self, tmp_path: Path, content: str) -> None:
+        (tmp_path / "secrets.json").write_text(content)
+
+        outcome = manage("up", "--port", "0", "--data", str(tmp_path))
+
+        assert outcome.returncode == 1
+        assert outcome.stderr.startswith(f"error: {tmp_path / 'secrets.json'} cannot be read (")
+        assert "put it back from a copy" in outcome.stderr
+        assert "Traceback" not in outcome.stderr
+
+    @pytest.mark.parametrize(("changes", "told"), UNPREPARED)
+    def test_says_why_a_database_cannot_be_brought_up_to_date(
+        self, servers: Servers, tmp_path: Path, changes: str, told: str
+    ) -> None:
+        database_url = servers.clone(f"unprepared_{secrets.token_hex(4)}")
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(changes)
+        given = {"DATABASE_URL": database_url, "REDIS_URL": "redis://127.0.0.1:1/0"}
+
+        started = manage("up", "--port", "0", "--data", str(tmp_path), **given)
+        migrated = manage("migrate", FACTFOLD_ANONYMOUS="true", **given)
+
+        assert started.returncode == 1
+        assert started.stderr.startswith("error: The database could not be prepared: ")
+        assert migrated.returncode != 0
+        for outcome in (started, migrated):
+            assert told in outcome.stderr
+            assert "Traceback" not in outcome.stderr
 
     @pytest.mark.parametrize("environ", [{}, {"DATABASE_URL": "postgresql://127.0.0.1:1/none"}])
     def test_says_that_nothing_runs_to_a_command_that_needs_an_installation(

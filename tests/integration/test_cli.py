@@ -270,6 +270,14 @@ class TestAnyCommand:
         assert outcome.returncode == 2
         assert outcome.stderr.startswith("error: the database does not answer: ")
 
+    def test_shows_where_an_error_was_to_who_asks(self) -> None:
+        nowhere = {"DATABASE_URL": NOWHERE["database_url"], "REDIS_URL": NOWHERE["redis_url"]}
+
+        outcome = manage("migrate", "--traceback", FACTFOLD_ANONYMOUS="true", **nowhere)
+
+        assert outcome.returncode != 0
+        assert "Traceback (most recent call last)" in outcome.stderr
+
     def test_says_what_is_wrong_with_the_environment(self) -> None:
         outcome = manage("status", DATABASE_URL="mysql://127.0.0.1/none")
 

@@ -56,17 +56,31 @@ class TestEmbeddedPostgres:
         # The account has to be able to enter the folder, so it is not one of pytest's private ones.
         folder = Path(f"/tmp/factfold-unprivileged-{os.getpid()}")
         folder.mkdir(mode=0o755)
+        half_made = folder / "postgres.new" / "global"
+        half_made.mkdir(parents=True)
         server = EmbeddedPostgres(folder / "postgres", password="p", durable=False, identity=unprivileged_account())
         try:
             started(server)
 
             uid = int(unprivileged_account().split(":")[0])
             assert (folder / "postgres" / "PG_VERSION").stat().st_uid == uid
+            assert [path.name for path in folder.iterdir() if path.is_dir()] == ["postgres"]
             with psycopg.connect(server.url()) as connection:
                 assert connection.execute("select 1").fetchone() == (1,)
         finally:
             server.stop()
             subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+    def test_makes_no_cluster_over_files_of_somebody_else(self, tmp_path: Path) -> None:
+        folder = tmp_path / "postgres"
+        folder.mkdir()
+        (folder / "letter.txt").write_text("kept")
+        server = EmbeddedPostgres(folder, password="p", durable=False)
+
+        with pytest.raises(ServerFailed, match=r"(?s)holds no cluster .*not empty.*--data"):
+            server.start()
+
+        assert (folder / "letter.txt").read_text() == "kept"
 
     def test_says_where_to_look_when_it_cannot_start(self, tmp_path: Path) -> None:
         folder = tmp_path / "postgres"
