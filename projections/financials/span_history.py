@@ -1,11 +1,20 @@
 """What filings have stated for one metric and one span, and how much of it counted at an instant."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cached_property
 
-from projections.financials.copies import Copy, Vintage, by_vintage, known_at_instant, most_trusted, without_slips
+from projections.financials.copies import (
+    Copy,
+    Vintage,
+    age,
+    by_vintage,
+    is_rounded,
+    known_at_instant,
+    most_trusted,
+    without_slips,
+)
 from projections.financials.selection import Measure, ranked, select
 from queries.metrics.catalogue import Metric
 
@@ -49,6 +58,33 @@ class Standing:
             vintage: {(copy.concept, copy.unit): copy for copy in copies}
             for vintage, copies in self._by_vintage.items()
         }
+
+    def recast_at(self, copy: Copy) -> datetime | None:
+        """When a sound copy's value took the place of another; None where filings before it gave no other."""
+        if self._unvaried:
+            return None
+        since = copy.known_from
+        for earlier in self._before(copy):
+            if earlier.value != copy.value and not is_rounded(earlier.value, copy.value):
+                return since
+            since = earlier.known_from
+        return None
+
+    def is_as_first_stated(self, copy: Copy) -> bool:
+        """Whether a sound copy gives what the original report gave; of a mere comparative it cannot be said."""
+        is_known = copy.cycle == 0 or any(earlier.cycle < copy.cycle for earlier in self._before(copy))
+        return is_known and self.recast_at(copy) is None
+
+    def _before(self, copy: Copy) -> Iterator[Copy]:
+        """The sound copies of the same concept and unit that were known before, the newest first."""
+        for earlier in reversed(self.sound):
+            if age(earlier) < age(copy) and (earlier.concept, earlier.unit) == (copy.concept, copy.unit):
+                yield earlier
+
+    @cached_property
+    def _unvaried(self) -> bool:
+        first = self.sound[0].value
+        return all(copy.value == first for copy in self.sound)
 
     @cached_property
     def _told_from_slips(self) -> tuple[list[Copy], dict[Measure, tuple[str, ...]]]:

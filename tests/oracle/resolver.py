@@ -248,13 +248,24 @@ class _Company:
                     for copy in short
                     if self.vintage(copy) == vintage and (copy.concept, copy.unit) == (minuend.concept, minuend.unit)
                 ]
-                if counterparts:
+                if counterparts and self._are_of_one_basis(minuend, long, counterparts[-1], short):
                     subtrahend = counterparts[-1]
                     value = _signed(metric, minuend.concept, minuend.value - subtrahend.value)
                     newest = max(minuend, subtrahend, key=_newest_last)
                     figure = Figure(value, minuend.unit, minuend.concept, quarter, newest)
                     return vintage.age(), max(minuend.known_at, subtrahend.known_at), figure
         return None
+
+    def _are_of_one_basis(self, one: Copy, of_one: list[Copy], other: Copy, of_other: list[Copy]) -> bool:
+        """Whether neither copy lags behind the other; each comes with all copies of its period."""
+        return not self._lags(one, of_one, other, of_other) and not self._lags(other, of_other, one, of_one)
+
+    def _lags(self, copy: Copy, of_period: list[Copy], other: Copy, of_other: list[Copy]) -> bool:
+        """Whether a copy says what the original report said and the other was recast later."""
+        before = [each for each in _alike(copy, of_period) if _newest_last(each) <= _newest_last(copy)]
+        repeats_original = self.cycle(copy) == 0 or self.cycle(copy) > min(self.cycle(each) for each in before)
+        is_recast = _changed_at(copy, of_period) is not None
+        return repeats_original and not is_recast and _was_recast_after(other, of_other, copy)
 
     def vintage(self, copy: Copy) -> Vintage:
         """This will say in which reporting cycle a copy stands, and whether it amends a value of that cycle."""
@@ -315,7 +326,8 @@ class _Company:
                 for prior in candidates:
                     distance = abs((prior[1] - same_day_years_before(end, 1)).days)
                     if prior[0] == year[0] and prior[1] < year[1] and distance <= GRACE_DAYS:
-                        figure = self._rolled(metric, newest, candidates[year], candidates[prior])
+                        span = (newest.start, newest.end)
+                        figure = self._rolled(metric, newest, candidates[span], candidates[year], candidates[prior])
                         if figure is not None:
                             return figure
         return None
@@ -331,18 +343,28 @@ class _Company:
             if period_class(*span) == "annual" and abs((start - DAY - span[1]).days) <= SEAM_DAYS
         ]
 
-    def _rolled(self, metric: Metric, newest: Copy, years: list[Copy], priors: list[Copy]) -> Figure | None:
-        alike = (newest.concept, newest.unit)
-        years = [copy for copy in years if (copy.concept, copy.unit) == alike]
-        priors = [copy for copy in priors if (copy.concept, copy.unit) == alike]
-        said = [copy.value for copy in priors if copy.accession == newest.accession]
+    def _rolled(
+        self, metric: Metric, newest: Copy, to_date: list[Copy], years: list[Copy], priors: list[Copy]
+    ) -> Figure | None:
+        of_this_year, years, priors = (_alike(newest, copies) for copies in (to_date, years, priors))
+        current_vintages = {self.vintage(copy) for copy in of_this_year}
         vintages = {self.vintage(copy) for copy in years} & {self.vintage(copy) for copy in priors}
-        for vintage in sorted(vintages, key=Vintage.age, reverse=True):
-            whole = [copy for copy in years if self.vintage(copy) == vintage][-1]
-            part = [copy for copy in priors if self.vintage(copy) == vintage][-1]
-            if not said or said[0] == part.value:
-                value = _signed(metric, newest.concept, whole.value + newest.value - part.value)
-                return Figure(value, newest.unit, newest.concept, (newest.start, newest.end))
+        for current_vintage in sorted(current_vintages, key=Vintage.age, reverse=True):
+            current = [copy for copy in of_this_year if self.vintage(copy) == current_vintage][-1]
+            said = [copy.value for copy in priors if copy.accession == current.accession]
+            for vintage in sorted(vintages, key=Vintage.age, reverse=True):
+                whole = [copy for copy in years if self.vintage(copy) == vintage][-1]
+                part = [copy for copy in priors if self.vintage(copy) == vintage][-1]
+                if (
+                    said in ([], [part.value])
+                    and self._are_of_one_basis(whole, years, part, priors)
+                    and not _was_recast_after(part, priors, current)
+                    and not _was_recast_after(current, of_this_year, part)
+                ):
+                    value = _signed(metric, newest.concept, whole.value + current.value - part.value)
+                    return Figure(value, newest.unit, newest.concept, (newest.start, newest.end))
+            if said:
+                return None
         return None
 
     def _four_quarters(self, metric: Metric, end: date) -> Figure | None:
@@ -564,6 +586,36 @@ def _operands_among(copies: list[Copy]) -> list[Copy]:
         if copy.value == value or not _conflict({copy.value, value}):
             kept.append(copy)
     return kept
+
+
+def _alike(copy: Copy, of_period: list[Copy]) -> list[Copy]:
+    return [other for other in of_period if (other.concept, other.unit) == (copy.concept, copy.unit)]
+
+
+def _changed_at(copy: Copy, of_period: list[Copy]) -> datetime | None:
+    """When the value of a copy replaced an earlier one of its concept and unit, if it did."""
+    alike = _alike(copy, of_period)
+    alike = alike[: alike.index(copy) + 1]
+    changes = [
+        place
+        for place, before in enumerate(alike)
+        if before.value != copy.value and not _is_the_same_rounded(before.value, copy.value)
+    ]
+    return alike[changes[-1] + 1].known_at if changes else None
+
+
+def _was_recast_after(copy: Copy, of_period: list[Copy], other: Copy) -> bool:
+    """Whether the value of a copy is a recast that came after another copy."""
+    changed_at = _changed_at(copy, of_period)
+    return changed_at is not None and changed_at > other.known_at
+
+
+def _is_the_same_rounded(value: Decimal, other: Decimal) -> bool:
+    return any(
+        rounded % 10**zeros == 0 and abs(exact - rounded) <= Decimal(10) ** zeros / 2
+        for rounded, exact in ((value, other), (other, value))
+        for zeros in range(3, 10)
+    )
 
 
 def _conflict(values: set[Decimal]) -> bool:

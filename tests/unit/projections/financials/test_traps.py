@@ -324,6 +324,146 @@ def test_12_a_restated_year_is_not_reduced_by_the_original_nine_months() -> None
     assert 42_905 - 26_667 not in {int(row.value) // MILLION for row in fourth}
 
 
+def flows(concept: str, accession: str, filed: str, *stated: tuple[str, str, int], form: str = "10-Q") -> Filing:
+    return Filing(accession=accession, filed=filed, form=form, facts=tuple(flow(concept, *fact) for fact in stated))
+
+
+IBM_2020 = [
+    flows("Revenues", "0001558370-20-011799", "2020-10-27", ("2020-01-01", "2020-09-30", 53_253)),
+    flows("Revenues", "0001558370-21-001489", "2021-02-23", ("2020-01-01", "2020-12-31", 73_620), form="10-K"),
+    flows(
+        "Revenues",
+        "0001558370-21-014734",
+        "2021-11-05",
+        ("2020-01-01", "2020-09-30", 53_253),
+        ("2021-01-01", "2021-09-30", 54_093),
+        ("2021-07-01", "2021-09-30", 17_618),
+    ),
+    flows(
+        "Revenues",
+        "0001558370-22-001584",
+        "2022-02-22",
+        ("2020-01-01", "2020-12-31", 55_179),
+        ("2021-01-01", "2021-12-31", 57_350),
+        form="10-K",
+    ),
+    flows(
+        "Revenues",
+        "0001558370-22-015322",
+        "2022-10-25",
+        ("2021-01-01", "2021-09-30", 40_656),
+        ("2022-01-01", "2022-09-30", 43_840),
+    ),
+]
+PFIZER_2019 = [
+    flows(REVENUE, "0000078003-19-000082", "2019-11-07", ("2019-01-01", "2019-09-29", 39_062)),
+    flows(REVENUE, "0000078003-20-000014", "2020-02-27", ("2019-01-01", "2019-12-31", 51_750), form="10-K"),
+    flows(
+        REVENUE,
+        "0000078003-20-000070",
+        "2020-11-05",
+        ("2019-01-01", "2019-09-29", 39_062),
+        ("2020-01-01", "2020-09-27", 35_961),
+    ),
+    flows(
+        REVENUE,
+        "0000078003-21-000038",
+        "2021-02-25",
+        ("2019-01-01", "2019-12-31", 41_172),
+        ("2020-01-01", "2020-12-31", 41_908),
+        form="10-K",
+    ),
+]
+HONEYWELL_2024 = [
+    flows("OperatingIncomeLoss", "0000773840-24-000099", "2024-10-24", ("2024-01-01", "2024-09-30", 6_589)),
+    flows(
+        "OperatingIncomeLoss", "0000773840-25-000010", "2025-02-14", ("2024-01-01", "2024-12-31", 8_699), form="10-K"
+    ),
+    flows(
+        "OperatingIncomeLoss",
+        "0000773840-25-000105",
+        "2025-10-23",
+        ("2024-01-01", "2024-09-30", 6_589),
+        ("2025-01-01", "2025-09-30", 7_031),
+    ),
+    flows(
+        "OperatingIncomeLoss",
+        "0000773840-26-000013",
+        "2026-02-17",
+        ("2024-01-01", "2024-12-31", 7_667),
+        ("2025-01-01", "2025-12-31", 8_127),
+        form="10-K",
+    ),
+]
+UBER_2020 = [
+    flows("Revenues", "0001628280-20-015936", "2020-11-06", ("2020-01-01", "2020-09-30", 8_913)),
+    flows("Revenues", "0001543151-21-000014", "2021-03-01", ("2020-01-01", "2020-12-31", 11_139), form="10-K"),
+    flows(
+        "Revenues",
+        "0001543151-21-000047",
+        "2021-11-09",
+        ("2020-01-01", "2020-09-30", 7_974),
+        ("2021-01-01", "2021-09-30", 11_677),
+    ),
+    flows(
+        "Revenues",
+        "0001543151-22-000008",
+        "2022-02-24",
+        ("2020-01-01", "2020-12-31", 11_139),
+        ("2021-01-01", "2021-12-31", 17_455),
+        form="10-K",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("filings", "metric", "period", "millions"),
+    [
+        pytest.param(IBM_2020, "revenue", "CY2020Q4", 73_620 - 53_253, id="IBM before it parted with Kyndryl"),
+        pytest.param(PFIZER_2019, "revenue", "CY2019Q4", 51_750 - 39_062, id="Pfizer before it parted with Upjohn"),
+        pytest.param(HONEYWELL_2024, "operating_income", "CY2024Q4", 8_699 - 6_589, id="Honeywell before Solstice"),
+    ],
+)
+def test_12_a_recast_year_is_not_reduced_by_nine_months_last_repeated_before(
+    filings: list[Filing], metric: str, period: str, millions: int
+) -> None:
+    found = [row for row in resolved(*filings).values if (row.metric, row.period) == (metric, period)]
+
+    assert [int(row.value) // MILLION for row in found] == [millions]
+
+
+def test_12_recast_nine_months_go_with_a_year_that_was_stated_again_since() -> None:
+    fourth = [row for row in resolved(*UBER_2020).values if (row.metric, row.period) == ("revenue", "CY2020Q4")]
+
+    assert [int(row.value) // MILLION for row in fourth] == [11_139 - 8_913, 11_139 - 7_974]
+
+
+def test_12_a_year_shown_in_billions_in_between_was_not_recast() -> None:
+    ibm = [
+        flows("Revenues", "0001558370-19-009324", "2019-10-31", ("2019-01-01", "2019-09-30", 55_370)),
+        flows("Revenues", "0001558370-20-001334", "2020-02-25", ("2019-01-01", "2019-12-31", 77_147), form="10-K"),
+        flows(
+            "Revenues",
+            "0001558370-20-011799",
+            "2020-10-27",
+            ("2019-01-01", "2019-09-30", 55_370),
+            ("2019-01-01", "2019-12-31", 77_000),
+            ("2020-01-01", "2020-09-30", 53_253),
+            ("2020-07-01", "2020-09-30", 17_560),
+        ),
+        flows(
+            "Revenues",
+            "0001558370-21-001489",
+            "2021-02-23",
+            ("2019-01-01", "2019-12-31", 77_147),
+            ("2020-01-01", "2020-12-31", 73_620),
+            form="10-K",
+        ),
+    ]
+
+    assert value(resolved(*ibm).values, "revenue", "CY2020Q3TTM") == (77_147 + 53_253 - 55_370) * MILLION
+
+
 def test_13_a_year_reported_under_a_new_concept_is_the_same_revenue() -> None:
     year = ("2017-10-01", "2018-09-29")
     apple = [
@@ -683,6 +823,11 @@ class TestTwelveMonths:
 
         assert value(rows, "net_income", "CY2024Q4TTM") == (93_736 + 36_330 - 33_916) * MILLION
         assert value(rows, "net_income", "CY2024Q3TTM") == 93_736 * MILLION
+
+    def test_are_not_made_of_this_year_recast_and_last_year_as_it_was(self) -> None:
+        found = [row for row in resolved(*IBM_2020).values if (row.metric, row.period) == ("revenue", "CY2021Q3TTM")]
+
+        assert [int(row.value) // MILLION for row in found] == [73_620 + 54_093 - 53_253]
 
     @pytest.mark.parametrize("turned", [False, True])
     def test_are_of_two_years_as_near_to_365_days_the_longer_in_whatever_order_they_come(self, turned: bool) -> None:
