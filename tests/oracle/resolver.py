@@ -121,6 +121,9 @@ class _Company:
         self.kinds = _kinds_of_company(sic)
         self.by_concept: dict[str, dict[Span, list[Copy]]] = {}
         self.own_end: dict[str, date] = {}
+        self.ever_said: dict[tuple[str, Span], list[Copy]] = {}
+        for copy in _once_said(copies, as_of):
+            self.ever_said.setdefault((copy.concept, (copy.start, copy.end)), []).append(copy)
         for copy in _counting(copies, as_of):
             self.by_concept.setdefault(copy.concept, {}).setdefault((copy.start, copy.end), []).append(copy)
             if _may_be_own_period(copy):
@@ -175,13 +178,43 @@ class _Company:
             for concept in metric.concepts:
                 for span, copies in self.by_concept.get(concept, {}).items():
                     if (span[0] is None) == (metric.over == "instant"):
-                        fitting = [copy for copy in copies if _fits(copy.unit, metric.unit)]
+                        fitting = [
+                            copy
+                            for copy in copies
+                            if _fits(copy.unit, metric.unit) and not self.is_a_years_value(metric, copy)
+                        ]
                         by_span.setdefault(span, []).extend(fitting)
             trusted = {span: _one_unit_a_filing(_most_trusted(copies), metric) for span, copies in by_span.items()}
             self._candidates[metric.key] = {
                 span: sorted(copies, key=_newest_last) for span, copies in trusted.items() if copies
             }
         return self._candidates[metric.key]
+
+    def is_a_years_value(self, metric: Metric, quarter: Copy) -> bool:
+        """Whether a quarter's copy gives what its filing says of the year, although the year had begun before."""
+        if not metric.additive or quarter.start is None or period_class(quarter.start, quarter.end) != "quarterly":
+            return False
+        return any(
+            year.accession == quarter.accession
+            and (year.unit, year.value) == (quarter.unit, quarter.value)
+            and self.had_something(metric, (start, quarter.start - DAY), known_at=quarter.known_at)
+            for concept in metric.concepts
+            for (start, end), copies in self.by_concept.get(concept, {}).items()
+            if end == quarter.end and period_class(start, end) == "annual"
+            for year in copies
+        )
+
+    def had_something(self, metric: Metric, span: Span, *, known_at: datetime) -> bool:
+        """Whether anything but nothing is known of a span, and it was not known to be nothing at an instant."""
+        said = [
+            copy
+            for concept in metric.concepts
+            for copy in self.ever_said.get((concept, span), [])
+            if _fits(copy.unit, metric.unit) and _most_trusted([copy])
+        ]
+        return any(copy.value for copy in said) and not any(
+            copy.known_at <= known_at for copy in said if not copy.value
+        )
 
     def operands(self, metric: Metric) -> dict[Span, list[Copy]]:
         """This will give by period the candidates that may be operands of a difference."""
@@ -474,8 +507,15 @@ class _Evaluation:
 
 def _counting(copies: Iterable[Copy], as_of: datetime) -> Iterator[Copy]:
     """The copies that count at an instant, the newest last."""
+    for copy in _once_said(copies, as_of):
+        if copy.withdrawn_at is None or copy.withdrawn_at > as_of:
+            yield copy
+
+
+def _once_said(copies: Iterable[Copy], as_of: datetime) -> Iterator[Copy]:
+    """The copies that count at an instant or counted before, the newest last."""
     for copy in sorted(copies, key=_newest_last):
-        if copy.known_at > as_of or (copy.withdrawn_at is not None and copy.withdrawn_at <= as_of):
+        if copy.known_at > as_of or (copy.withdrawn_at is not None and copy.withdrawn_at <= copy.known_at):
             continue
         rounded_by = 15 * DAY if copy.source == "fsds" else 0 * DAY
         if 1900 <= copy.end.year < 2200 and copy.end - rounded_by <= copy.filed_on:

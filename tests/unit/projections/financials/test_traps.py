@@ -84,6 +84,11 @@ def balance(concept: str, end: str, millions: int) -> ConceptFacts:
 
 REVENUE = "RevenueFromContractWithCustomerExcludingAssessedTax"
 CASH_FLOW = "NetCashProvidedByUsedInOperatingActivities"
+DIVIDENDS = "us-gaap:CommonStockDividendsPerShareDeclared"
+
+
+def flows(concept: str, accession: str, filed: str, *stated: tuple[str, str, int], form: str = "10-Q") -> Filing:
+    return Filing(accession=accession, filed=filed, form=form, facts=tuple(flow(concept, *fact) for fact in stated))
 
 
 def test_1_four_revenues_of_one_10q_are_two_quarters_and_two_half_years() -> None:
@@ -102,6 +107,62 @@ def test_1_four_revenues_of_one_10q_are_two_quarters_and_two_half_years() -> Non
     rows = [row for row in resolved(apple).values if row.metric == "revenue" and "from_year_to_date" not in row.flags]
 
     assert {(row.period, int(row.value) // MILLION) for row in rows} == {("CY2018Q1", 61_137), ("CY2019Q1", 58_015)}
+
+
+ORACLE_2020 = [
+    flows(REVENUE, "0001564590-20-010833", "2020-03-13", ("2019-06-01", "2020-02-29", 28_629)),
+    Filing(
+        accession="0001564590-20-030125",
+        filed="2020-06-22",
+        facts=(
+            flow(REVENUE, "2019-06-01", "2020-05-31", 39_068),
+            flow("Revenues", "2020-03-01", "2020-05-31", 39_068),
+        ),
+    ),
+]
+
+
+def test_1_a_whole_year_under_the_dates_of_its_last_quarter_is_no_quarter() -> None:
+    found = [row for row in resolved(*ORACLE_2020).values if (row.metric, row.period) == ("revenue", "CY2020Q2")]
+
+    # 10,440 in the release of 2020-06-16; filed amounts are rounded.
+    assert [(int(row.value) // MILLION, row.flags) for row in found] == [(39_068 - 28_629, ("from_year_to_date",))]
+
+
+def test_1_a_last_quarter_is_believed_until_something_is_known_of_the_part_before() -> None:
+    late = msgspec.structs.replace(ORACLE_2020[0], filed="2020-08-01")
+
+    found = [
+        row for row in resolved(ORACLE_2020[1], late).values if (row.metric, row.period) == ("revenue", "CY2020Q2")
+    ]
+
+    assert [(int(row.value) // MILLION, row.known_from.date()) for row in found] == [
+        (39_068, date(2020, 6, 23)),
+        (39_068 - 28_629, date(2020, 8, 2)),
+    ]
+
+
+def test_1_the_only_dividend_of_a_year_is_that_of_its_last_quarter() -> None:
+    def dividends(accession: str, filed: str, form: str, *stated: tuple[str, str, str]) -> Filing:
+        facts = tuple(duration(DIVIDENDS, start, end, value, unit="USD/shares") for start, end, value in stated)
+        return Filing(accession=accession, filed=filed, form=form, facts=facts)
+
+    apple = [
+        dividends("0001193125-12-314552", "2012-07-25", "10-Q", ("2011-09-25", "2012-06-30", "2.65")),
+        dividends("0001193125-13-300670", "2013-07-24", "10-Q", ("2011-09-25", "2012-06-30", "0")),
+        dividends(
+            "0001193125-14-383437",
+            "2014-10-27",
+            "10-K",
+            ("2011-09-25", "2012-09-29", "0.38"),
+            ("2012-07-01", "2012-09-29", "0.38"),
+        ),
+    ]
+
+    found = latest(resolved(*apple).values, "dividends_per_share", "CY2012Q3")
+
+    assert found is not None
+    assert (found.value, found.flags) == (Decimal("0.38"), ())
 
 
 @pytest.mark.parametrize(
@@ -322,10 +383,6 @@ def test_12_a_restated_year_is_not_reduced_by_the_original_nine_months() -> None
     # 36,537 - 26,667, and once both are known on the new basis 42,905 - 30,698: what the 10-K of 2010 itself states.
     assert [int(row.value) // MILLION for row in fourth] == [9_870, 12_207]
     assert 42_905 - 26_667 not in {int(row.value) // MILLION for row in fourth}
-
-
-def flows(concept: str, accession: str, filed: str, *stated: tuple[str, str, int], form: str = "10-Q") -> Filing:
-    return Filing(accession=accession, filed=filed, form=form, facts=tuple(flow(concept, *fact) for fact in stated))
 
 
 IBM_2020 = [
@@ -680,7 +737,6 @@ def test_22_what_is_said_of_a_day_to_come_is_no_figure_of_that_day() -> None:
 
 
 PUBLIC_FLOAT = instant("dei:EntityPublicFloat", "2011-08-01", "5033591950")
-DIVIDENDS = "us-gaap:CommonStockDividendsPerShareDeclared"
 SHARES_OUTSTANDING = "dei:EntityCommonStockSharesOutstanding"
 
 
