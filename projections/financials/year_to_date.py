@@ -175,8 +175,15 @@ def _difference(metric: Metric, longer: Standing, shorter: Standing) -> Finding 
                 flags = _flags_of_slips(measure, longer, shorter)
                 if vintage != next(iter(longer.newest)):
                     flags.add("older_vintage")
-                return _added(metric, ((1, minuend), (-1, subtrahend)), flags)
+                found = _added(metric, ((1, minuend), (-1, subtrahend)), flags)
+                if not _is_across_a_split(metric, found):
+                    return found
     return None
+
+
+def _is_across_a_split(metric: Metric, found: Finding) -> bool:
+    """Whether operands count shares before a split and after it: nothing else makes an amount per share negative."""
+    return metric.split_sensitive and found.value < 0
 
 
 def _are_of_one_basis(one: Copy, of_one: Standing, other: Copy, of_other: Standing) -> bool:
@@ -346,7 +353,9 @@ def _year_to_date_sum(metric: Metric, way: _Sum, instant: datetime) -> Finding |
                 flags = _flags_of_slips(measure, current, year, prior)
                 if current_vintage != next(iter(current.newest)) or vintage != next(iter(year.newest)):
                     flags.add("older_vintage")
-                return _added(metric, terms, flags)
+                found = _added(metric, terms, flags)
+                if not _is_across_a_split(metric, found):
+                    return found
             if comparative is not None:
                 break
     return None

@@ -91,6 +91,11 @@ def flows(concept: str, accession: str, filed: str, *stated: tuple[str, str, int
     return Filing(accession=accession, filed=filed, form=form, facts=tuple(flow(concept, *fact) for fact in stated))
 
 
+def dividends(accession: str, filed: str, form: str, *stated: tuple[str, str, str]) -> Filing:
+    facts = tuple(duration(DIVIDENDS, start, end, amount, unit="USD/shares") for start, end, amount in stated)
+    return Filing(accession=accession, filed=filed, form=form, facts=facts)
+
+
 def test_1_four_revenues_of_one_10q_are_two_quarters_and_two_half_years() -> None:
     apple = Filing(
         accession="0000320193-19-000066",
@@ -143,10 +148,6 @@ def test_1_a_last_quarter_is_believed_until_something_is_known_of_the_part_befor
 
 
 def test_1_the_only_dividend_of_a_year_is_that_of_its_last_quarter() -> None:
-    def dividends(accession: str, filed: str, form: str, *stated: tuple[str, str, str]) -> Filing:
-        facts = tuple(duration(DIVIDENDS, start, end, value, unit="USD/shares") for start, end, value in stated)
-        return Filing(accession=accession, filed=filed, form=form, facts=facts)
-
     apple = [
         dividends("0001193125-12-314552", "2012-07-25", "10-Q", ("2011-09-25", "2012-06-30", "2.65")),
         dividends("0001193125-13-300670", "2013-07-24", "10-Q", ("2011-09-25", "2012-06-30", "0")),
@@ -606,6 +607,34 @@ def test_18_splits_show_in_restated_share_counts() -> None:
         (7, "0001193125-14-383437"),
         (4, "0000320193-20-000096"),
     ]
+
+
+YEAR_TO_JUNE_2019, YEAR_TO_JUNE_2020 = ("2018-09-30", "2019-06-29"), ("2019-09-29", "2020-06-27")
+APPLE_DIVIDENDS = [
+    dividends("0000320193-19-000076", "2019-07-31", "10-Q", (*YEAR_TO_JUNE_2019, "2.23")),
+    dividends("0000320193-19-000119", "2019-10-31", "10-K", ("2018-09-30", "2019-09-28", "3")),
+    dividends("0000320193-20-000062", "2020-07-31", "10-Q", (*YEAR_TO_JUNE_2019, "2.23"), (*YEAR_TO_JUNE_2020, "2.36")),
+    dividends(
+        "0000320193-20-000096",
+        "2020-10-30",
+        "10-K",
+        ("2018-09-30", "2019-09-28", "0.75"),
+        ("2019-09-29", "2020-09-26", "0.795"),
+    ),
+    dividends("0000320193-21-000065", "2021-07-28", "10-Q", (*YEAR_TO_JUNE_2020, "0.59")),
+    dividends("0000320193-21-000105", "2021-10-29", "10-K", ("2019-09-29", "2020-09-26", "0.795")),
+]
+
+
+@pytest.mark.parametrize(
+    ("period", "amount", "known_on"), [("CY2019Q3", "0.77", "2019-11-01"), ("CY2020Q3", "0.205", "2021-10-30")]
+)
+def test_18_dividends_after_a_split_are_not_reduced_by_those_before(period: str, amount: str, known_on: str) -> None:
+    rows = [
+        row for row in resolved(*APPLE_DIVIDENDS).values if (row.metric, row.period) == ("dividends_per_share", period)
+    ]
+
+    assert [(row.value, row.known_from.date()) for row in rows] == [(Decimal(amount), date.fromisoformat(known_on))]
 
 
 def test_19_a_thousand_or_a_million_too_small_is_outvoted_and_flagged() -> None:
