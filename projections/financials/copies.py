@@ -147,10 +147,13 @@ def is_opposite(value: Decimal, other: Decimal) -> bool:
     return bool(value) and value == -other
 
 
-def is_rounded(value: Decimal, other: Decimal) -> bool:
-    """Whether one of two values is the other, rounded to thousands or more."""
+def is_same_rounded(value: Decimal, other: Decimal) -> bool:
+    """Whether two values are equal, or one is the other rounded to thousands or more, of which it shows ten or more."""
+    if value == other:
+        return True
     difference = 2 * abs(value - other)
-    return any(difference <= unit and not (value % unit and other % unit) for unit in _ROUNDED_TO)
+    largest = max(abs(value), abs(other)) / 10
+    return any(difference <= unit <= largest and not (value % unit and other % unit) for unit in _ROUNDED_TO)
 
 
 def is_slip(value: Decimal, other: Decimal) -> bool:

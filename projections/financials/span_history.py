@@ -10,7 +10,7 @@ from projections.financials.copies import (
     Vintage,
     age,
     by_vintage,
-    is_rounded,
+    is_same_rounded,
     known_at_instant,
     most_trusted,
     without_slips,
@@ -65,7 +65,7 @@ class Standing:
             return None
         since = copy.known_from
         for earlier in self._before(copy):
-            if earlier.value != copy.value and not is_rounded(earlier.value, copy.value):
+            if not is_same_rounded(earlier.value, copy.value):
                 return since
             since = earlier.known_from
         return None

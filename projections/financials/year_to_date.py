@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from functools import cache, partial
 from typing import NamedTuple
 
-from projections.financials.copies import Copy, Span, Vintage
+from projections.financials.copies import Copy, Span, Vintage, is_same_rounded
 from projections.financials.reported import BrokenChecks, reported_at
 from projections.financials.rounding import rounded
 from projections.financials.selection import Measure
@@ -346,7 +346,7 @@ def _year_to_date_sum(metric: Metric, way: _Sum, instant: datetime) -> Finding |
             to_date = currents.get(measure)
             if to_date is None:
                 continue
-            comparative = _stated_in(prior.sound, to_date.accession, measure)
+            comparative = _stated_beside(to_date, current.sound, prior.sound)
             rolled = _rolled_forward(to_date, comparative, measure, current, year, prior)
             if rolled is not None:
                 vintage, terms = rolled
@@ -370,7 +370,7 @@ def _rolled_forward(
         if (
             whole
             and before
-            and (comparative is None or comparative.value == before.value)
+            and (comparative is None or is_same_rounded(comparative.value, before.value))
             and _are_of_one_basis(whole, year, before, prior)
             and _is_stated_since(to_date, before, prior)
             and _is_stated_since(before, to_date, current)
@@ -379,11 +379,16 @@ def _rolled_forward(
     return None
 
 
-def _stated_in(copies: Iterable[Copy], accession: str, measure: Measure) -> Copy | None:
-    """The copy of one filing, concept and unit."""
-    for copy in copies:
-        if copy.accession == accession and (copy.concept, copy.unit) == measure:
-            return copy
+def _stated_beside(to_date: Copy, of_current: Iterable[Copy], of_prior: Iterable[Copy]) -> Copy | None:
+    """What the first filing that gave this value of the year to date, and the same of last year, gave of that."""
+    comparatives = {
+        copy.accession: copy for copy in of_prior if (copy.concept, copy.unit) == (to_date.concept, to_date.unit)
+    }
+    for copy in of_current:
+        if (copy.concept, copy.unit, copy.value) == (to_date.concept, to_date.unit, to_date.value):
+            comparative = comparatives.get(copy.accession)
+            if comparative is not None:
+                return comparative
     return None
 
 

@@ -386,12 +386,13 @@ class _Company:
         vintages = {self.vintage(copy) for copy in years} & {self.vintage(copy) for copy in priors}
         for current_vintage in sorted(current_vintages, key=Vintage.age, reverse=True):
             current = [copy for copy in of_this_year if self.vintage(copy) == current_vintage][-1]
-            said = [copy.value for copy in priors if copy.accession == current.accession]
+            with_its_value = [copy.accession for copy in of_this_year if copy.value == current.value]
+            said = [part.value for accession in with_its_value for part in priors if part.accession == accession]
             for vintage in sorted(vintages, key=Vintage.age, reverse=True):
                 whole = [copy for copy in years if self.vintage(copy) == vintage][-1]
                 part = [copy for copy in priors if self.vintage(copy) == vintage][-1]
                 if (
-                    said in ([], [part.value])
+                    (not said or said[0] == part.value or _is_the_same_rounded(said[0], part.value))
                     and self._are_of_one_basis(whole, years, part, priors)
                     and not _was_recast_after(part, priors, current)
                     and not _was_recast_after(current, of_this_year, part)
@@ -655,8 +656,11 @@ def _was_recast_after(copy: Copy, of_period: list[Copy], other: Copy) -> bool:
 
 
 def _is_the_same_rounded(value: Decimal, other: Decimal) -> bool:
+    """Whether one value is the other, shown in whole thousands, ten thousands and so on, in ten of these or more."""
     return any(
-        rounded % 10**zeros == 0 and abs(exact - rounded) <= Decimal(10) ** zeros / 2
+        rounded % 10**zeros == 0
+        and abs(exact - rounded) <= Decimal(10) ** zeros / 2
+        and max(abs(rounded), abs(exact)) >= 10 ** (zeros + 1)
         for rounded, exact in ((value, other), (other, value))
         for zeros in range(3, 10)
     )

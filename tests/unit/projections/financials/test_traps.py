@@ -914,6 +914,85 @@ class TestTwelveMonths:
 
         assert [int(row.value) // MILLION for row in found] == [73_620 + 54_093 - 53_253]
 
+    def test_take_away_what_the_first_report_of_this_year_said_of_the_last(self) -> None:
+        half_2022, half_2023 = ("2021-12-26", "2022-07-02"), ("2023-01-01", "2023-07-01")
+        year, quarter = ("2021-12-26", "2022-12-31"), ("2023-04-02", "2023-07-01")
+        intel = [
+            flows(REVENUE, "0000050863-22-000030", "2022-07-29", (*half_2022, 33_674)),
+            flows(REVENUE, "0000050863-23-000006", "2023-01-27", (*year, 63_054), form="10-K"),
+            flows(
+                REVENUE,
+                "0000050863-23-000069",
+                "2023-07-28",
+                (*half_2022, 33_674),
+                (*half_2023, 24_664),
+                (*quarter, 12_949),
+            ),
+            flows(
+                REVENUE,
+                "0000050863-24-000010",
+                "2024-01-26",
+                (*year, 63_054),
+                ("2023-01-01", "2023-12-30", 54_228),
+                form="10-K",
+            ),
+            # The half year of 2023 once more, under the dates of 2022.
+            flows(
+                REVENUE,
+                "0000050863-24-000124",
+                "2024-08-02",
+                (*half_2022, 24_664),
+                (*half_2023, 24_664),
+                ("2023-12-31", "2024-06-29", 25_557),
+            ),
+            flows(
+                REVENUE,
+                "0000050863-25-000009",
+                "2025-01-31",
+                (*year, 63_054),
+                ("2023-12-31", "2024-12-28", 53_101),
+                form="10-K",
+            ),
+        ]
+
+        found = [row for row in resolved(*intel).values if (row.metric, row.period) == ("revenue", "CY2023Q2TTM")]
+
+        assert [int(row.value) // MILLION for row in found] == [63_054 + 24_664 - 33_674]
+
+    def test_are_not_made_with_a_quarter_under_the_dates_of_the_half_year(self) -> None:
+        half_2017, half_2018 = ("2017-01-30", "2017-07-30"), ("2018-01-29", "2018-07-29")
+        nvidia = [
+            flows("Revenues", "0001045810-17-000123", "2017-08-23", (*half_2017, 4_167)),
+            flows(
+                "Revenues",
+                "0001045810-18-000010",
+                "2018-02-28",
+                ("2017-01-30", "2018-01-28", 9_714),
+                (*half_2017, 2_230),
+                form="10-K",
+            ),
+            flows(
+                "Revenues",
+                "0001045810-18-000114",
+                "2018-08-16",
+                (*half_2017, 4_167),
+                (*half_2018, 6_330),
+                ("2018-04-30", "2018-07-29", 3_123),
+            ),
+            flows(
+                "Revenues",
+                "0001045810-19-000144",
+                "2019-08-15",
+                (*half_2018, 6_330),
+                ("2019-01-28", "2019-07-28", 4_799),
+            ),
+        ]
+
+        found = [row for row in resolved(*nvidia).values if (row.metric, row.period) == ("revenue", "CY2018Q2TTM")]
+
+        # 11,877 in truth; without the four quarters there is no figure rather than 9,714 + 6,330 - 2,230.
+        assert found == []
+
     @pytest.mark.parametrize("turned", [False, True])
     def test_are_of_two_years_as_near_to_365_days_the_longer_in_whatever_order_they_come(self, turned: bool) -> None:
         facts = (
