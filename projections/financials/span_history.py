@@ -1,7 +1,7 @@
 """What filings have stated for one metric and one span, and how much of it counted at an instant."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 
@@ -60,26 +60,23 @@ class Standing:
         }
 
     def recast_at(self, copy: Copy) -> datetime | None:
-        """When a sound copy's value took the place of another; None where filings before it gave no other."""
+        """When a sound copy's value was first given, if another was before; None where it is what was first stated."""
         if self._unvaried:
             return None
-        since = copy.known_from
-        for earlier in self._before(copy):
-            if not is_same_rounded(earlier.value, copy.value):
-                return since
-            since = earlier.known_from
-        return None
+        alike = self._up_to(copy)
+        if is_same_rounded(alike[0].value, copy.value):
+            return None
+        return next(each.known_from for each in alike if is_same_rounded(each.value, copy.value))
 
     def is_as_first_stated(self, copy: Copy) -> bool:
         """Whether a sound copy gives what the original report gave; of a mere comparative it cannot be said."""
-        is_known = copy.cycle == 0 or any(earlier.cycle < copy.cycle for earlier in self._before(copy))
+        is_known = copy.cycle == 0 or any(each.cycle < copy.cycle for each in self._up_to(copy))
         return is_known and self.recast_at(copy) is None
 
-    def _before(self, copy: Copy) -> Iterator[Copy]:
-        """The sound copies of the same concept and unit that were known before, the newest first."""
-        for earlier in reversed(self.sound):
-            if age(earlier) < age(copy) and (earlier.concept, earlier.unit) == (copy.concept, copy.unit):
-                yield earlier
+    def _up_to(self, copy: Copy) -> list[Copy]:
+        """The sound copies of its concept and unit up to one of them, first known first."""
+        measure, known = (copy.concept, copy.unit), age(copy)
+        return [each for each in self.sound if (each.concept, each.unit) == measure and age(each) <= known]
 
     @cached_property
     def _unvaried(self) -> bool:

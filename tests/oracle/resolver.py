@@ -638,15 +638,12 @@ def _alike(copy: Copy, of_period: list[Copy]) -> list[Copy]:
 
 
 def _changed_at(copy: Copy, of_period: list[Copy]) -> datetime | None:
-    """When the value of a copy replaced an earlier one of its concept and unit, if it did."""
-    alike = _alike(copy, of_period)
-    alike = alike[: alike.index(copy) + 1]
-    changes = [
-        place
-        for place, before in enumerate(alike)
-        if before.value != copy.value and not _is_the_same_rounded(before.value, copy.value)
+    """When the value of a copy replaced the one first given of its concept and unit, if it did."""
+    gives_its_value = [
+        each.value == copy.value or _is_the_same_rounded(each.value, copy.value) for each in _alike(copy, of_period)
     ]
-    return alike[changes[-1] + 1].known_at if changes else None
+    first = gives_its_value.index(True)
+    return _alike(copy, of_period)[first].known_at if first else None
 
 
 def _was_recast_after(copy: Copy, of_period: list[Copy], other: Copy) -> bool:

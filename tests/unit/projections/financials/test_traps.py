@@ -959,6 +959,26 @@ class TestTwelveMonths:
 
         assert [int(row.value) // MILLION for row in found] == [63_054 + 24_664 - 33_674]
 
+    def test_stay_where_a_filing_in_between_gave_a_quarter_under_the_dates_of_this_half_year(self) -> None:
+        half_2016, half_2017 = ("2016-02-01", "2016-07-31"), ("2017-01-30", "2017-07-30")
+        year, quarter = ("2016-02-01", "2017-01-29"), ("2017-05-01", "2017-07-30")
+        nvidia = [
+            flows("Revenues", "0001045810-16-000300", "2016-08-23", (*half_2016, 2_733)),
+            flows("Revenues", "0001045810-17-000027", "2017-03-01", (*year, 6_910), form="10-K"),
+            flows(
+                "Revenues",
+                "0001045810-17-000123",
+                "2017-08-23",
+                (*half_2016, 2_733),
+                (*half_2017, 4_167),
+                (*quarter, 2_230),
+            ),
+            flows("Revenues", "0001045810-18-000010", "2018-02-28", (*year, 6_910), (*half_2017, 2_230), form="10-K"),
+            flows("Revenues", "0001045810-18-000114", "2018-08-16", (*half_2017, 4_167), (*quarter, 2_230)),
+        ]
+
+        assert value(resolved(*nvidia).values, "revenue", "CY2017Q2TTM") == (6_910 + 4_167 - 2_733) * MILLION
+
     def test_are_not_made_with_a_quarter_under_the_dates_of_the_half_year(self) -> None:
         half_2017, half_2018 = ("2017-01-30", "2017-07-30"), ("2018-01-29", "2018-07-29")
         nvidia = [
