@@ -13,6 +13,7 @@ from queries.metrics.catalogue import Metric, load_catalogue
 from queries.metrics.periods import LONGEST_YEAR_DAYS, PeriodType, period_type
 
 _SCALES = frozenset(Decimal(10) ** power for power in (3, 6, -3, -6))
+_ROUNDED_TO = tuple(Decimal(10) ** power for power in range(3, 10))
 _SHOWN_LATE = {"fsds": timedelta(days=15)}
 """By how much a source may show the end of a period too late: data sets show the month end nearest to it."""
 _NEVER_LATE = timedelta(0)
@@ -144,6 +145,15 @@ def differs_by_scale(value: Decimal, other: Decimal) -> bool:
 def is_opposite(value: Decimal, other: Decimal) -> bool:
     """Whether two values differ by their sign alone."""
     return bool(value) and value == -other
+
+
+def is_same_rounded(value: Decimal, other: Decimal) -> bool:
+    """Whether two values are equal, or one is the other rounded to thousands or more, of which it shows ten or more."""
+    if value == other:
+        return True
+    difference = 2 * abs(value - other)
+    largest = max(abs(value), abs(other)) / 10
+    return any(difference <= unit <= largest and not (value % unit and other % unit) for unit in _ROUNDED_TO)
 
 
 def is_slip(value: Decimal, other: Decimal) -> bool:

@@ -22,6 +22,7 @@ from projections.financials.rounding import WORKING_DIGITS
 from projections.financials.span_history import SpanHistory
 from projections.financials.timeline import Source
 from projections.financials.year_to_date import Quarter, quarters_of, trailing_timelines
+from projections.financials.years_as_quarters import without_years
 from queries.metrics.applicability import applies
 from queries.metrics.catalogue import Metric
 from queries.metrics.periods import PeriodType, calendar_label, trailing_label
@@ -88,10 +89,7 @@ def _from_facts(copies: Iterable[Copy], broken: Iterable[BrokenCheck], sic: str 
                     continue
                 metrics[metric.key] = metric
             candidates[metric.key][span].append(copy)
-    histories = {
-        key: {span: SpanHistory(metrics[key], found) for span, found in of_span.items()}
-        for key, of_span in candidates.items()
-    }
+    histories = {key: _histories(metrics[key], of_span) for key, of_span in candidates.items()}
     checks = broken_by_span(broken)
     timelines: Timelines = defaultdict(dict)
     for key, of_metric in histories.items():
@@ -103,6 +101,12 @@ def _from_facts(copies: Iterable[Copy], broken: Iterable[BrokenCheck], sic: str 
     additive = [metric for metric in metrics.values() if metric.additive]
     _add_quarters_and_twelve_months(timelines, histories, additive, checks)
     return timelines
+
+
+def _histories(metric: Metric, copies: Mapping[Span, list[Copy]]) -> dict[Span, SpanHistory]:
+    if metric.additive:
+        copies = without_years(copies)
+    return {span: SpanHistory(metric, found) for span, found in copies.items()}
 
 
 def _add_quarters_and_twelve_months(

@@ -5,7 +5,16 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 
-from projections.financials.copies import Copy, Vintage, by_vintage, known_at_instant, most_trusted, without_slips
+from projections.financials.copies import (
+    Copy,
+    Vintage,
+    age,
+    by_vintage,
+    is_same_rounded,
+    known_at_instant,
+    most_trusted,
+    without_slips,
+)
 from projections.financials.selection import Measure, ranked, select
 from queries.metrics.catalogue import Metric
 
@@ -49,6 +58,30 @@ class Standing:
             vintage: {(copy.concept, copy.unit): copy for copy in copies}
             for vintage, copies in self._by_vintage.items()
         }
+
+    def recast_at(self, copy: Copy) -> datetime | None:
+        """When a sound copy's value was first given, if another was before; None where it is what was first stated."""
+        if self._unvaried:
+            return None
+        alike = self._up_to(copy)
+        if is_same_rounded(alike[0].value, copy.value):
+            return None
+        return next(each.known_from for each in alike if is_same_rounded(each.value, copy.value))
+
+    def is_as_first_stated(self, copy: Copy) -> bool:
+        """Whether a sound copy gives what the original report gave; of a mere comparative it cannot be said."""
+        is_known = copy.cycle == 0 or any(each.cycle < copy.cycle for each in self._up_to(copy))
+        return is_known and self.recast_at(copy) is None
+
+    def _up_to(self, copy: Copy) -> list[Copy]:
+        """The sound copies of its concept and unit up to one of them, first known first."""
+        measure, known = (copy.concept, copy.unit), age(copy)
+        return [each for each in self.sound if (each.concept, each.unit) == measure and age(each) <= known]
+
+    @cached_property
+    def _unvaried(self) -> bool:
+        first = self.sound[0].value
+        return all(copy.value == first for copy in self.sound)
 
     @cached_property
     def _told_from_slips(self) -> tuple[list[Copy], dict[Measure, tuple[str, ...]]]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cache, partial
 from typing import NamedTuple
 
-from projections.financials.copies import Copy, Span
+from projections.financials.copies import Copy, Span, Vintage, is_same_rounded
 from projections.financials.reported import BrokenChecks, reported_at
 from projections.financials.rounding import rounded
 from projections.financials.selection import Measure
@@ -39,6 +39,8 @@ _ROUNDING_REACH = Decimal("0.01")
 
 SpanHistories = Mapping[Span, SpanHistory]
 _Chain = Sequence["Quarter"]
+_Terms = tuple[tuple[int, Copy], ...]
+"""Signs and the copies they go with."""
 
 
 class _Difference(NamedTuple):
@@ -146,6 +148,14 @@ def _preferred_difference(
     return None
 
 
+def _stated_in(copies: Iterable[Copy], accession: str, measure: Measure) -> Copy | None:
+    """The copy of one filing, concept and unit."""
+    for copy in copies:
+        if copy.accession == accession and (copy.concept, copy.unit) == measure:
+            return copy
+    return None
+
+
 def _differences(histories: SpanHistories) -> dict[Span, list[_Difference]]:
     differences: dict[Span, list[_Difference]] = defaultdict(list)
     for spans in _by_start(histories).values():
@@ -199,12 +209,32 @@ def _difference(metric: Metric, longer: Standing, shorter: Standing) -> Finding 
             continue
         for measure, minuend in minuends:
             subtrahend = subtrahends.get(measure)
-            if subtrahend is not None:
+            if subtrahend is not None and _are_of_one_basis(minuend, longer, subtrahend, shorter):
                 flags = _flags_of_slips(measure, longer, shorter)
                 if vintage != next(iter(longer.newest)):
                     flags.add("older_vintage")
-                return _added(metric, ((1, minuend), (-1, subtrahend)), flags)
+                found = _added(metric, ((1, minuend), (-1, subtrahend)), flags)
+                if not _is_across_a_split(metric, found):
+                    return found
     return None
+
+
+def _is_across_a_split(metric: Metric, found: Finding) -> bool:
+    """Whether operands count shares before a split and after it: nothing else makes an amount per share negative."""
+    return metric.split_sensitive and found.value < 0
+
+
+def _are_of_one_basis(one: Copy, of_one: Standing, other: Copy, of_other: Standing) -> bool:
+    """Whether neither of two copies still gives what was first stated although the other was recast since."""
+    return (_is_stated_since(one, other, of_other) or not of_one.is_as_first_stated(one)) and (
+        _is_stated_since(other, one, of_one) or not of_other.is_as_first_stated(other)
+    )
+
+
+def _is_stated_since(copy: Copy, other: Copy, of_other: Standing) -> bool:
+    """Whether a copy was filed no earlier than the other's value took the place of another."""
+    recast = of_other.recast_at(other)
+    return recast is None or recast <= copy.known_from
 
 
 def _flags_of_slips(measure: Measure, *standings: Standing) -> set[str]:
@@ -349,24 +379,54 @@ def _year_to_date_sum(metric: Metric, way: _Sum, instant: datetime) -> Finding |
     current, year, prior = way.current.at(instant), way.year.at(instant), way.prior.at(instant)
     if not (current and year and prior):
         return None
-    for measure, to_date in current.ranked:
-        comparative = _stated_in(prior.sound, to_date.accession, measure)
-        for vintage, wholes in year.newest.items():
-            befores = prior.newest.get(vintage)
-            if befores is None:
+    for measure, _ in current.ranked:
+        for current_vintage, currents in current.newest.items():
+            to_date = currents.get(measure)
+            if to_date is None:
                 continue
-            whole, before = wholes.get(measure), befores.get(measure)
-            if whole and before and (comparative is None or comparative.value == before.value):
+            comparative = _stated_beside(to_date, current.sound, prior.sound)
+            rolled = _rolled_forward(to_date, comparative, measure, current, year, prior)
+            if rolled is not None:
+                vintage, terms = rolled
                 flags = _flags_of_slips(measure, current, year, prior)
-                return _added(metric, ((1, whole), (1, to_date), (-1, before)), flags)
+                if current_vintage != next(iter(current.newest)) or vintage != next(iter(year.newest)):
+                    flags.add("older_vintage")
+                found = _added(metric, terms, flags)
+                if not _is_across_a_split(metric, found):
+                    return found
+            if comparative is not None:
+                break
     return None
 
 
-def _stated_in(copies: Iterable[Copy], accession: str, measure: Measure) -> Copy | None:
-    """The copy of one filing, concept and unit."""
-    for copy in copies:
-        if copy.accession == accession and (copy.concept, copy.unit) == measure:
-            return copy
+def _rolled_forward(
+    to_date: Copy, comparative: Copy | None, measure: Measure, current: Standing, year: Standing, prior: Standing
+) -> tuple[Vintage, _Terms] | None:
+    """Twelve months that end with one copy of this year to date, from the newest vintage of last year that fits it."""
+    for vintage, wholes in year.newest.items():
+        whole, before = wholes.get(measure), prior.newest.get(vintage, {}).get(measure)
+        if (
+            whole
+            and before
+            and (comparative is None or is_same_rounded(comparative.value, before.value))
+            and _are_of_one_basis(whole, year, before, prior)
+            and _is_stated_since(to_date, before, prior)
+            and _is_stated_since(before, to_date, current)
+        ):
+            return vintage, ((1, whole), (1, to_date), (-1, before))
+    return None
+
+
+def _stated_beside(to_date: Copy, of_current: Iterable[Copy], of_prior: Iterable[Copy]) -> Copy | None:
+    """What the first filing that gave this value of the year to date, and the same of last year, gave of that."""
+    comparatives = {
+        copy.accession: copy for copy in of_prior if (copy.concept, copy.unit) == (to_date.concept, to_date.unit)
+    }
+    for copy in of_current:
+        if (copy.concept, copy.unit, copy.value) == (to_date.concept, to_date.unit, to_date.value):
+            comparative = comparatives.get(copy.accession)
+            if comparative is not None:
+                return comparative
     return None
 
 
@@ -395,7 +455,7 @@ def _sources(span: Span, finding: Finding) -> tuple[Source, ...]:
     return (Source(1, finding.concept, start_of(span), span.end, finding.value, finding.accession),)
 
 
-def _added(metric: Metric, terms: tuple[tuple[int, Copy], ...], flags: set[str]) -> Finding:
+def _added(metric: Metric, terms: _Terms, flags: set[str]) -> Finding:
     (_, first), *others = terms
     newest, value = first, first.value
     sources = [_source(1, first)]

@@ -125,6 +125,9 @@ class _Company:
         self.kinds = _kinds_of_company(sic)
         self.by_concept: dict[str, dict[Span, list[Copy]]] = {}
         self.own_end: dict[str, date] = {}
+        self.ever_said: dict[tuple[str, Span], list[Copy]] = {}
+        for copy in _once_said(copies, as_of):
+            self.ever_said.setdefault((copy.concept, (copy.start, copy.end)), []).append(copy)
         for copy in _counting(copies, as_of):
             self.by_concept.setdefault(copy.concept, {}).setdefault((copy.start, copy.end), []).append(copy)
             if _may_be_own_period(copy):
@@ -182,7 +185,11 @@ class _Company:
             for concept in metric.concepts:
                 for span, copies in self.by_concept.get(concept, {}).items():
                     if (span[0] is None) == (metric.over == "instant"):
-                        fitting = [copy for copy in copies if _fits(copy.unit, metric.unit)]
+                        fitting = [
+                            copy
+                            for copy in copies
+                            if _fits(copy.unit, metric.unit) and not self.is_a_years_value(metric, copy)
+                        ]
                         by_span.setdefault(span, []).extend(fitting)
             trusted = {span: _one_unit_a_filing(_most_trusted(copies), metric) for span, copies in by_span.items()}
             self._candidates[metric.key] = {
@@ -212,6 +219,32 @@ class _Company:
         explains_all = abs(revenue - expenses.value - income) * 100 <= revenue
         explains_gross = abs(gross - expenses.value - income) * 100 <= revenue
         return explains_all and not explains_gross and gross <= revenue
+
+    def is_a_years_value(self, metric: Metric, quarter: Copy) -> bool:
+        """Whether a quarter's copy gives what its filing says of the year, although the year had begun before."""
+        if not metric.additive or quarter.start is None or period_class(quarter.start, quarter.end) != "quarterly":
+            return False
+        return any(
+            year.accession == quarter.accession
+            and (year.unit, year.value) == (quarter.unit, quarter.value)
+            and self.had_something(metric, (start, quarter.start - DAY), known_at=quarter.known_at)
+            for concept in metric.concepts
+            for (start, end), copies in self.by_concept.get(concept, {}).items()
+            if end == quarter.end and period_class(start, end) == "annual"
+            for year in copies
+        )
+
+    def had_something(self, metric: Metric, span: Span, *, known_at: datetime) -> bool:
+        """Whether anything but nothing is known of a span, and it was not known to be nothing at an instant."""
+        said = [
+            copy
+            for concept in metric.concepts
+            for copy in self.ever_said.get((concept, span), [])
+            if _fits(copy.unit, metric.unit) and _most_trusted([copy])
+        ]
+        return any(copy.value for copy in said) and not any(
+            copy.known_at <= known_at for copy in said if not copy.value
+        )
 
     def operands(self, metric: Metric) -> dict[Span, list[Copy]]:
         """This will give by period the candidates that may be operands of a difference."""
@@ -279,9 +312,11 @@ class _Company:
                     for copy in short
                     if self.vintage(copy) == vintage and (copy.concept, copy.unit) == (minuend.concept, minuend.unit)
                 ]
-                if counterparts:
+                if counterparts and self._are_of_one_basis(minuend, long, counterparts[-1], short):
                     subtrahend = counterparts[-1]
                     value = _signed(metric, minuend.concept, minuend.value - subtrahend.value)
+                    if value < 0 and metric.split_sensitive:
+                        continue
                     newest = max(minuend, subtrahend, key=_newest_last)
                     figure = Figure(value, minuend.unit, minuend.concept, quarter, newest, (minuend, subtrahend))
                     return vintage.age(), max(minuend.known_at, subtrahend.known_at), figure
@@ -302,6 +337,17 @@ class _Company:
             return None
         told = _signed(metric, same_concept[0].concept, same_concept[0].value - same_concept[1].value)
         return difference if abs(told - stated.value) * 100 <= abs(stated.value) else None
+
+    def _are_of_one_basis(self, one: Copy, of_one: list[Copy], other: Copy, of_other: list[Copy]) -> bool:
+        """Whether neither copy lags behind the other; each comes with all copies of its period."""
+        return not self._lags(one, of_one, other, of_other) and not self._lags(other, of_other, one, of_one)
+
+    def _lags(self, copy: Copy, of_period: list[Copy], other: Copy, of_other: list[Copy]) -> bool:
+        """Whether a copy says what the original report said and the other was recast later."""
+        before = [each for each in _alike(copy, of_period) if _newest_last(each) <= _newest_last(copy)]
+        repeats_original = self.cycle(copy) == 0 or self.cycle(copy) > min(self.cycle(each) for each in before)
+        is_recast = _changed_at(copy, of_period) is not None
+        return repeats_original and not is_recast and _was_recast_after(other, of_other, copy)
 
     def vintage(self, copy: Copy) -> Vintage:
         """This will say in which reporting cycle a copy stands, and whether it amends a value of that cycle."""
@@ -362,7 +408,8 @@ class _Company:
                 for prior in candidates:
                     distance = abs((prior[1] - same_day_years_before(end, 1)).days)
                     if prior[0] == year[0] and prior[1] < year[1] and distance <= GRACE_DAYS:
-                        figure = self._rolled(metric, newest, candidates[year], candidates[prior])
+                        span = (newest.start, newest.end)
+                        figure = self._rolled(metric, newest, candidates[span], candidates[year], candidates[prior])
                         if figure is not None:
                             return figure
         return None
@@ -378,18 +425,31 @@ class _Company:
             if period_class(*span) == "annual" and abs((start - DAY - span[1]).days) <= SEAM_DAYS
         ]
 
-    def _rolled(self, metric: Metric, newest: Copy, years: list[Copy], priors: list[Copy]) -> Figure | None:
-        alike = (newest.concept, newest.unit)
-        years = [copy for copy in years if (copy.concept, copy.unit) == alike]
-        priors = [copy for copy in priors if (copy.concept, copy.unit) == alike]
-        said = [copy.value for copy in priors if copy.accession == newest.accession]
+    def _rolled(
+        self, metric: Metric, newest: Copy, to_date: list[Copy], years: list[Copy], priors: list[Copy]
+    ) -> Figure | None:
+        of_this_year, years, priors = (_alike(newest, copies) for copies in (to_date, years, priors))
+        current_vintages = {self.vintage(copy) for copy in of_this_year}
         vintages = {self.vintage(copy) for copy in years} & {self.vintage(copy) for copy in priors}
-        for vintage in sorted(vintages, key=Vintage.age, reverse=True):
-            whole = [copy for copy in years if self.vintage(copy) == vintage][-1]
-            part = [copy for copy in priors if self.vintage(copy) == vintage][-1]
-            if not said or said[0] == part.value:
-                value = _signed(metric, newest.concept, whole.value + newest.value - part.value)
-                return Figure(value, newest.unit, newest.concept, (newest.start, newest.end))
+        for current_vintage in sorted(current_vintages, key=Vintage.age, reverse=True):
+            current = [copy for copy in of_this_year if self.vintage(copy) == current_vintage][-1]
+            with_its_value = [copy.accession for copy in of_this_year if copy.value == current.value]
+            said = [part.value for accession in with_its_value for part in priors if part.accession == accession]
+            for vintage in sorted(vintages, key=Vintage.age, reverse=True):
+                whole = [copy for copy in years if self.vintage(copy) == vintage][-1]
+                part = [copy for copy in priors if self.vintage(copy) == vintage][-1]
+                if (
+                    (not said or said[0] == part.value or _is_the_same_rounded(said[0], part.value))
+                    and self._are_of_one_basis(whole, years, part, priors)
+                    and not _was_recast_after(part, priors, current)
+                    and not _was_recast_after(current, of_this_year, part)
+                ):
+                    value = _signed(metric, newest.concept, whole.value + current.value - part.value)
+                    if value < 0 and metric.split_sensitive:
+                        break
+                    return Figure(value, newest.unit, newest.concept, (newest.start, newest.end))
+            if said:
+                return None
         return None
 
     def _four_quarters(self, metric: Metric, end: date) -> Figure | None:
@@ -499,8 +559,15 @@ class _Evaluation:
 
 def _counting(copies: Iterable[Copy], as_of: datetime) -> Iterator[Copy]:
     """The copies that count at an instant, the newest last."""
+    for copy in _once_said(copies, as_of):
+        if copy.withdrawn_at is None or copy.withdrawn_at > as_of:
+            yield copy
+
+
+def _once_said(copies: Iterable[Copy], as_of: datetime) -> Iterator[Copy]:
+    """The copies that count at an instant or counted before, the newest last."""
     for copy in sorted(copies, key=_newest_last):
-        if copy.known_at > as_of or (copy.withdrawn_at is not None and copy.withdrawn_at <= as_of):
+        if copy.known_at > as_of or (copy.withdrawn_at is not None and copy.withdrawn_at <= copy.known_at):
             continue
         rounded_by = 15 * DAY if copy.source == "fsds" else 0 * DAY
         if 1900 <= copy.end.year < 2200 and copy.end - rounded_by <= copy.filed_on:
@@ -615,6 +682,36 @@ def _operands_among(copies: list[Copy]) -> list[Copy]:
         if copy.value == value or not _conflict({copy.value, value}):
             kept.append(copy)
     return kept
+
+
+def _alike(copy: Copy, of_period: list[Copy]) -> list[Copy]:
+    return [other for other in of_period if (other.concept, other.unit) == (copy.concept, copy.unit)]
+
+
+def _changed_at(copy: Copy, of_period: list[Copy]) -> datetime | None:
+    """When the value of a copy replaced the one first given of its concept and unit, if it did."""
+    gives_its_value = [
+        each.value == copy.value or _is_the_same_rounded(each.value, copy.value) for each in _alike(copy, of_period)
+    ]
+    first = gives_its_value.index(True)
+    return _alike(copy, of_period)[first].known_at if first else None
+
+
+def _was_recast_after(copy: Copy, of_period: list[Copy], other: Copy) -> bool:
+    """Whether the value of a copy is a recast that came after another copy."""
+    changed_at = _changed_at(copy, of_period)
+    return changed_at is not None and changed_at > other.known_at
+
+
+def _is_the_same_rounded(value: Decimal, other: Decimal) -> bool:
+    """Whether one value is the other, shown in whole thousands, ten thousands and so on, in ten of these or more."""
+    return any(
+        rounded % 10**zeros == 0
+        and abs(exact - rounded) <= Decimal(10) ** zeros / 2
+        and max(abs(rounded), abs(exact)) >= 10 ** (zeros + 1)
+        for rounded, exact in ((value, other), (other, value))
+        for zeros in range(3, 10)
+    )
 
 
 def _conflict(values: set[Decimal]) -> bool:

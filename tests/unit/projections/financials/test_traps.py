@@ -84,6 +84,16 @@ def balance(concept: str, end: str, millions: int) -> ConceptFacts:
 
 REVENUE = "RevenueFromContractWithCustomerExcludingAssessedTax"
 CASH_FLOW = "NetCashProvidedByUsedInOperatingActivities"
+DIVIDENDS = "us-gaap:CommonStockDividendsPerShareDeclared"
+
+
+def flows(concept: str, accession: str, filed: str, *stated: tuple[str, str, int], form: str = "10-Q") -> Filing:
+    return Filing(accession=accession, filed=filed, form=form, facts=tuple(flow(concept, *fact) for fact in stated))
+
+
+def dividends(accession: str, filed: str, form: str, *stated: tuple[str, str, str]) -> Filing:
+    facts = tuple(duration(DIVIDENDS, start, end, amount, unit="USD/shares") for start, end, amount in stated)
+    return Filing(accession=accession, filed=filed, form=form, facts=facts)
 
 
 def test_1_four_revenues_of_one_10q_are_two_quarters_and_two_half_years() -> None:
@@ -102,6 +112,58 @@ def test_1_four_revenues_of_one_10q_are_two_quarters_and_two_half_years() -> Non
     rows = [row for row in resolved(apple).values if row.metric == "revenue" and "from_year_to_date" not in row.flags]
 
     assert {(row.period, int(row.value) // MILLION) for row in rows} == {("CY2018Q1", 61_137), ("CY2019Q1", 58_015)}
+
+
+ORACLE_2020 = [
+    flows(REVENUE, "0001564590-20-010833", "2020-03-13", ("2019-06-01", "2020-02-29", 28_629)),
+    Filing(
+        accession="0001564590-20-030125",
+        filed="2020-06-22",
+        facts=(
+            flow(REVENUE, "2019-06-01", "2020-05-31", 39_068),
+            flow("Revenues", "2020-03-01", "2020-05-31", 39_068),
+        ),
+    ),
+]
+
+
+def test_1_a_whole_year_under_the_dates_of_its_last_quarter_is_no_quarter() -> None:
+    found = [row for row in resolved(*ORACLE_2020).values if (row.metric, row.period) == ("revenue", "CY2020Q2")]
+
+    # 10,440 in the release of 2020-06-16; filed amounts are rounded.
+    assert [(int(row.value) // MILLION, row.flags) for row in found] == [(39_068 - 28_629, ("from_year_to_date",))]
+
+
+def test_1_a_last_quarter_is_believed_until_something_is_known_of_the_part_before() -> None:
+    late = msgspec.structs.replace(ORACLE_2020[0], filed="2020-08-01")
+
+    found = [
+        row for row in resolved(ORACLE_2020[1], late).values if (row.metric, row.period) == ("revenue", "CY2020Q2")
+    ]
+
+    assert [(int(row.value) // MILLION, row.known_from.date()) for row in found] == [
+        (39_068, date(2020, 6, 23)),
+        (39_068 - 28_629, date(2020, 8, 2)),
+    ]
+
+
+def test_1_the_only_dividend_of_a_year_is_that_of_its_last_quarter() -> None:
+    apple = [
+        dividends("0001193125-12-314552", "2012-07-25", "10-Q", ("2011-09-25", "2012-06-30", "2.65")),
+        dividends("0001193125-13-300670", "2013-07-24", "10-Q", ("2011-09-25", "2012-06-30", "0")),
+        dividends(
+            "0001193125-14-383437",
+            "2014-10-27",
+            "10-K",
+            ("2011-09-25", "2012-09-29", "0.38"),
+            ("2012-07-01", "2012-09-29", "0.38"),
+        ),
+    ]
+
+    found = latest(resolved(*apple).values, "dividends_per_share", "CY2012Q3")
+
+    assert found is not None
+    assert (found.value, found.flags) == (Decimal("0.38"), ())
 
 
 @pytest.mark.parametrize(
@@ -382,6 +444,142 @@ def test_12_a_restated_year_is_not_reduced_by_the_original_nine_months() -> None
     assert 42_905 - 26_667 not in {int(row.value) // MILLION for row in fourth}
 
 
+IBM_2020 = [
+    flows("Revenues", "0001558370-20-011799", "2020-10-27", ("2020-01-01", "2020-09-30", 53_253)),
+    flows("Revenues", "0001558370-21-001489", "2021-02-23", ("2020-01-01", "2020-12-31", 73_620), form="10-K"),
+    flows(
+        "Revenues",
+        "0001558370-21-014734",
+        "2021-11-05",
+        ("2020-01-01", "2020-09-30", 53_253),
+        ("2021-01-01", "2021-09-30", 54_093),
+        ("2021-07-01", "2021-09-30", 17_618),
+    ),
+    flows(
+        "Revenues",
+        "0001558370-22-001584",
+        "2022-02-22",
+        ("2020-01-01", "2020-12-31", 55_179),
+        ("2021-01-01", "2021-12-31", 57_350),
+        form="10-K",
+    ),
+    flows(
+        "Revenues",
+        "0001558370-22-015322",
+        "2022-10-25",
+        ("2021-01-01", "2021-09-30", 40_656),
+        ("2022-01-01", "2022-09-30", 43_840),
+    ),
+]
+PFIZER_2019 = [
+    flows(REVENUE, "0000078003-19-000082", "2019-11-07", ("2019-01-01", "2019-09-29", 39_062)),
+    flows(REVENUE, "0000078003-20-000014", "2020-02-27", ("2019-01-01", "2019-12-31", 51_750), form="10-K"),
+    flows(
+        REVENUE,
+        "0000078003-20-000070",
+        "2020-11-05",
+        ("2019-01-01", "2019-09-29", 39_062),
+        ("2020-01-01", "2020-09-27", 35_961),
+    ),
+    flows(
+        REVENUE,
+        "0000078003-21-000038",
+        "2021-02-25",
+        ("2019-01-01", "2019-12-31", 41_172),
+        ("2020-01-01", "2020-12-31", 41_908),
+        form="10-K",
+    ),
+]
+HONEYWELL_2024 = [
+    flows("OperatingIncomeLoss", "0000773840-24-000099", "2024-10-24", ("2024-01-01", "2024-09-30", 6_589)),
+    flows(
+        "OperatingIncomeLoss", "0000773840-25-000010", "2025-02-14", ("2024-01-01", "2024-12-31", 8_699), form="10-K"
+    ),
+    flows(
+        "OperatingIncomeLoss",
+        "0000773840-25-000105",
+        "2025-10-23",
+        ("2024-01-01", "2024-09-30", 6_589),
+        ("2025-01-01", "2025-09-30", 7_031),
+    ),
+    flows(
+        "OperatingIncomeLoss",
+        "0000773840-26-000013",
+        "2026-02-17",
+        ("2024-01-01", "2024-12-31", 7_667),
+        ("2025-01-01", "2025-12-31", 8_127),
+        form="10-K",
+    ),
+]
+UBER_2020 = [
+    flows("Revenues", "0001628280-20-015936", "2020-11-06", ("2020-01-01", "2020-09-30", 8_913)),
+    flows("Revenues", "0001543151-21-000014", "2021-03-01", ("2020-01-01", "2020-12-31", 11_139), form="10-K"),
+    flows(
+        "Revenues",
+        "0001543151-21-000047",
+        "2021-11-09",
+        ("2020-01-01", "2020-09-30", 7_974),
+        ("2021-01-01", "2021-09-30", 11_677),
+    ),
+    flows(
+        "Revenues",
+        "0001543151-22-000008",
+        "2022-02-24",
+        ("2020-01-01", "2020-12-31", 11_139),
+        ("2021-01-01", "2021-12-31", 17_455),
+        form="10-K",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("filings", "metric", "period", "millions"),
+    [
+        pytest.param(IBM_2020, "revenue", "CY2020Q4", 73_620 - 53_253, id="IBM before it parted with Kyndryl"),
+        pytest.param(PFIZER_2019, "revenue", "CY2019Q4", 51_750 - 39_062, id="Pfizer before it parted with Upjohn"),
+        pytest.param(HONEYWELL_2024, "operating_income", "CY2024Q4", 8_699 - 6_589, id="Honeywell before Solstice"),
+    ],
+)
+def test_12_a_recast_year_is_not_reduced_by_nine_months_last_repeated_before(
+    filings: list[Filing], metric: str, period: str, millions: int
+) -> None:
+    found = [row for row in resolved(*filings).values if (row.metric, row.period) == (metric, period)]
+
+    assert [int(row.value) // MILLION for row in found] == [millions]
+
+
+def test_12_recast_nine_months_go_with_a_year_that_was_stated_again_since() -> None:
+    fourth = [row for row in resolved(*UBER_2020).values if (row.metric, row.period) == ("revenue", "CY2020Q4")]
+
+    assert [int(row.value) // MILLION for row in fourth] == [11_139 - 8_913, 11_139 - 7_974]
+
+
+def test_12_a_year_shown_in_billions_in_between_was_not_recast() -> None:
+    ibm = [
+        flows("Revenues", "0001558370-19-009324", "2019-10-31", ("2019-01-01", "2019-09-30", 55_370)),
+        flows("Revenues", "0001558370-20-001334", "2020-02-25", ("2019-01-01", "2019-12-31", 77_147), form="10-K"),
+        flows(
+            "Revenues",
+            "0001558370-20-011799",
+            "2020-10-27",
+            ("2019-01-01", "2019-09-30", 55_370),
+            ("2019-01-01", "2019-12-31", 77_000),
+            ("2020-01-01", "2020-09-30", 53_253),
+            ("2020-07-01", "2020-09-30", 17_560),
+        ),
+        flows(
+            "Revenues",
+            "0001558370-21-001489",
+            "2021-02-23",
+            ("2019-01-01", "2019-12-31", 77_147),
+            ("2020-01-01", "2020-12-31", 73_620),
+            form="10-K",
+        ),
+    ]
+
+    assert value(resolved(*ibm).values, "revenue", "CY2020Q3TTM") == (77_147 + 53_253 - 55_370) * MILLION
+
+
 def test_13_a_year_reported_under_a_new_concept_is_the_same_revenue() -> None:
     year = ("2017-10-01", "2018-09-29")
     apple = [
@@ -580,6 +778,34 @@ def test_18_splits_show_in_restated_share_counts() -> None:
     ]
 
 
+YEAR_TO_JUNE_2019, YEAR_TO_JUNE_2020 = ("2018-09-30", "2019-06-29"), ("2019-09-29", "2020-06-27")
+APPLE_DIVIDENDS = [
+    dividends("0000320193-19-000076", "2019-07-31", "10-Q", (*YEAR_TO_JUNE_2019, "2.23")),
+    dividends("0000320193-19-000119", "2019-10-31", "10-K", ("2018-09-30", "2019-09-28", "3")),
+    dividends("0000320193-20-000062", "2020-07-31", "10-Q", (*YEAR_TO_JUNE_2019, "2.23"), (*YEAR_TO_JUNE_2020, "2.36")),
+    dividends(
+        "0000320193-20-000096",
+        "2020-10-30",
+        "10-K",
+        ("2018-09-30", "2019-09-28", "0.75"),
+        ("2019-09-29", "2020-09-26", "0.795"),
+    ),
+    dividends("0000320193-21-000065", "2021-07-28", "10-Q", (*YEAR_TO_JUNE_2020, "0.59")),
+    dividends("0000320193-21-000105", "2021-10-29", "10-K", ("2019-09-29", "2020-09-26", "0.795")),
+]
+
+
+@pytest.mark.parametrize(
+    ("period", "amount", "known_on"), [("CY2019Q3", "0.77", "2019-11-01"), ("CY2020Q3", "0.205", "2021-10-30")]
+)
+def test_18_dividends_after_a_split_are_not_reduced_by_those_before(period: str, amount: str, known_on: str) -> None:
+    rows = [
+        row for row in resolved(*APPLE_DIVIDENDS).values if (row.metric, row.period) == ("dividends_per_share", period)
+    ]
+
+    assert [(row.value, row.known_from.date()) for row in rows] == [(Decimal(amount), date.fromisoformat(known_on))]
+
+
 def test_19_a_thousand_or_a_million_too_small_is_outvoted_and_flagged() -> None:
     def cash(accession: str, filed: str, value: str, form: str = "10-Q") -> Filing:
         facts = (instant("us-gaap:Assets", "2009-12-31", value),)
@@ -709,7 +935,6 @@ def test_22_what_is_said_of_a_day_to_come_is_no_figure_of_that_day() -> None:
 
 
 PUBLIC_FLOAT = instant("dei:EntityPublicFloat", "2011-08-01", "5033591950")
-DIVIDENDS = "us-gaap:CommonStockDividendsPerShareDeclared"
 SHARES_OUTSTANDING = "dei:EntityCommonStockSharesOutstanding"
 
 
@@ -852,6 +1077,110 @@ class TestTwelveMonths:
 
         assert value(rows, "net_income", "CY2024Q4TTM") == (93_736 + 36_330 - 33_916) * MILLION
         assert value(rows, "net_income", "CY2024Q3TTM") == 93_736 * MILLION
+
+    def test_are_not_made_of_this_year_recast_and_last_year_as_it_was(self) -> None:
+        found = [row for row in resolved(*IBM_2020).values if (row.metric, row.period) == ("revenue", "CY2021Q3TTM")]
+
+        assert [int(row.value) // MILLION for row in found] == [73_620 + 54_093 - 53_253]
+
+    def test_take_away_what_the_first_report_of_this_year_said_of_the_last(self) -> None:
+        half_2022, half_2023 = ("2021-12-26", "2022-07-02"), ("2023-01-01", "2023-07-01")
+        year, quarter = ("2021-12-26", "2022-12-31"), ("2023-04-02", "2023-07-01")
+        intel = [
+            flows(REVENUE, "0000050863-22-000030", "2022-07-29", (*half_2022, 33_674)),
+            flows(REVENUE, "0000050863-23-000006", "2023-01-27", (*year, 63_054), form="10-K"),
+            flows(
+                REVENUE,
+                "0000050863-23-000069",
+                "2023-07-28",
+                (*half_2022, 33_674),
+                (*half_2023, 24_664),
+                (*quarter, 12_949),
+            ),
+            flows(
+                REVENUE,
+                "0000050863-24-000010",
+                "2024-01-26",
+                (*year, 63_054),
+                ("2023-01-01", "2023-12-30", 54_228),
+                form="10-K",
+            ),
+            # The half year of 2023 once more, under the dates of 2022.
+            flows(
+                REVENUE,
+                "0000050863-24-000124",
+                "2024-08-02",
+                (*half_2022, 24_664),
+                (*half_2023, 24_664),
+                ("2023-12-31", "2024-06-29", 25_557),
+            ),
+            flows(
+                REVENUE,
+                "0000050863-25-000009",
+                "2025-01-31",
+                (*year, 63_054),
+                ("2023-12-31", "2024-12-28", 53_101),
+                form="10-K",
+            ),
+        ]
+
+        found = [row for row in resolved(*intel).values if (row.metric, row.period) == ("revenue", "CY2023Q2TTM")]
+
+        assert [int(row.value) // MILLION for row in found] == [63_054 + 24_664 - 33_674]
+
+    def test_stay_where_a_filing_in_between_gave_a_quarter_under_the_dates_of_this_half_year(self) -> None:
+        half_2016, half_2017 = ("2016-02-01", "2016-07-31"), ("2017-01-30", "2017-07-30")
+        year, quarter = ("2016-02-01", "2017-01-29"), ("2017-05-01", "2017-07-30")
+        nvidia = [
+            flows("Revenues", "0001045810-16-000300", "2016-08-23", (*half_2016, 2_733)),
+            flows("Revenues", "0001045810-17-000027", "2017-03-01", (*year, 6_910), form="10-K"),
+            flows(
+                "Revenues",
+                "0001045810-17-000123",
+                "2017-08-23",
+                (*half_2016, 2_733),
+                (*half_2017, 4_167),
+                (*quarter, 2_230),
+            ),
+            flows("Revenues", "0001045810-18-000010", "2018-02-28", (*year, 6_910), (*half_2017, 2_230), form="10-K"),
+            flows("Revenues", "0001045810-18-000114", "2018-08-16", (*half_2017, 4_167), (*quarter, 2_230)),
+        ]
+
+        assert value(resolved(*nvidia).values, "revenue", "CY2017Q2TTM") == (6_910 + 4_167 - 2_733) * MILLION
+
+    def test_are_not_made_with_a_quarter_under_the_dates_of_the_half_year(self) -> None:
+        half_2017, half_2018 = ("2017-01-30", "2017-07-30"), ("2018-01-29", "2018-07-29")
+        nvidia = [
+            flows("Revenues", "0001045810-17-000123", "2017-08-23", (*half_2017, 4_167)),
+            flows(
+                "Revenues",
+                "0001045810-18-000010",
+                "2018-02-28",
+                ("2017-01-30", "2018-01-28", 9_714),
+                (*half_2017, 2_230),
+                form="10-K",
+            ),
+            flows(
+                "Revenues",
+                "0001045810-18-000114",
+                "2018-08-16",
+                (*half_2017, 4_167),
+                (*half_2018, 6_330),
+                ("2018-04-30", "2018-07-29", 3_123),
+            ),
+            flows(
+                "Revenues",
+                "0001045810-19-000144",
+                "2019-08-15",
+                (*half_2018, 6_330),
+                ("2019-01-28", "2019-07-28", 4_799),
+            ),
+        ]
+
+        found = [row for row in resolved(*nvidia).values if (row.metric, row.period) == ("revenue", "CY2018Q2TTM")]
+
+        # 11,877 in truth; without the four quarters there is no figure rather than 9,714 + 6,330 - 2,230.
+        assert found == []
 
     @pytest.mark.parametrize("turned", [False, True])
     def test_are_of_two_years_as_near_to_365_days_the_longer_in_whatever_order_they_come(self, turned: bool) -> None:
