@@ -21,7 +21,7 @@ PERIODIC = {"10-K", "10-Q", "10-KT", "10-QT", "20-F", "40-F", "6-K"}
 GRACE_DAYS = 20
 SEAM_DAYS = 5
 LONGEST_YEAR_DAYS = 381
-SPLITS = (2, 3, 4, 5, 7, 8, 10, 15, 20, 25, 30, 40, 50)
+SPLITS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 35, 40, 50, 60, 75, 80, 100, 150, 200, 250)
 TWELVE_DECIMALS = Decimal(1).scaleb(-12)
 
 Span = tuple[date | None, date]
@@ -69,30 +69,57 @@ def company_values(copies: Sequence[Copy], *, sic: str | None, as_of: datetime) 
 
 def company_splits(copies: Iterable[Copy], *, as_of: datetime) -> dict[datetime, Decimal]:
     """This will give how many shares for one are counted in what became known from an instant on, by that instant."""
-    catalogue = load_catalogue().by_key()
-    concepts = {*catalogue["shares_basic"].concepts, *catalogue["shares_diluted"].concepts}
+    counts = [copy for copy in _counting(copies, as_of) if _is_share_count(copy) and _most_trusted([copy])]
     of_fact: dict[tuple[str, Span], list[Copy]] = {}
-    for copy in _counting(copies, as_of):
-        span = copy.start, copy.end
-        is_count = copy.concept in concepts and copy.unit == "shares" and period_class(*span) in ("quarterly", "annual")
-        if is_count and _most_trusted([copy]):
-            of_fact.setdefault((copy.concept, span), []).append(copy)
-    shown: dict[tuple[datetime, str], list[tuple[Decimal, datetime]]] = {}
+    for copy in counts:
+        of_fact.setdefault((copy.concept, (copy.start, copy.end)), []).append(copy)
+    pairs: dict[tuple[datetime, str], dict[Decimal, list[tuple[Copy, Copy]]]] = {}
     for same_fact in of_fact.values():
         for before, after in pairwise(same_fact):
             ratio = _split_ratio(before.value, after.value)
             if ratio is not None and before.known_at < after.known_at:
-                shown.setdefault(_newest_last(after), []).append((ratio, before.known_at))
-    splits: dict[datetime, Decimal] = {}
-    for (known_at, _), ratios in sorted(shown.items()):
-        unheard = [
-            ratio
-            for ratio, before in ratios
-            if not any(other == ratio and since > before for since, other in splits.items())
-        ]
-        if unheard and known_at not in splits:
-            splits[known_at] = min(unheard)
-    return splits
+                pairs.setdefault(_newest_last(after), {}).setdefault(ratio, []).append((before, after))
+    found: list[tuple[datetime, Decimal]] = []
+    begun: list[datetime] = []
+    for (known_at, _), by_ratio in sorted(pairs.items(), key=lambda each: each[0]):
+        for ratio in sorted(by_ratio):
+            last_before = max(before.known_at for before, _ in by_ratio[ratio])
+            heard = any(other == ratio and since > last_before for since, other in found)
+            if heard or any(since == known_at for since, _ in found):
+                continue
+            closest = [pair for pair in by_ratio[ratio] if pair[0].known_at == last_before]
+            begun.append(
+                min(_on_new_basis_since(*pair, counts, never_before=max([last_before, *begun])) for pair in closest)
+            )
+            found.append((known_at, ratio))
+    return {since: ratio for since, (_, ratio) in zip(begun, found, strict=True)}
+
+
+def _is_share_count(copy: Copy) -> bool:
+    catalogue = load_catalogue().by_key()
+    if copy.concept in {*catalogue["shares_basic"].concepts, *catalogue["shares_diluted"].concepts}:
+        return copy.unit == "shares" and period_class(copy.start, copy.end) in ("quarterly", "annual")
+    in_issue = {"us-gaap:CommonStockSharesOutstanding", "ifrs-full:NumberOfSharesOutstanding"}
+    return copy.concept in in_issue and copy.unit == "shares" and copy.start is None
+
+
+def _on_new_basis_since(before: Copy, after: Copy, counts: list[Copy], *, never_before: datetime) -> datetime:
+    """Back from the filing that shows a split, as long as the newest counts are more like the new than the old."""
+    between: dict[tuple[datetime, str], list[Copy]] = {}
+    for copy in counts:
+        if copy.concept == after.concept and never_before < copy.known_at < after.known_at:
+            between.setdefault(_newest_last(copy), []).append(copy)
+    since = after.known_at
+    for filing in sorted(between, reverse=True):
+        count = max(between[filing], key=lambda copy: (copy.end, _days((copy.start, copy.end)))).value
+        if count <= 0:
+            break
+        from_old = max(count / before.value, before.value / count)
+        from_new = max(count / after.value, after.value / count)
+        if from_new >= from_old:
+            break
+        since = filing[0]
+    return since
 
 
 def period_class(start: date | None, end: date) -> str:

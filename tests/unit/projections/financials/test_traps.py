@@ -7,6 +7,7 @@ Rules: docs/figures.md. Amounts are in the unit filed; accessions name the filin
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 
 import msgspec
 import pytest
@@ -409,6 +410,78 @@ def test_18_splits_show_in_restated_share_counts() -> None:
         (7, "0001193125-14-383437"),
         (4, "0000320193-20-000096"),
     ]
+
+
+def share_counts(accession: str, filed: str, *, weighted: int | None = None, **outstanding: int) -> Filing:
+    """Shares outstanding at days written as `on_2021_12_31`, and the weighted ones of 2023."""
+    facts = [
+        instant("us-gaap:CommonStockSharesOutstanding", day[3:].replace("_", "-"), str(count), unit="shares")
+        for day, count in outstanding.items()
+    ]
+    if weighted is not None:
+        facts.extend(weighted_shares(accession, filed, ("2023-01-01", "2023-12-31", weighted)).facts)
+    return Filing(accession=accession, filed=filed, facts=tuple(facts))
+
+
+def test_18_splits_show_in_restated_counts_of_a_balance_sheet_where_weighted_shares_are_untagged() -> None:
+    alphabet = [
+        share_counts("0001652044-22-000019", "2022-02-02", on_2021_12_31=662_121_000),
+        share_counts("0001652044-22-000029", "2022-04-27", on_2021_12_31=662_121_000, on_2022_03_31=658_763_000),
+        share_counts("0001652044-22-000071", "2022-07-27", on_2021_12_31=13_242_000_000, on_2022_06_30=13_078_000_000),
+    ]
+    # 1 for 15, then 50, then 200; the weighted shares of 2023 were stated before the first and after the second only.
+    sunation = [
+        share_counts("0000022701-24-000002", "2024-04-01", weighted=10_035_970, on_2023_12_31=10_246_605),
+        share_counts("0000022701-24-000004", "2024-05-10", on_2023_12_31=10_246_605),
+        share_counts("0000022701-24-000006", "2024-08-19", on_2023_12_31=683_107),
+        share_counts("0000022701-24-000008", "2024-11-14", on_2023_12_31=13_663),
+        share_counts("0000022701-25-000002", "2025-04-15", weighted=13_298, on_2024_12_31=1_868_638),
+        share_counts("0000022701-25-000005", "2025-05-15", on_2024_12_31=9_343),
+    ]
+
+    def shown(filings: list[Filing]) -> list[tuple[str, Fraction]]:
+        found = find_splits(copies(*filings))
+        return [(split.accession, Fraction(split.ratio).limit_denominator(1000)) for split in found]
+
+    assert shown(alphabet) == [("0001652044-22-000071", Fraction(20))]
+    assert shown(sunation) == [
+        ("0000022701-24-000006", Fraction(1, 15)),
+        ("0000022701-24-000008", Fraction(1, 50)),
+        ("0000022701-25-000005", Fraction(1, 200)),
+    ]
+
+
+def test_18_filings_before_the_one_that_shows_a_split_may_count_its_shares_already() -> None:
+    # 3 for 1 in September 2022. The two 10-Qs between state no period again that was stated before.
+    palo_alto = [
+        weighted_shares("0001327567-22-000016", "2022-05-20", ("2022-02-01", "2022-04-30", 98_900_000)),
+        weighted_shares("0001327567-22-000028", "2022-09-06", ("2021-08-01", "2022-07-31", 98_500_000)),
+        weighted_shares(
+            "0001327567-22-000038",
+            "2022-11-18",
+            ("2021-08-01", "2021-10-31", 292_900_000),
+            ("2022-08-01", "2022-10-31", 338_400_000),
+        ),
+        weighted_shares(
+            "0001327567-23-000006",
+            "2023-02-22",
+            ("2021-11-01", "2022-01-31", 294_500_000),
+            ("2022-11-01", "2023-01-31", 331_600_000),
+        ),
+        weighted_shares(
+            "0001327567-23-000014",
+            "2023-05-24",
+            ("2022-02-01", "2022-04-30", 296_700_000),
+            ("2023-02-01", "2023-04-30", 344_700_000),
+        ),
+        weighted_shares("0001327567-23-000024", "2023-09-01", ("2021-08-01", "2022-07-31", 295_600_000)),
+    ]
+
+    (split,) = find_splits(copies(*palo_alto))
+
+    assert (int(split.ratio), split.accession) == (3, "0001327567-23-000014")
+    assert split.filed_from.date() == date(2022, 11, 19)  # until midnight in New York the day's filings are not known
+    assert split.known_from.date() == date(2023, 5, 25)
 
 
 def test_19_a_thousand_or_a_million_too_small_is_outvoted_and_flagged() -> None:
