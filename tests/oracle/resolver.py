@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
+from functools import cached_property
 from itertools import pairwise
 
 from queries.metrics.catalogue import Metric, load_catalogue
@@ -144,6 +145,8 @@ class _Company:
         withdrawn_at = [copy.withdrawn_at for copy in copies if copy.withdrawn_at and copy.withdrawn_at <= as_of]
         # A period figures were once known for stays one, whatever is withdrawn.
         self.earlier = _Company(copies, sic=sic, as_of=max(withdrawn_at) - MOMENT) if withdrawn_at else None
+        self.as_of, self.sic, self.all_copies = as_of, sic, copies
+        self._then: dict[datetime, _Company] = {as_of: self}
         self.metrics = load_catalogue().by_key()
         self.kinds = _kinds_of_company(sic)
         self.by_concept: dict[str, dict[Span, list[Copy]]] = {}
@@ -158,15 +161,19 @@ class _Company:
         self._twelve: dict[tuple[str, date], Figure | None] = {}
         self._quarters: dict[str, dict[Span, Figure]] = {}
         self._all: dict[tuple[str, str], list[Figure]] = {}
-        self.ends = {
+
+    # Which periods there are
+
+    @cached_property
+    def ends(self) -> set[date]:
+        """The ends of quarters and years."""
+        return {
             end
             for metric in self.metrics.values()
             if metric.over == "duration"
             for kind in ("annual", "quarterly")
             for _, end in self.spans(metric.key, kind)
         }
-
-    # Which periods there are
 
     def figures(self, key: str, period_type: str) -> list[Figure]:
         """This will give every figure of a metric over periods of one type."""
@@ -384,9 +391,78 @@ class _Company:
     # Formulas
 
     def worked_out(self, metric: Metric, period_type: str, span: Span) -> Figure | None:
-        """This will work a metric's formula out."""
+        """This will work a metric's formula out, with the operands it follows."""
         if metric.formula is None:
             return None
+        return self.follows(metric, period_type, span).worked_out_as_standing(metric, period_type, span)
+
+    def follows(self, metric: Metric, period_type: str, span: Span) -> "_Company":
+        """This will give the company as known when the operands became known that a formula is worked out from."""
+        standing = self.operand_figures(metric, period_type, span)
+        valued = [figure for figure in standing if figure is not None]
+        if len(valued) < 2 or any(figure.concept is None for figure in valued) or self.in_one_filing(standing):
+            return self
+        before = [instant for instant in self.instants_of(standing) if instant < self.as_of]
+        if not before:
+            return self
+        held_at = self.then(max(before)).follows(metric, period_type, span)
+        held = held_at.operand_figures(metric, period_type, span)
+        if is_recast(held, standing) and self.in_one_filing(held):
+            return self if held_at.worked_out_as_standing(metric, period_type, span) is None else held_at
+        return self
+
+    def then(self, instant: datetime) -> "_Company":
+        """This will give the company as known at another instant."""
+        if instant not in self._then:
+            self._then[instant] = _Company(self.all_copies, sic=self.sic, as_of=instant)
+            self._then[instant]._then = self._then
+            self._then[instant].instants_by_end = self.instants_by_end
+        return self._then[instant]
+
+    def operand_figures(self, metric: Metric, period_type: str, span: Span) -> list[Figure | None]:
+        """This will give what stands for each operand of a formula and of what keeps it undefined."""
+        assert metric.formula is not None
+        evaluation = _Evaluation(self, period_type, span)
+        return [
+            evaluation.operand(key, years_ago=years, twelve_months=twelve)
+            for key, years, twelve in sorted({*_asked_for(metric.formula), *_asked_for(metric.undefined_if or "0")})
+        ]
+
+    def in_one_filing(self, figures: list[Figure | None]) -> bool:
+        """Whether some filing that counts states all of these values."""
+        filings = [self.filings_stating(figure) for figure in figures if figure is not None]
+        return bool(set.intersection(*filings))
+
+    def filings_stating(self, figure: Figure) -> set[str]:
+        """This will give the filings that state a figure, or the year that stands for its twelve months."""
+        found: set[str] = set()
+        readers = [metric for metric in self.metrics.values() if figure.concept in metric.concepts]
+        for reader, concept in [(each, concept) for each in readers for concept in each.concepts]:
+            by_span = self.by_concept.get(concept, {})
+            spans = {figure.span}
+            if figure.span == _twelve_months_to(figure.span[1]):
+                spans |= {span for span in by_span if span[1] == figure.span[1] and period_class(*span) == "annual"}
+            for copy in [copy for span in spans for copy in by_span.get(span, [])]:
+                if copy.unit == figure.unit and _signed(reader, concept, copy.value) == figure.value:
+                    found.add(copy.accession)
+        return found
+
+    def instants_of(self, figures: list[Figure | None]) -> set[datetime]:
+        """When copies that end with one of these figures begin or cease to count."""
+        ends = {figure.span[1] for figure in figures if figure is not None}
+        return {instant for end in ends for instant in self.instants_by_end[end]}
+
+    @cached_property
+    def instants_by_end(self) -> dict[date, set[datetime]]:
+        """When copies of periods that end on a day begin or cease to count."""
+        found: dict[date, set[datetime]] = {}
+        for copy in self.all_copies:
+            found.setdefault(copy.end, set()).update(filter(None, (copy.known_at, copy.withdrawn_at)))
+        return found
+
+    def worked_out_as_standing(self, metric: Metric, period_type: str, span: Span) -> Figure | None:
+        """This will work a formula out with what stands for its operands."""
+        assert metric.formula is not None
         asked = _Evaluation(self, period_type, span)
         try:
             with localcontext(prec=60):
@@ -475,6 +551,45 @@ class _Evaluation:
             key=lambda figure: (abs((figure.span[1] - day).days), abs(_days(figure.span) - length)),
             default=None,
         )
+
+
+def is_recast(before: list[Figure | None], after: list[Figure | None]) -> bool:
+    """Whether the same operands have values, other ones, and none was only mended."""
+    changed = False
+    for old, new in zip(before, after, strict=True):
+        if old is None or new is None:
+            if old is not new:
+                return False
+        elif (old.value, old.unit) != (new.value, new.unit):
+            if _conflict({old.value, new.value}) and old.value != new.value:
+                return False
+            changed = True
+    return changed
+
+
+def _asked_for(formula: str) -> set[tuple[str, int, bool]]:
+    """Metric, years before and whether over twelve months, of everything a formula mentions."""
+    asked: set[tuple[str, int, bool]] = set()
+    functions: set[int] = set()
+    for node in ast.walk(ast.parse(formula, mode="eval")):
+        match node:
+            case ast.Call(func=ast.Name(id="ttm") as name, args=[ast.Name(id=key) as inner]):
+                asked.add((key, 0, True))
+                functions |= {id(name), id(inner)}
+            case ast.Call(func=ast.Name(id="prior_year") as name, args=[ast.Name(id=key) as inner]):
+                asked.add((key, 1, False))
+                functions |= {id(name), id(inner)}
+            case ast.Call(func=ast.Name(id="years_ago") as name, args=[ast.Name(id=key) as inner, ast.Constant(n)]):
+                asked.add((key, int(str(n)), False))
+                functions |= {id(name), id(inner)}
+            case ast.Call(func=ast.Name(id="average") as name, args=[ast.Name(id=key) as inner]):
+                asked |= {(key, 0, False), (key, 1, False)}
+                functions |= {id(name), id(inner)}
+            case ast.Call(func=ast.Name() as name):
+                functions.add(id(name))
+            case ast.Name(id=key) if id(node) not in functions:
+                asked.add((key, 0, False))
+    return asked
 
 
 def _counting(copies: Iterable[Copy], as_of: datetime) -> Iterator[Copy]:

@@ -152,7 +152,7 @@ class TestSplits:
         outstanding = instant("dei:EntityCommonStockSharesOutstanding", "2022-12-31", "100000000", unit="shares")
         first = (outstanding, equity(1000), weighted(2022, "100000000"))
         # Four shares for one; the equity is restated, the shares outstanding then are not.
-        second = (equity(1200), weighted(2022, "400000000"), weighted(2023, "400000000"))
+        second = (outstanding, equity(1200), weighted(2022, "400000000"), weighted(2023, "400000000"))
         report(
             filed,
             redis,

@@ -878,3 +878,60 @@ def test_a_bank_has_no_cost_of_revenue() -> None:
     maker = {row.metric for row in resolved(filing, sic="3571").values}
 
     assert maker - bank == {"cost_of_revenue", "gross_profit", "gross_margin"}
+
+
+def ibm_revenue(accession: str, filed: str, **millions: int) -> Filing:
+    """Revenue of years written as `of_2019`."""
+    facts = [flow("Revenues", f"{year[3:]}-01-01", f"{year[3:]}-12-31", revenue) for year, revenue in millions.items()]
+    return Filing(accession=accession, filed=filed, facts=tuple(facts))
+
+
+IBM = [
+    ibm_revenue("0001558370-20-001334", "2020-02-25", of_2019=77_147, of_2018=79_591),
+    ibm_revenue("0001558370-21-001489", "2021-02-23", of_2020=73_620, of_2019=77_147, of_2018=79_591),
+    # Without Kyndryl, for 2019 to 2021.
+    ibm_revenue("0001558370-22-001584", "2022-02-22", of_2021=57_350, of_2020=55_179, of_2019=57_714),
+]
+
+
+def test_28_growth_does_not_set_a_recast_year_over_one_that_was_not() -> None:
+    rows = resolved(*IBM).values
+
+    def growth(period: str) -> list[Decimal]:
+        return [round(row.value, 4) for row in rows if (row.metric, row.period) == ("revenue_growth_yoy", period)]
+
+    assert growth("CY2019") == [Decimal("-0.0307")]
+    assert growth("CY2020") == [Decimal("-0.0457"), Decimal("-0.0439")]
+    assert value(rows, "revenue", "CY2019") == 57_714 * MILLION
+
+
+def test_28_growth_follows_a_recast_once_one_filing_states_both_years_or_none_states_the_old_ones() -> None:
+    later = ibm_revenue("later", "2023-02-28", of_2019=57_714, of_2018=79_591)
+    rows = resolved(*IBM, later).values
+
+    (kept, followed) = [row for row in rows if (row.metric, row.period) == ("revenue_growth_yoy", "CY2019")]
+    assert (round(kept.value, 4), round(followed.value, 4)) == (Decimal("-0.0307"), Decimal("-0.2749"))
+    assert followed.known_from == kept.known_to
+    assert followed.numerator == 57_714 * MILLION
+    assert followed.known_from.date() == date(2023, 3, 1)
+
+    first, second, recast = [copies(filing) for filing in IBM]
+    gone = datetime(2023, 6, 1, tzinfo=UTC)
+    withdrawn = [msgspec.structs.replace(copy, known_to=gone) for copy in (*first, *second) if copy.end.year == 2019]
+    others = [copy for copy in (*first, *second) if copy.end.year != 2019]
+    values = resolve([*withdrawn, *others, *recast], sic="3571", wanted=lambda day: True).values
+    (*_, last) = [row for row in values if (row.metric, row.period) == ("revenue_growth_yoy", "CY2019")]
+    assert (last.known_from, last.known_to) == (gone, None)
+    assert last.numerator == 57_714 * MILLION
+
+
+def test_28_a_ratio_follows_what_was_only_mended_in_scale() -> None:
+    year = ("2022-01-01", "2022-12-31")
+    filings = [
+        Filing(
+            accession="a", filed="2023-02-01", facts=(flow("Revenues", *year, 100), flow("NetIncomeLoss", *year, 10))
+        ),
+        Filing(accession="b", filed="2024-02-01", facts=(flow("Revenues", *year, 100_000),)),
+    ]
+
+    assert value(resolved(*filings).values, "net_margin", "CY2022") == Decimal("0.0001")
