@@ -161,8 +161,8 @@ create table company_split (
     cik        bigint not null,
     filed_from timestamptz not null,
     ratio      numeric not null check (ratio > 0),
-    accession  text not null,            -- the filing of `filed_from`
-    known_from timestamptz not null,     -- later than that where a filing in between was withdrawn
+    accession  text not null,            -- the filing that shows it first
+    known_from timestamptz not null,     -- later than `filed_from` where filings in between show no ratio
     known_to   timestamptz,              -- null: still found
     primary key (cik, filed_from, known_from)
 );

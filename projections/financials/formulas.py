@@ -5,12 +5,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
-from functools import cache, reduce
+from functools import cache, partial, reduce
+from typing import NamedTuple
 
 import msgspec
 
 from projections.financials.copies import Span, SpanKind
+from projections.financials.recasts import Followed, Place, Versions, may_be_of_one_filing
 from projections.financials.rounding import rounded
+from projections.financials.span_history import SpanHistory
 from projections.financials.timeline import (
     Finding,
     Parts,
@@ -32,6 +35,9 @@ from queries.metrics.periods import year_before
 
 Timelines = dict[str, dict[Span, Timeline]]
 """The timeline of every metric for every span, by metric key."""
+
+Histories = Mapping[str, Mapping[Span, SpanHistory]]
+"""What filings have stated of every metric for every span, by metric key."""
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -90,7 +96,7 @@ def years_looked_back() -> tuple[int, ...]:
     return tuple(sorted({operand.years_ago for rule in rules() for operand in rule.formula.needs} - {0}))
 
 
-def add_formulas(timelines: Timelines, *, sic: str | None) -> None:
+def add_formulas(timelines: Timelines, histories: Histories, *, sic: str | None) -> None:
     """
     This will work out every formula that applies, wherever filings have not stated the figure themselves.
 
@@ -99,6 +105,7 @@ def add_formulas(timelines: Timelines, *, sic: str | None) -> None:
     first_known = _first_known(timelines)
     every = _Calendar(first_known)
     of_metric: dict[str, _Calendar] = {}
+    filed = _Filed(histories, of_metric)
     for rule in rules():
         if not applies(rule.metric, sic):
             continue
@@ -116,7 +123,7 @@ def add_formulas(timelines: Timelines, *, sic: str | None) -> None:
             since = max(first_known[span], *[lines[place][0].known_from for place in rule.required])
             if stated and covers(stated, since):
                 continue
-            timeline = overlay(stated, _formula_timeline(rule, lines, since=since))
+            timeline = overlay(stated, _formula_timeline(rule, lines, filed, span, since=since))
             if timeline:
                 spans[span] = timeline
 
@@ -182,6 +189,33 @@ def _lookup(operand: Operand, spans: Mapping[Span, Timeline], calendars: Mapping
     return lookup
 
 
+class _Filed(NamedTuple):
+    """What filings have stated of every metric, and where the counterparts of a span stand."""
+
+    histories: Histories
+    calendars: Mapping[str, _Calendar]
+
+    def places(self, rule: Rule, span: Span) -> list[Place]:
+        """What filings have stated of the operands of a rule; of twelve months as far as they are a year."""
+        metrics = load_catalogue().by_key()
+        return [Place(metrics[each.metric], list(self._histories_of(each, span))) for each in rule.operands]
+
+    def _histories_of(self, operand: Operand, span: Span) -> Iterator[SpanHistory]:
+        of_metric = self.histories.get(operand.metric, {})
+        if _is_instant(operand.metric):
+            span = Span(span.end, 0)
+        elif operand.span == "ttm":
+            span = trailing_span(span.end)
+        near = [span]
+        if operand.years_ago:
+            near = self.calendars[operand.metric].counterparts(span, operand.years_ago)
+        for each in near:
+            if each.trailing:
+                yield from (of_metric[year] for year in of_metric if year.end == each.end and year.kind == "annual")
+            elif each in of_metric:
+                yield of_metric[each]
+
+
 def _operand_lines(rule: Rule, lookups: Sequence[_Lookup], span: Span) -> list[Timeline] | None:
     """The timelines of a rule's operands, empty where there is none; None when one that must have one has none."""
     lines: list[Timeline] = []
@@ -198,17 +232,28 @@ def _is_instant(key: str) -> bool:
     return load_catalogue().by_key()[key].over == "instant"
 
 
-def _formula_timeline(rule: Rule, lines: Sequence[Timeline], *, since: datetime) -> Timeline:
+def _formula_timeline(rule: Rule, lines: Sequence[Timeline], filed: _Filed, span: Span, *, since: datetime) -> Timeline:
     if (lasting := _lasting(lines, since)) is not None:
         finding = _worked_out(rule, lasting)
         return [] if finding is None else held_from(since, finding)
     later = (instant for instant in boundaries(lines) if instant > since)
-    return trace((since, *later), lambda instant: _worked_out(rule, [at(line, instant) for line in lines]))
+    instants = (since, *later)
+    if not may_be_of_one_filing(lines):
+        return trace(instants, lambda instant: _worked_out(rule, [at(line, instant) for line in lines]))
+    places = partial(filed.places, rule, span)
+    work_out = partial(_worked_out, rule)
+    followed = Followed(lines, places, work_out)
+    timeline = trace(instants, followed.at)
+    if not followed.kept:
+        return timeline
+    # A filing that repeats all operands ends this, though none of their timelines changes with it.
+    more = [instant for instant in followed.instants() if instant > since]
+    return trace((*instants, *more), Followed(lines, places, work_out).at)
 
 
-def _lasting(lines: Iterable[Timeline], since: datetime) -> list[Version | None] | None:
+def _lasting(lines: Iterable[Timeline], since: datetime) -> Versions | None:
     """The versions that hold at an instant and ever after; None when anything changes."""
-    versions: list[Version | None] = []
+    versions: Versions = []
     for line in lines:
         if not line:
             versions.append(None)

@@ -16,7 +16,7 @@ import msgspec
 from projections.financials.all_costs import without_all_costs
 from projections.financials.checks import BrokenCheck, broken_by_span, find_broken
 from projections.financials.copies import Copy, Span, age, metrics_fed
-from projections.financials.formulas import Timelines, add_formulas
+from projections.financials.formulas import Histories, Timelines, add_formulas
 from projections.financials.reported import BrokenChecks, reported_timeline
 from projections.financials.rounding import WORKING_DIGITS
 from projections.financials.span_history import SpanHistory
@@ -70,12 +70,12 @@ def resolve(copies: Iterable[Copy], *, sic: str | None, wanted: Callable[[date],
     with localcontext(prec=WORKING_DIGITS):
         copies = without_all_costs(copies)
         broken = find_broken(copies)
-        timelines = _from_facts(copies, broken, sic)
-        add_formulas(timelines, sic=sic)
+        timelines, histories = _from_facts(copies, broken, sic)
+        add_formulas(timelines, histories, sic=sic)
     return Resolved(list(_rows(timelines, wanted)), [check for check in broken if wanted(check.period_end)])
 
 
-def _from_facts(copies: Iterable[Copy], broken: Iterable[BrokenCheck], sic: str | None) -> Timelines:
+def _from_facts(copies: Iterable[Copy], broken: Iterable[BrokenCheck], sic: str | None) -> tuple[Timelines, Histories]:
     candidates: dict[str, dict[Span, list[Copy]]] = defaultdict(lambda: defaultdict(list))
     spans: dict[tuple[date, int], Span] = {}
     metrics: dict[str, Metric] = {}
@@ -100,7 +100,7 @@ def _from_facts(copies: Iterable[Copy], broken: Iterable[BrokenCheck], sic: str 
         }
     additive = [metric for metric in metrics.values() if metric.additive]
     _add_quarters_and_twelve_months(timelines, histories, additive, checks)
-    return timelines
+    return timelines, histories
 
 
 def _histories(metric: Metric, copies: Mapping[Span, list[Copy]]) -> dict[Span, SpanHistory]:

@@ -71,11 +71,11 @@ class SourceRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SplitRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A share split a filing showed after the value became known."""
+    """A share split that filings count which became known after the value did."""
 
     ratio: Annotated[Decimal, column("Shares after it for each one before.", example=4)]
-    known_from: Annotated[datetime, column("Since when it shows in filings.", example="2020-10-29T22:06:25Z")]
-    accession: Annotated[str, column("Filing that showed it first.", example="0000320193-20-000096")]
+    known_from: Annotated[datetime, column("Since when filings count its shares.", example="2020-10-29T22:06:25Z")]
+    accession: Annotated[str, column("Filing that showed the ratio first.", example="0000320193-20-000096")]
     url: Annotated[
         str,
         column(
@@ -190,7 +190,7 @@ class ExplanationRow(msgspec.Struct, frozen=True, kw_only=True):
     split_factor: Annotated[
         Decimal | None,
         column(
-            "Product of the share splits found after the value became known; null for metrics splits do not touch.",
+            "Product of the share splits counted since the value became known; null for metrics splits do not touch.",
             example=None,
         ),
     ]

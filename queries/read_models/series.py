@@ -58,7 +58,7 @@ class SeriesRow(msgspec.Struct, frozen=True, kw_only=True):
     split_factor: Annotated[
         Decimal | None,
         column(
-            "Product of the share splits found after the value became known; null for metrics splits do not touch.",
+            "Product of the share splits counted since the value became known; null for metrics splits do not touch.",
             example=None,
         ),
     ]

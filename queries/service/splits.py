@@ -59,7 +59,7 @@ async def splits_known(snapshot: Snapshot, ciks: Iterable[int], *, as_of: dateti
 
 
 def splits_after(splits: Iterable[Split], *, cik: int, known_from: datetime) -> list[Split]:
-    """The splits a company's filings showed only after a version became known."""
+    """The splits a company's filings counted only after a version became known."""
     return [split for split in splits if split.cik == cik and split.filed_from > known_from]
 
 

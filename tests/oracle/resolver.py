@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
+from functools import cached_property
 from itertools import pairwise
 
 from queries.metrics.catalogue import Metric, load_catalogue
@@ -21,7 +22,7 @@ PERIODIC = {"10-K", "10-Q", "10-KT", "10-QT", "20-F", "40-F", "6-K"}
 GRACE_DAYS = 20
 SEAM_DAYS = 5
 LONGEST_YEAR_DAYS = 381
-SPLITS = (2, 3, 4, 5, 7, 8, 10, 15, 20, 25, 30, 40, 50)
+SPLITS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 35, 40, 50, 60, 75, 80, 100, 150, 200, 250)
 TWELVE_DECIMALS = Decimal(1).scaleb(-12)
 
 Span = tuple[date | None, date]
@@ -73,30 +74,57 @@ def company_values(copies: Sequence[Copy], *, sic: str | None, as_of: datetime) 
 
 def company_splits(copies: Iterable[Copy], *, as_of: datetime) -> dict[datetime, Decimal]:
     """This will give how many shares for one are counted in what became known from an instant on, by that instant."""
-    catalogue = load_catalogue().by_key()
-    concepts = {*catalogue["shares_basic"].concepts, *catalogue["shares_diluted"].concepts}
+    counts = [copy for copy in _counting(copies, as_of) if _is_share_count(copy) and _most_trusted([copy])]
     of_fact: dict[tuple[str, Span], list[Copy]] = {}
-    for copy in _counting(copies, as_of):
-        span = copy.start, copy.end
-        is_count = copy.concept in concepts and copy.unit == "shares" and period_class(*span) in ("quarterly", "annual")
-        if is_count and _most_trusted([copy]):
-            of_fact.setdefault((copy.concept, span), []).append(copy)
-    shown: dict[tuple[datetime, str], list[tuple[Decimal, datetime]]] = {}
+    for copy in counts:
+        of_fact.setdefault((copy.concept, (copy.start, copy.end)), []).append(copy)
+    pairs: dict[tuple[datetime, str], dict[Decimal, list[tuple[Copy, Copy]]]] = {}
     for same_fact in of_fact.values():
         for before, after in pairwise(same_fact):
             ratio = _split_ratio(before.value, after.value)
             if ratio is not None and before.known_at < after.known_at:
-                shown.setdefault(_newest_last(after), []).append((ratio, before.known_at))
-    splits: dict[datetime, Decimal] = {}
-    for (known_at, _), ratios in sorted(shown.items()):
-        unheard = [
-            ratio
-            for ratio, before in ratios
-            if not any(other == ratio and since > before for since, other in splits.items())
-        ]
-        if unheard and known_at not in splits:
-            splits[known_at] = min(unheard)
-    return splits
+                pairs.setdefault(_newest_last(after), {}).setdefault(ratio, []).append((before, after))
+    found: list[tuple[datetime, Decimal]] = []
+    begun: list[datetime] = []
+    for (known_at, _), by_ratio in sorted(pairs.items(), key=lambda each: each[0]):
+        for ratio in sorted(by_ratio):
+            last_before = max(before.known_at for before, _ in by_ratio[ratio])
+            heard = any(other == ratio and since > last_before for since, other in found)
+            if heard or any(since == known_at for since, _ in found):
+                continue
+            closest = [pair for pair in by_ratio[ratio] if pair[0].known_at == last_before]
+            begun.append(
+                min(_on_new_basis_since(*pair, counts, never_before=max([last_before, *begun])) for pair in closest)
+            )
+            found.append((known_at, ratio))
+    return {since: ratio for since, (_, ratio) in zip(begun, found, strict=True)}
+
+
+def _is_share_count(copy: Copy) -> bool:
+    catalogue = load_catalogue().by_key()
+    if copy.concept in {*catalogue["shares_basic"].concepts, *catalogue["shares_diluted"].concepts}:
+        return copy.unit == "shares" and period_class(copy.start, copy.end) in ("quarterly", "annual")
+    in_issue = {"us-gaap:CommonStockSharesOutstanding", "ifrs-full:NumberOfSharesOutstanding"}
+    return copy.concept in in_issue and copy.unit == "shares" and copy.start is None
+
+
+def _on_new_basis_since(before: Copy, after: Copy, counts: list[Copy], *, never_before: datetime) -> datetime:
+    """Back from the filing that shows a split, as long as the newest counts are more like the new than the old."""
+    between: dict[tuple[datetime, str], list[Copy]] = {}
+    for copy in counts:
+        if copy.concept == after.concept and never_before < copy.known_at < after.known_at:
+            between.setdefault(_newest_last(copy), []).append(copy)
+    since = after.known_at
+    for filing in sorted(between, reverse=True):
+        count = max(between[filing], key=lambda copy: (copy.end, _days((copy.start, copy.end)))).value
+        if count <= 0:
+            break
+        from_old = max(count / before.value, before.value / count)
+        from_new = max(count / after.value, after.value / count)
+        if from_new >= from_old:
+            break
+        since = filing[0]
+    return since
 
 
 def period_class(start: date | None, end: date) -> str:
@@ -121,6 +149,8 @@ class _Company:
         withdrawn_at = [copy.withdrawn_at for copy in copies if copy.withdrawn_at and copy.withdrawn_at <= as_of]
         # A period figures were once known for stays one, whatever is withdrawn.
         self.earlier = _Company(copies, sic=sic, as_of=max(withdrawn_at) - MOMENT) if withdrawn_at else None
+        self.as_of, self.sic, self.all_copies = as_of, sic, copies
+        self._then: dict[datetime, _Company] = {as_of: self}
         self.metrics = load_catalogue().by_key()
         self.kinds = _kinds_of_company(sic)
         self.by_concept: dict[str, dict[Span, list[Copy]]] = {}
@@ -141,15 +171,19 @@ class _Company:
         self._twelve: dict[tuple[str, date], Figure | None] = {}
         self._quarters: dict[str, dict[Span, Figure]] = {}
         self._all: dict[tuple[str, str], list[Figure]] = {}
-        self.ends = {
+
+    # Which periods there are
+
+    @cached_property
+    def ends(self) -> set[date]:
+        """The ends of quarters and years."""
+        return {
             end
             for metric in self.metrics.values()
             if metric.over == "duration"
             for kind in ("annual", "quarterly")
             for _, end in self.spans(metric.key, kind)
         }
-
-    # Which periods there are
 
     def figures(self, key: str, period_type: str) -> list[Figure]:
         """This will give every figure of a metric over periods of one type."""
@@ -464,9 +498,78 @@ class _Company:
     # Formulas
 
     def worked_out(self, metric: Metric, period_type: str, span: Span) -> Figure | None:
-        """This will work a metric's formula out."""
+        """This will work a metric's formula out, with the operands it follows."""
         if metric.formula is None:
             return None
+        return self.follows(metric, period_type, span).worked_out_as_standing(metric, period_type, span)
+
+    def follows(self, metric: Metric, period_type: str, span: Span) -> "_Company":
+        """This will give the company as known when the operands became known that a formula is worked out from."""
+        standing = self.operand_figures(metric, period_type, span)
+        valued = [figure for figure in standing if figure is not None]
+        if len(valued) < 2 or any(figure.concept is None for figure in valued) or self.in_one_filing(standing):
+            return self
+        before = [instant for instant in self.instants_of(standing) if instant < self.as_of]
+        if not before:
+            return self
+        held_at = self.then(max(before)).follows(metric, period_type, span)
+        held = held_at.operand_figures(metric, period_type, span)
+        if is_recast(held, standing) and self.in_one_filing(held):
+            return self if held_at.worked_out_as_standing(metric, period_type, span) is None else held_at
+        return self
+
+    def then(self, instant: datetime) -> "_Company":
+        """This will give the company as known at another instant."""
+        if instant not in self._then:
+            self._then[instant] = _Company(self.all_copies, sic=self.sic, as_of=instant)
+            self._then[instant]._then = self._then
+            self._then[instant].instants_by_end = self.instants_by_end
+        return self._then[instant]
+
+    def operand_figures(self, metric: Metric, period_type: str, span: Span) -> list[Figure | None]:
+        """This will give what stands for each operand of a formula and of what keeps it undefined."""
+        assert metric.formula is not None
+        evaluation = _Evaluation(self, period_type, span)
+        return [
+            evaluation.operand(key, years_ago=years, twelve_months=twelve)
+            for key, years, twelve in sorted({*_asked_for(metric.formula), *_asked_for(metric.undefined_if or "0")})
+        ]
+
+    def in_one_filing(self, figures: list[Figure | None]) -> bool:
+        """Whether some filing that counts states all of these values."""
+        filings = [self.filings_stating(figure) for figure in figures if figure is not None]
+        return bool(set.intersection(*filings))
+
+    def filings_stating(self, figure: Figure) -> set[str]:
+        """This will give the filings that state a figure, or the year that stands for its twelve months."""
+        found: set[str] = set()
+        readers = [metric for metric in self.metrics.values() if figure.concept in metric.concepts]
+        for reader, concept in [(each, concept) for each in readers for concept in each.concepts]:
+            by_span = self.by_concept.get(concept, {})
+            spans = {figure.span}
+            if figure.span == _twelve_months_to(figure.span[1]):
+                spans |= {span for span in by_span if span[1] == figure.span[1] and period_class(*span) == "annual"}
+            for copy in [copy for span in spans for copy in by_span.get(span, [])]:
+                if copy.unit == figure.unit and _signed(reader, concept, copy.value) == figure.value:
+                    found.add(copy.accession)
+        return found
+
+    def instants_of(self, figures: list[Figure | None]) -> set[datetime]:
+        """When copies that end with one of these figures begin or cease to count."""
+        ends = {figure.span[1] for figure in figures if figure is not None}
+        return {instant for end in ends for instant in self.instants_by_end[end]}
+
+    @cached_property
+    def instants_by_end(self) -> dict[date, set[datetime]]:
+        """When copies of periods that end on a day begin or cease to count."""
+        found: dict[date, set[datetime]] = {}
+        for copy in self.all_copies:
+            found.setdefault(copy.end, set()).update(filter(None, (copy.known_at, copy.withdrawn_at)))
+        return found
+
+    def worked_out_as_standing(self, metric: Metric, period_type: str, span: Span) -> Figure | None:
+        """This will work a formula out with what stands for its operands."""
+        assert metric.formula is not None
         asked = _Evaluation(self, period_type, span)
         try:
             with localcontext(prec=60):
@@ -555,6 +658,45 @@ class _Evaluation:
             key=lambda figure: (abs((figure.span[1] - day).days), abs(_days(figure.span) - length)),
             default=None,
         )
+
+
+def is_recast(before: list[Figure | None], after: list[Figure | None]) -> bool:
+    """Whether the same operands have values, other ones, and none was only mended."""
+    changed = False
+    for old, new in zip(before, after, strict=True):
+        if old is None or new is None:
+            if old is not new:
+                return False
+        elif (old.value, old.unit) != (new.value, new.unit):
+            if _conflict({old.value, new.value}) and old.value != new.value:
+                return False
+            changed = True
+    return changed
+
+
+def _asked_for(formula: str) -> set[tuple[str, int, bool]]:
+    """Metric, years before and whether over twelve months, of everything a formula mentions."""
+    asked: set[tuple[str, int, bool]] = set()
+    functions: set[int] = set()
+    for node in ast.walk(ast.parse(formula, mode="eval")):
+        match node:
+            case ast.Call(func=ast.Name(id="ttm") as name, args=[ast.Name(id=key) as inner]):
+                asked.add((key, 0, True))
+                functions |= {id(name), id(inner)}
+            case ast.Call(func=ast.Name(id="prior_year") as name, args=[ast.Name(id=key) as inner]):
+                asked.add((key, 1, False))
+                functions |= {id(name), id(inner)}
+            case ast.Call(func=ast.Name(id="years_ago") as name, args=[ast.Name(id=key) as inner, ast.Constant(n)]):
+                asked.add((key, int(str(n)), False))
+                functions |= {id(name), id(inner)}
+            case ast.Call(func=ast.Name(id="average") as name, args=[ast.Name(id=key) as inner]):
+                asked |= {(key, 0, False), (key, 1, False)}
+                functions |= {id(name), id(inner)}
+            case ast.Call(func=ast.Name() as name):
+                functions.add(id(name))
+            case ast.Name(id=key) if id(node) not in functions:
+                asked.add((key, 0, False))
+    return asked
 
 
 def _counting(copies: Iterable[Copy], as_of: datetime) -> Iterator[Copy]:

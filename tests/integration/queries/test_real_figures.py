@@ -152,7 +152,7 @@ class TestSplits:
         outstanding = instant("dei:EntityCommonStockSharesOutstanding", "2022-12-31", "100000000", unit="shares")
         first = (outstanding, equity(1000), weighted(2022, "100000000"))
         # Four shares for one; the equity is restated, the shares outstanding then are not.
-        second = (equity(1200), weighted(2022, "400000000"), weighted(2023, "400000000"))
+        second = (outstanding, equity(1200), weighted(2022, "400000000"), weighted(2023, "400000000"))
         report(
             filed,
             redis,
@@ -203,6 +203,31 @@ class TestSplits:
 
         assert (now["value"], now["split_factor"]) == (5, 1)
         assert (then["value"], then["split_factor"]) == (0.5, 10)
+
+    async def test_leave_filings_as_they_are_that_counted_so_before_one_showed_the_ratio(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        def diluted(start: str, end: str, count: int) -> ConceptFacts:
+            concept = "us-gaap:WeightedAverageNumberOfDilutedSharesOutstanding"
+            return duration(concept, start, end, str(count), unit="shares")
+
+        # Palo Alto Networks, 3 for 1 in September 2022: 0001327567-22-000016, -22-000038 and -23-000014.
+        spring, autumn = ("2022-02-01", "2022-04-30"), ("2022-08-01", "2022-10-31")
+        report(
+            filed,
+            redis,
+            register_company(cik=7),
+            report_filing(cik=7, filed_on=date(2022, 5, 20), facts=(diluted(*spring, 98_900_000),)),
+            report_filing(cik=7, filed_on=date(2022, 11, 18), facts=(diluted(*autumn, 338_400_000),)),
+            report_filing(cik=7, filed_on=date(2023, 5, 24), facts=(diluted(*spring, 296_700_000),)),
+        )
+
+        async def adjusted(**asked: str) -> list[tuple[int, int]]:
+            asked |= {"metrics": "shares_diluted", "period_type": "quarterly", "adjust": "splits"}
+            return [(row["value"], row["split_factor"]) for row in await rows(reader, 7, **asked)]
+
+        assert await adjusted(view="first") == [(296_700_000, 3), (338_400_000, 1)]
+        assert await adjusted(as_of="2023-01-31") == [(98_900_000, 1), (338_400_000, 1)]
 
     async def test_do_not_touch_money(self, reader: httpx.AsyncClient) -> None:
         (row,) = await rows(reader, "AAPL", metrics="net_income", last=1, adjust="splits")

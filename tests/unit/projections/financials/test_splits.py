@@ -123,3 +123,39 @@ def test_values_filed_with_a_split_stand_on_its_basis_however_late_it_was_found(
     *_, split = find_splits(copy for filing in filings for copy in copies_of(filing))
 
     assert (split.filed_from, split.known_from) == (instant("2024-06-01"), instant("2024-07-01"))
+
+
+@pytest.mark.parametrize(
+    ("between", "restated", "filed_from"),
+    [
+        ({"2024-08-01": 410, "2024-11-01": 390}, 400, "2024-08-01"),
+        ({"2024-08-01": 103, "2024-11-01": 390}, 400, "2024-11-01"),
+        ({"2024-08-01": 390, "2024-11-01": 103}, 400, "2025-02-01"),  # the last before it does not count so
+        ({"2024-11-01": 200}, 400, "2025-02-01"),  # as far from the one as from the other
+        ({"2024-08-01": 90, "2024-11-01": 7}, 5, "2024-11-01"),
+        ({"2024-11-01": 0}, 5, "2025-02-01"),  # says nothing
+    ],
+)
+def test_filings_stand_on_the_new_basis_from_the_first_that_counts_like_the_one_that_shows_it(
+    between: dict[str, int], restated: int, filed_from: str
+) -> None:
+    filings = [FIRST, *(Filing(day, day, {2022: 100, 2024: count}) for day, count in between.items())]
+    filings.append(Filing("later", "2025-02-01", {2023: restated}))
+
+    (split,) = find_splits(copy for filing in filings for copy in copies_of(filing))
+
+    assert (split.accession, split.known_from) == ("later", instant("2025-02-01"))
+    assert split.filed_from == instant(filed_from)
+
+
+def test_a_filing_that_shows_a_split_again_shows_no_second_one_whatever_it_was_dated() -> None:
+    filings = [
+        Filing("first", "2024-02-01", {2023: 100}),
+        Filing("wrongly taken for new", "2024-06-01", {2022: 90, 2024: 260}),
+        Filing("shows it", "2024-09-01", {2023: 400}),
+        Filing("again", "2025-02-01", {2022: 360}),
+    ]
+
+    found = find_splits(copy for filing in filings for copy in copies_of(filing))
+
+    assert [(str(split.ratio), split.accession) for split in found] == [("4", "shows it")]

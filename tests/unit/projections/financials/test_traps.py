@@ -7,6 +7,7 @@ Rules: docs/figures.md. Amounts are in the unit filed; accessions name the filin
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 
 import msgspec
 import pytest
@@ -806,6 +807,78 @@ def test_18_dividends_after_a_split_are_not_reduced_by_those_before(period: str,
     assert [(row.value, row.known_from.date()) for row in rows] == [(Decimal(amount), date.fromisoformat(known_on))]
 
 
+def share_counts(accession: str, filed: str, *, weighted: int | None = None, **outstanding: int) -> Filing:
+    """Shares outstanding at days written as `on_2021_12_31`, and the weighted ones of 2023."""
+    facts = [
+        instant("us-gaap:CommonStockSharesOutstanding", day[3:].replace("_", "-"), str(count), unit="shares")
+        for day, count in outstanding.items()
+    ]
+    if weighted is not None:
+        facts.extend(weighted_shares(accession, filed, ("2023-01-01", "2023-12-31", weighted)).facts)
+    return Filing(accession=accession, filed=filed, facts=tuple(facts))
+
+
+def test_18_splits_show_in_restated_counts_of_a_balance_sheet_where_weighted_shares_are_untagged() -> None:
+    alphabet = [
+        share_counts("0001652044-22-000019", "2022-02-02", on_2021_12_31=662_121_000),
+        share_counts("0001652044-22-000029", "2022-04-27", on_2021_12_31=662_121_000, on_2022_03_31=658_763_000),
+        share_counts("0001652044-22-000071", "2022-07-27", on_2021_12_31=13_242_000_000, on_2022_06_30=13_078_000_000),
+    ]
+    # 1 for 15, then 50, then 200; the weighted shares of 2023 were stated before the first and after the second only.
+    sunation = [
+        share_counts("0000022701-24-000002", "2024-04-01", weighted=10_035_970, on_2023_12_31=10_246_605),
+        share_counts("0000022701-24-000004", "2024-05-10", on_2023_12_31=10_246_605),
+        share_counts("0000022701-24-000006", "2024-08-19", on_2023_12_31=683_107),
+        share_counts("0000022701-24-000008", "2024-11-14", on_2023_12_31=13_663),
+        share_counts("0000022701-25-000002", "2025-04-15", weighted=13_298, on_2024_12_31=1_868_638),
+        share_counts("0000022701-25-000005", "2025-05-15", on_2024_12_31=9_343),
+    ]
+
+    def shown(filings: list[Filing]) -> list[tuple[str, Fraction]]:
+        found = find_splits(copies(*filings))
+        return [(split.accession, Fraction(split.ratio).limit_denominator(1000)) for split in found]
+
+    assert shown(alphabet) == [("0001652044-22-000071", Fraction(20))]
+    assert shown(sunation) == [
+        ("0000022701-24-000006", Fraction(1, 15)),
+        ("0000022701-24-000008", Fraction(1, 50)),
+        ("0000022701-25-000005", Fraction(1, 200)),
+    ]
+
+
+def test_18_filings_before_the_one_that_shows_a_split_may_count_its_shares_already() -> None:
+    # 3 for 1 in September 2022. The two 10-Qs between state no period again that was stated before.
+    palo_alto = [
+        weighted_shares("0001327567-22-000016", "2022-05-20", ("2022-02-01", "2022-04-30", 98_900_000)),
+        weighted_shares("0001327567-22-000028", "2022-09-06", ("2021-08-01", "2022-07-31", 98_500_000)),
+        weighted_shares(
+            "0001327567-22-000038",
+            "2022-11-18",
+            ("2021-08-01", "2021-10-31", 292_900_000),
+            ("2022-08-01", "2022-10-31", 338_400_000),
+        ),
+        weighted_shares(
+            "0001327567-23-000006",
+            "2023-02-22",
+            ("2021-11-01", "2022-01-31", 294_500_000),
+            ("2022-11-01", "2023-01-31", 331_600_000),
+        ),
+        weighted_shares(
+            "0001327567-23-000014",
+            "2023-05-24",
+            ("2022-02-01", "2022-04-30", 296_700_000),
+            ("2023-02-01", "2023-04-30", 344_700_000),
+        ),
+        weighted_shares("0001327567-23-000024", "2023-09-01", ("2021-08-01", "2022-07-31", 295_600_000)),
+    ]
+
+    (split,) = find_splits(copies(*palo_alto))
+
+    assert (int(split.ratio), split.accession) == (3, "0001327567-23-000014")
+    assert split.filed_from.date() == date(2022, 11, 19)  # until midnight in New York the day's filings are not known
+    assert split.known_from.date() == date(2023, 5, 25)
+
+
 def test_19_a_thousand_or_a_million_too_small_is_outvoted_and_flagged() -> None:
     def cash(accession: str, filed: str, value: str, form: str = "10-Q") -> Filing:
         facts = (instant("us-gaap:Assets", "2009-12-31", value),)
@@ -1408,3 +1481,60 @@ def test_short_term_investments_may_be_tagged_as_debt_securities() -> None:
     )
 
     assert value(resolved(nvidia).values, "short_term_investments", "CY2026Q1I") == 37_098 * MILLION
+
+
+def ibm_revenue(accession: str, filed: str, **millions: int) -> Filing:
+    """Revenue of years written as `of_2019`."""
+    facts = [flow("Revenues", f"{year[3:]}-01-01", f"{year[3:]}-12-31", revenue) for year, revenue in millions.items()]
+    return Filing(accession=accession, filed=filed, facts=tuple(facts))
+
+
+IBM = [
+    ibm_revenue("0001558370-20-001334", "2020-02-25", of_2019=77_147, of_2018=79_591),
+    ibm_revenue("0001558370-21-001489", "2021-02-23", of_2020=73_620, of_2019=77_147, of_2018=79_591),
+    # Without Kyndryl, for 2019 to 2021.
+    ibm_revenue("0001558370-22-001584", "2022-02-22", of_2021=57_350, of_2020=55_179, of_2019=57_714),
+]
+
+
+def test_28_growth_does_not_set_a_recast_year_over_one_that_was_not() -> None:
+    rows = resolved(*IBM).values
+
+    def growth(period: str) -> list[Decimal]:
+        return [round(row.value, 4) for row in rows if (row.metric, row.period) == ("revenue_growth_yoy", period)]
+
+    assert growth("CY2019") == [Decimal("-0.0307")]
+    assert growth("CY2020") == [Decimal("-0.0457"), Decimal("-0.0439")]
+    assert value(rows, "revenue", "CY2019") == 57_714 * MILLION
+
+
+def test_28_growth_follows_a_recast_once_one_filing_states_both_years_or_none_states_the_old_ones() -> None:
+    later = ibm_revenue("later", "2023-02-28", of_2019=57_714, of_2018=79_591)
+    rows = resolved(*IBM, later).values
+
+    (kept, followed) = [row for row in rows if (row.metric, row.period) == ("revenue_growth_yoy", "CY2019")]
+    assert (round(kept.value, 4), round(followed.value, 4)) == (Decimal("-0.0307"), Decimal("-0.2749"))
+    assert followed.known_from == kept.known_to
+    assert followed.numerator == 57_714 * MILLION
+    assert followed.known_from.date() == date(2023, 3, 1)
+
+    first, second, recast = [copies(filing) for filing in IBM]
+    gone = datetime(2023, 6, 1, tzinfo=UTC)
+    withdrawn = [msgspec.structs.replace(copy, known_to=gone) for copy in (*first, *second) if copy.end.year == 2019]
+    others = [copy for copy in (*first, *second) if copy.end.year != 2019]
+    values = resolve([*withdrawn, *others, *recast], sic="3571", wanted=lambda day: True).values
+    (*_, last) = [row for row in values if (row.metric, row.period) == ("revenue_growth_yoy", "CY2019")]
+    assert (last.known_from, last.known_to) == (gone, None)
+    assert last.numerator == 57_714 * MILLION
+
+
+def test_28_a_ratio_follows_what_was_only_mended_in_scale() -> None:
+    year = ("2022-01-01", "2022-12-31")
+    filings = [
+        Filing(
+            accession="a", filed="2023-02-01", facts=(flow("Revenues", *year, 100), flow("NetIncomeLoss", *year, 10))
+        ),
+        Filing(accession="b", filed="2024-02-01", facts=(flow("Revenues", *year, 100_000),)),
+    ]
+
+    assert value(resolved(*filings).values, "net_margin", "CY2022") == Decimal("0.0001")
