@@ -62,8 +62,8 @@ def _input_schema(parameters: list[dict[str, Any]]) -> Schema:
 
 
 def _unlisted(schema: Schema) -> Schema:
-    """The same schema without the list of every metric: the search tool finds them at less cost."""
-    plain = {name: part for name, part in schema.items() if name != "allOf"}
+    """The same schema without examples and the list of every metric: the search tool finds them at less cost."""
+    plain = {name: part for name, part in schema.items() if name not in ("allOf", "examples")}
     return {**plain, "items": _unlisted(plain["items"])} if "items" in plain else plain
 
 

@@ -52,8 +52,7 @@ class ChangesWanted(Query, frozen=True, kw_only=True):
     companies: Annotated[
         tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...] | None,
         argument(
-            "Only changes of these companies (CIK, ticker or exact name; in a URL a CIK where a name has a comma); "
-            "aggregates then only where kinds names them.",
+            "Only changes of these companies (CIK, ticker or exact name); aggregates then only where kinds names them.",
             example=["AAPL", "MSFT"],
             min_length=1,
             max_length=100,

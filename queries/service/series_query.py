@@ -114,8 +114,7 @@ class SeriesQuery(PeriodsAsked, frozen=True, kw_only=True):
     companies: Annotated[
         tuple[Annotated[str, msgspec.Meta(max_length=200)], ...],
         argument(
-            "Companies: each a CIK, a ticker, or an exact name, of today or before; in a URL a CIK where a name has a "
-            "comma.",
+            "Companies: each a CIK, a ticker, or an exact name, of today or before.",
             example=["AAPL", "MSFT"],
             min_length=1,
             max_length=MAX_COMPANIES,

@@ -51,7 +51,8 @@ order by group_by, group_key
 
 -- name: weighted
 -- The quotient of the sums of both parts over the members of a frame of ratios, less 1 for a growth rate. A part is what its
--- own frame shows for the same period end, or a year before; a member that neither of them has is not in US dollars.
+-- own frame shows for the same period end, or a year before; a member that neither of them has is not in US dollars. A
+-- member's ratio may keep parts that stood before one of them was recast: these are in no frame.
 with member as (
     select place.group_by, place.group_key, above.value::numeric as above, below.value::numeric as below,
         (above.cik is null or below.cik is null) and exists (
@@ -59,6 +60,13 @@ with member as (
             where part.cik = ratio.cik and (part.metric, part.period) in (
                 (%(above)s, %(period)s), (%(below)s, %(below_period)s)
             )
+        )
+        or coalesce(
+            ratio.value::numeric <> pg_temp.quotient(
+                above.value::numeric - case when %(is_growth)s then below.value::numeric else 0 end,
+                nullif(below.value::numeric, 0)
+            ),
+            false
         ) as is_unsure
     from frame as ratio
     join company on company.cik = ratio.cik
