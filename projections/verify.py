@@ -33,6 +33,7 @@ from projections.plain_aggregates import Cell, CountedAggregate, Frame, aggregat
 from projections.plain_fold import CompanyFold, fold_events
 from projections.projection import live_version
 from projections.redis_views import EPOCH_KEY, PREFIX, fragment_key, freshness_text, meta_key, number_of, seq_key
+from queries.metrics.periods import duration_days
 from queries.read_models.aggregate_fragment import StoredAggregate, is_held_ready, public_row, render_fragment
 
 _SQL = load_statements("projections", "verify.sql")
@@ -104,6 +105,18 @@ def _verify_log(connection: psycopg.Connection) -> int:
         )
     if found := _first(connection, "shard_disorder"):
         raise Difference(f"log: shard {found['shard']} is not dense at position {found['position']}")
+    if found := _first(connection, "strayed_head"):
+        raise Difference(
+            f"log: the head of shard {found['shard']} says {found['shard_seq']}, position {found['position']}; "
+            f"the log goes to {found['last_seq']}"
+        )
+    if found := _first(connection, "strayed_stream"):
+        raise Difference(f"log: {found['stream']} says version {found['version']} and has {found['events']} events")
+    if found := _first(connection, "strayed_checkpoint"):
+        raise Difference(
+            f"{found['name']}: folded to {found['shard_seq']} of shard {found['shard']}, whose log goes to "
+            f"{found['last_seq']}"
+        )
     return int(totals["placed"])
 
 
@@ -208,7 +221,7 @@ def _verify_company(connection: psycopg.Connection, fold: CompanyFold, resolved:
         for row in fold.filings.values()
     }  # fmt: skip
     _same_rows(f"filing of {cik}", set(connection.execute(_SQL["filings"], parameters)), filings)
-    facts = {(*row[:5], Decimal(row[5])) for row in fold.fact_rows()}
+    facts = {(*row[:5], Decimal(row[5]), duration_days(row[2], row[3])) for row in fold.fact_rows()}
     _same_rows(f"fact of {cik}", set(connection.execute(_SQL["facts"], parameters)), facts)
     values = set(map(version_of_row, connection.execute(_SQL["values"], parameters)))
     _same_rows(f"metric_value of {cik}", values, set(resolved.values))

@@ -35,6 +35,33 @@ from (
 where shard_seq <> place
 order by position limit 1
 
+-- name: strayed_head
+-- A shard whose head is not where the log has it.
+select head.shard, head.shard_seq, head.position, coalesce(placed.shard_seq, 0) as last_seq
+from events.shard_head as head
+left join (
+    select shard, max(shard_seq) as shard_seq, max(position) as position from events.log group by shard
+) as placed using (shard)
+where (head.shard_seq, head.position) <> (coalesce(placed.shard_seq, 0), coalesce(placed.position, 0))
+order by head.shard limit 1
+
+-- name: strayed_stream
+-- A stream that says it has another number of events than it has.
+select stream.stream, stream.version, coalesce(written.events, 0) as events
+from events.stream
+left join (select stream, count(*) as events from events.event group by stream) as written using (stream)
+where stream.version <> coalesce(written.events, 0)
+order by stream.stream limit 1
+
+-- name: strayed_checkpoint
+-- A shard of which more is folded than the log has.
+select checkpoint.name, checkpoint.shard, checkpoint.shard_seq, head.shard_seq as last_seq
+from projections.checkpoint
+join projections.projection using (name, version)
+join events.shard_head as head using (shard)
+where projection.state = 'live' and checkpoint.shard_seq > head.shard_seq
+order by checkpoint.shard limit 1
+
 -- name: checkpoints
 select shard, shard_seq from projections.checkpoint where name = %(name)s and version = %(version)s
 
@@ -115,7 +142,7 @@ from filing where cik = %(cik)s
 select coalesce(sum(filings), 0)::bigint as counted, (select count(*) from filing) as there from filing_count
 
 -- name: facts
-select concept, unit, period_start, period_end, accession, value from fact where cik = %(cik)s
+select concept, unit, period_start, period_end, accession, value, duration_days from fact where cik = %(cik)s
 
 -- name: values
 select metric, period_type, period, period_start, period_end, duration_days, calendar_offset, revision,

@@ -16,6 +16,7 @@ from commands.sources.documents import files_under
 from commands.sources.filer_status import size_class_of
 from commands.sources.places import country_if_known
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
+from commands.sources.values import is_cik
 
 # How the libraries that write such tables spell a missing value.
 _ABSENT = frozenset({"nan", "NaN", "None", "NULL"})
@@ -66,7 +67,7 @@ def _sic_codes(text: str, *, place: str) -> Iterator[Item]:
         country, size_class = country_if_known(row.get("country")), size_class_of(row.get("filer_status"))
         sic = "" if sic in _ABSENT else sic
         where = f"{place}: line {rows.line_num}"
-        if not _is_cik(cik):
+        if not is_cik(cik):
             yield Skipped(place=where, reason=f"cik {cik[:20]!r} is not a number of one to ten digits")
         elif not sic and not country and not size_class:
             continue
@@ -89,7 +90,7 @@ def _tickers(table: Any, *, place: str) -> Iterator[Item]:
     tickers: dict[int, dict[str, None]] = {}
     names: dict[int, str] = {}
     for row in rows:
-        if not isinstance(row, dict) or not _is_cik(str(row.get("cik_str", ""))) or not row.get("ticker"):
+        if not isinstance(row, dict) or not is_cik(str(row.get("cik_str", ""))) or not row.get("ticker"):
             raise ValueError("its entries do not have the fields cik_str and ticker")
         tickers.setdefault(int(row["cik_str"]), {})[str(row["ticker"]).strip().upper()] = None
         if title := str(row.get("title") or "").strip():
@@ -99,7 +100,3 @@ def _tickers(table: Any, *, place: str) -> Iterator[Item]:
         yield Proposal(place=where, command=ChangeTickers(cik=cik, tickers=tuple(of_company)))
         if cik in names:
             yield Proposal(place=where, command=RenameCompany(cik=cik, name=names[cik]))
-
-
-def _is_cik(text: str) -> bool:
-    return text.isascii() and text.isdigit() and 0 < int(text) < 10**10

@@ -10,9 +10,9 @@ import msgspec
 from commands.companies.register_company import RegisterCompany
 from commands.filings.events import ConceptFacts, FactValue
 from commands.filings.report_filing import ReportFiling
-from commands.sources.documents import UNDECODABLE, Document, DocumentReader, cik_in_name, find_documents
+from commands.sources.documents import UNDECODABLE, Document, DocumentReader, cik_in_name, find_documents, is_left_out
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
-from commands.sources.values import ValueUnusable, canonical_decimal, check_accession, parse_iso_date
+from commands.sources.values import ValueUnusable, canonical_decimal, check_accession, parse_iso_date, read_cik
 
 
 class _Fact(msgspec.Struct, gc=False):
@@ -68,8 +68,12 @@ def read_companyfacts(paths: Iterable[Path]) -> Reading:
             if isinstance(document, Skipped):
                 yield document
                 continue
-            yield from parse_companyfacts(document)
-            yield FileRead(place=document.place)
+            left_out = False
+            for item in parse_companyfacts(document):
+                yield item
+                left_out = left_out or is_left_out(document, item)
+            if not left_out:
+                yield FileRead(place=document.place)
 
 
 def parse_companyfacts(document: Document) -> Iterator[Item]:
@@ -180,13 +184,14 @@ def _period(fact: _Fact) -> tuple[str, str]:
 
 
 def _cik_of(company: _Company, document: Document) -> int:
-    text = str(company.cik).strip()
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 10**10):
-        raise _DocumentUnusable(f"cik {text[:20]!r} is not a number of one to ten digits")
+    try:
+        cik = read_cik(str(company.cik).strip())
+    except ValueUnusable as error:
+        raise _DocumentUnusable(str(error)) from None
     named = cik_in_name(document.name)
-    if named is not None and named != int(text):
-        raise _DocumentUnusable(f"the file is named after CIK {named} but holds CIK {int(text)}")
-    return int(text)
+    if named is not None and named != cik:
+        raise _DocumentUnusable(f"the file is named after CIK {named} but holds CIK {cik}")
+    return cik
 
 
 def _decoded(document: Document, *, troubles: list[Skipped], condemned: dict[str, str]) -> _Company:

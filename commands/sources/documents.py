@@ -11,7 +11,7 @@ from typing import Self
 
 import msgspec
 
-from commands.sources.reading import Skipped
+from commands.sources.reading import Item, Skipped
 
 MOST_BYTES = 96 * 1024 * 1024
 """The largest single document that is taken into memory; the SEC's largest company file is a fifth of it."""
@@ -59,9 +59,17 @@ def cik_in_name(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; under a name that no file can have there is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def files_under(path: Path, *, suffixes: tuple[str, ...]) -> Iterator[Path]:
     """This will list a file, or the files with one of the suffixes in a folder and below it, in name order."""
-    if path.is_dir():
+    if is_there(path) and path.is_dir():
         for found in sorted(path.rglob("*")):
             if found.is_file() and found.name.endswith(suffixes):
                 yield found
@@ -77,12 +85,17 @@ def find_documents(paths: Iterable[Path]) -> Iterator[DocumentAddress | Skipped]
     """
     for path in paths:
         for found in files_under(path, suffixes=(".json", ".json.gz", ".zip")):
-            if not found.exists():
+            if not is_there(found):
                 yield Skipped(place=str(found), reason="there is no such file or folder; check the path")
             elif found.name.endswith(".zip"):
                 yield from _members(found)
             else:
                 yield DocumentAddress(path=found)
+
+
+def is_left_out(document: Document, item: Item) -> bool:
+    """Whether an item says that nothing of a document could be used."""
+    return isinstance(item, Skipped) and item.place == document.place
 
 
 class DocumentReader:

@@ -19,7 +19,7 @@ from commands.companies.reclassify_company import ReclassifyCompany
 from commands.companies.register_company import RegisterCompany
 from commands.filings.events import ConceptFacts, FactValue
 from commands.filings.report_filing import ReportFiling
-from commands.sources.documents import DAMAGED, UNREADABLE, files_under
+from commands.sources.documents import DAMAGED, UNREADABLE, files_under, is_there
 from commands.sources.filer_status import size_class_of
 from commands.sources.places import country_if_known
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
@@ -30,6 +30,7 @@ from commands.sources.values import (
     month_end,
     parse_compact_date,
     parse_instant,
+    read_cik,
     start_of_quarters,
 )
 
@@ -84,7 +85,7 @@ def read_fsds(paths: Iterable[Path]) -> Reading:
 
 
 def _read_zip(path: Path) -> Iterator[Item]:
-    if not path.exists():
+    if not is_there(path):
         yield Skipped(place=str(path), reason="there is no such file or folder; check the path")
         return
     try:
@@ -206,9 +207,7 @@ def _read_submissions(
 
 
 def _submission(row: dict[str, str]) -> _Submission:
-    cik = row["cik"].strip()
-    if not (cik.isascii() and cik.isdigit() and 0 < int(cik) < 10**10):
-        raise ValueUnusable(f"cik {cik[:20]!r} is not a number of one to ten digits")
+    cik = read_cik(row["cik"].strip())
     sic = row.get("sic", "").strip()
     if sic and not (sic.isascii() and sic.isdigit() and len(sic) <= 4):
         raise ValueUnusable(f"sic {sic[:20]!r} is not a number of up to four digits")

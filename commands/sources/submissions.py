@@ -21,11 +21,12 @@ from commands.sources.documents import (
     DocumentReader,
     cik_in_name,
     find_documents,
+    is_left_out,
 )
 from commands.sources.filer_status import size_class_of
 from commands.sources.places import country_of
 from commands.sources.reading import FileRead, Item, Proposal, Reading, Skipped
-from commands.sources.values import ValueUnusable, check_accession, parse_instant
+from commands.sources.values import ValueUnusable, check_accession, parse_instant, read_cik
 from commands.times import day_errors
 
 EASTERN = ZoneInfo("America/New_York")
@@ -100,8 +101,11 @@ def read_submissions(paths: Iterable[Path]) -> Reading:
             documents = [reader.read(address) for address in addresses]
             sound = sorted((document for document in documents if isinstance(document, Document)), key=_vintage)
             yield from (document for document in documents if isinstance(document, Skipped))
-            yield from _as_one([list(parse_submissions(document)) for document in sound])
-            yield from (FileRead(place=document.place) for document in sound)
+            parsed = [list(parse_submissions(document)) for document in sound]
+            yield from _as_one(parsed)
+            for document, items in zip(sound, parsed, strict=True):
+                if not any(is_left_out(document, item) for item in items):
+                    yield FileRead(place=document.place)
 
 
 def parse_submissions(document: Document) -> Iterator[Item]:
@@ -118,11 +122,11 @@ def parse_submissions(document: Document) -> Iterator[Item]:
     except UNDECODABLE as error:
         yield Skipped(place=document.place, reason=f"it is not a complete submissions document: {error}")
         return
-    cik_text = str(cik_in_name(document.name) or "") if continuation else str(company.cik or "").strip()
-    if not (cik_text.isascii() and cik_text.isdigit() and 0 < int(cik_text) < 10**10):
-        yield Skipped(place=document.place, reason=f"cik {cik_text[:20]!r} is not a number of one to ten digits")
+    try:
+        cik = read_cik(str((cik_in_name(document.name) if continuation else company.cik) or "").strip())
+    except ValueUnusable as error:
+        yield Skipped(place=document.place, reason=str(error))
         return
-    cik = int(cik_text)
     if not continuation:
         yield from _company_of(company, cik, document.place)
     accepted, skipped = acceptance_times(filings, place=document.place)

@@ -9,6 +9,7 @@ from commands.times import instant_errors
 
 _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,24}")
 _ACCESSION = re.compile(r"[0-9]{10}-[0-9]{2}-[0-9]{6}")
+_CIK = re.compile(r"[0-9]{1,10}")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -31,6 +32,23 @@ def canonical_decimal(text: str) -> str:
         raise ValueUnusable(
             f"the number {text[:24]}{'...' if len(text) > 24 else ''} cannot be kept: {error}"
         ) from None
+
+
+def is_cik(text: str) -> bool:
+    """Whether a text is a CIK, a number of one to ten digits."""
+    return _CIK.fullmatch(text) is not None and int(text) > 0
+
+
+def read_cik(text: str) -> int:
+    """
+    This will read a CIK.
+
+    Raises:
+        ValueUnusable: it is none.
+    """
+    if not is_cik(text):
+        raise ValueUnusable(f"cik {text[:20]!r} is not a number of one to ten digits")
+    return int(text)
 
 
 def check_accession(text: str) -> None:

@@ -80,6 +80,20 @@ class TestIngestCommand:
             assert "no such file" in err
         assert rows_written(connection) == 0
 
+    def test_exits_with_2_where_a_document_is_none_of_the_kind_and_goes_on_behind_a_path_that_cannot_be(
+        self, connection: psycopg.Connection, tmp_path: Path
+    ) -> None:
+        (tmp_path / "list.json").write_text("[]")
+        (tmp_path / "apple.json").write_bytes(company_document({"Revenues": {"USD": [fact()]}}))
+
+        for source in ("companyfacts", "submissions"):
+            code, out, _ = ingested(source, tmp_path / "list.json")
+            assert (code, "everything was there already" in out) == (2, False), source
+        code, _, err = ingested("companyfacts", tmp_path / ("x" * 300), tmp_path / "apple.json")
+
+        assert (code, rows_written(connection)) == (1, 2)
+        assert "no such file" in err
+
     def test_waits_until_the_figures_can_be_read(
         self, connection: psycopg.Connection, redis: Redis, tmp_path: Path
     ) -> None:

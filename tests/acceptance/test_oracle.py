@@ -45,7 +45,7 @@ class TestOracle:
         ("cik", "instants"),
         [
             pytest.param(JPMORGAN, None, id="a bank at every instant"),
-            pytest.param(COSTCO, 2, id="quarters of twelve and sixteen weeks"),
+            pytest.param(COSTCO, 2, id="quarters of twelve and sixteen weeks", marks=pytest.mark.slow),
             pytest.param(ASML, 3, id="another currency"),
         ],
     )

@@ -105,7 +105,8 @@ class Compared:
     def __str__(self) -> str:
         return (
             f"{self.cells} cells, {self.groups:,} groups, {self.figures:,} figures and {self.weighted:,} weighted "
-            f"ratios are equal; of {self.weighted_unsure:,} more weighted ratios the frames lack a part of a member"
+            f"ratios are equal; of {self.weighted_unsure:,} more weighted ratios the frames lack a part of a member or "
+            "show one recast since"
         )
 
 

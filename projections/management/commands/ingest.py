@@ -126,7 +126,8 @@ def exit_code(tally: Tally) -> int:
 def summary(tally: Tally, *, seconds: float) -> str:
     """This will put an ingest into one line."""
     rate = tally.facts_read / seconds if seconds > 0 else 0.0
-    new = f"{tally.events} new events" if tally.events else "0 new events, everything was there already"
+    all_known = tally.usable and not tally.events and not tally.skipped
+    new = "0 new events, everything was there already" if all_known else f"{tally.events} new events"
     return (
         f"{tally.files} files, {tally.filings} filings, {tally.facts_read} facts read: {new} "
         f"({tally.facts} facts), {tally.unchanged} unchanged, {tally.passed_over} not applicable, "

@@ -652,6 +652,10 @@ class TestVerify:
                 "position 2 holds version 7 of company-101 out of order",
             ),
             ("update events.log set shard_seq = 7 where position = 2", "shard .* is not dense at position 2"),
+            ("update events.shard_head set position = 7 where position > 0", "head of shard .* position 7"),
+            ("update events.stream set version = version - 1", "company-101 says version 1 and has 2 events"),
+            ("update projections.checkpoint set shard_seq = 7 where shard_seq > 0", "folded to 7 of shard"),
+            ("update figures_v1.fact set duration_days = duration_days + 1", "fact of 101"),
         ],
     )
     def test_names_a_row_broken_by_hand(

@@ -146,6 +146,7 @@ class TestParseCompanyfacts:
             (b"\xff\xfe{", "not UTF-8"),
             (b"[" * 100_000, "nested too deeply"),
             (company_document({}, cik="Apple"), "cik 'Apple' is not a number"),
+            (company_document({}, cik="3" * 5_000), "cik '33333333333333333333' is not a number"),
             (company_document({}, cik=1), "named after CIK 320193 but holds CIK 1"),
         ],
     )
