@@ -6,6 +6,7 @@ import msgspec
 
 from queries.connections import ReadSources
 from queries.read_models.data_status import DATA_STATUS, DataStatusRow
+from queries.redis_reader import EPOCH_KEY
 from queries.service.arguments import Query
 from queries.service.result import Result, meta_of
 from queries.service.statements import load_statements
@@ -27,7 +28,7 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True):
 
 async def data_status(sources: ReadSources, query: StatusQuery) -> Result:
     """This will say how far the figures have come and how much they hold."""
-    memory = await sources.redis.read("{ff}:epoch")
+    memory = await sources.redis.read(EPOCH_KEY)
     async with sources.snapshot() as snapshot:
         extent = (await snapshot.fetch(Extent, _SQL["extent"], {}))[0]
         fresh = snapshot.freshness
