@@ -31,27 +31,33 @@ cross join {figures}.freshness
 join {figures}.company on company.cik = any(array(select cik from meant))
 cross join unnest(%(metrics)s::text[], %(periods)s::text[], %(units)s::text[], %(kinds)s::text[])
     as asked (metric, period, unit, kind)
-join {figures}.frame_value as held
-    on held.metric = asked.metric and held.cik = company.cik
-    and held.period = coalesce(
-        asked.period,
-        (
-            select latest.period
-            from {figures}.metric_value as latest
-            where latest.cik = company.cik and latest.metric = asked.metric and latest.unit = asked.unit
-                and latest.period_type = asked.kind and latest.period is not null
-                and (
-                    exists (
-                        select from {figures}.frame_value as counted
-                        where (counted.metric, counted.period, counted.cik)
-                            = (latest.metric, latest.period, latest.cik)
-                    ) or latest.known_to is null and {figures}.is_stated_by_successor(
-                        latest.cik, latest.metric, latest.period, latest.unit, null
+cross join lateral (
+    select counts.period, counts.period_end, counts.value, counts.accession, counts.known_from, counts.flags
+    from {figures}.frame_value as counts
+    where counts.metric = asked.metric and counts.cik = company.cik
+        and counts.period = coalesce(
+            asked.period,
+            (
+                select latest.period
+                from {figures}.metric_value as latest
+                where latest.cik = company.cik and latest.metric = asked.metric and latest.unit = asked.unit
+                    and latest.period_type = asked.kind and latest.period is not null
+                    and (
+                        exists (
+                            select from {figures}.frame_value as counted
+                            where (counted.metric, counted.period, counted.cik)
+                                = (latest.metric, latest.period, latest.cik)
+                        ) or latest.known_to is null and {figures}.is_stated_by_successor(
+                            latest.cik, latest.metric, latest.period, latest.unit, null
+                        )
                     )
-                )
-            order by latest.period_end desc
-            limit 1
+                order by latest.period_end desc
+                limit 1
+            )
         )
-    )
+    -- There is one. Said so, each is looked up by its key, whatever the planner takes the number of metrics and
+    -- companies for; else it may read all of the table where that is small.
+    limit 1
+) as held
 where live.name = 'figures' and live.state = 'live' and live.version = %(version)s
     and (select count(*) from meant) = 1;

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -335,6 +336,21 @@ class TestPlans:
                     assert "Seq Scan" not in told, told
                     assert {index for index in indexes if index in told} == indexes, told
 
+    @pytest.mark.parametrize("companies", [60, 600])
+    def test_of_what_is_planned_once_read_no_table_of_values_whole(
+        self, companies: int, connection: psycopg.Connection, subtests: pytest.Subtests
+    ) -> None:
+        """Whatever it is asked with, and also where the companies are few, so that the planner takes it for cheap."""
+        planned_once = ("own_values.sql", "current_values.sql", "cells.sql", "screen.sql")
+        with connection.transaction(force_rollback=True):
+            connection.execute("set local search_path = figures_v1; set local plan_cache_mode = force_generic_plan")
+            _fill_cells(connection, companies=companies)
+            for file, name, parameters, _ in HOT_STATEMENTS:
+                if file in planned_once:
+                    told = _generic_plan(connection, file, name, parameters)
+                    with subtests.test(file, name=name):
+                        assert not re.search(r"Seq Scan on (frame_value|metric_value|aggregate_change)", told), told
+
     def test_of_where_the_event_of_a_token_stands_use_keys(self, connection: psycopg.Connection) -> None:
         from queries.service.statements import load_statements
 
@@ -382,6 +398,41 @@ class TestPlans:
         told = [line for (line,) in plan]
         assert not [line for line in told if "Seq Scan on metric_value" in line]
         assert sum("metric_value_cell" in line for line in told) == 3, "the period, that before, the coverage"
+
+
+def _generic_plan(connection: psycopg.Connection, file: str, name: str, parameters: Mapping[str, Any]) -> str:
+    from queries.service.members import statements_by_members
+
+    statement = statements_by_members(file)["today"][name].rstrip(b";").replace(b"{figures}", b"figures_v1").decode()
+    for number, parameter in enumerate(parameters, start=1):
+        statement = statement.replace(f"%({parameter})s", f"${number}")
+    connection.execute(f"prepare planned_once as {statement}")
+    with psycopg.ClientCursor(connection) as cursor:
+        arguments = ", ".join(["%s"] * len(parameters))
+        cursor.execute(f"explain (costs off) execute planned_once ({arguments})", list(parameters.values()))
+        plan = cursor.fetchall()
+    connection.execute("deallocate planned_once")
+    return "\n".join(line for (line,) in plan)
+
+
+def _fill_cells(connection: psycopg.Connection, *, companies: int) -> None:
+    """Seven metrics of some companies in twenty years."""
+    connection.execute(
+        "insert into company (cik, name, name_as_filed) select n, n, n from generate_series(1, %s) n", [companies]
+    )
+    connection.execute("""
+        insert into frame_value
+        select 'metric' || m, 'CY' || 2000 + y, cik, cik, null, '2023-12-31', 'a', '2024-01-01', '{}'
+        from company, generate_series(1, 7) m, generate_series(1, 20) y;
+        insert into metric_value (cik, metric, period_type, period, period_end, duration_days, calendar_offset,
+            revision, known_from, value, unit, accession)
+        select cik, metric, 'annual', period, make_date(substr(period, 3)::integer, 12, 31), 365, 0, 0, known_from,
+            value, 'USD', accession
+        from frame_value;
+        insert into aggregate_change
+        select distinct metric, group_by, period, 1 from frame_value, unnest(array['all', 'sector']) as group_by;
+        analyze company, frame_value, metric_value, aggregate_change;
+    """)
 
 
 def _fill(connection: psycopg.Connection) -> None:
