@@ -21,7 +21,8 @@ from queries.read_models.standing import STANDING
 from queries.rest.operation import Operation, Question, Tool
 from queries.service.aggregates import group_aggregates
 from queries.service.aggregates_query import AggregatesQuery
-from queries.service.changes import ChangesQuery, StreamQuery, list_changes
+from queries.service.change_query import ChangesQuery, StreamQuery
+from queries.service.changes import list_changes
 from queries.service.companies import CompaniesQuery, CompanyQuery, list_companies, show_company
 from queries.service.comparisons import CompareQuery, compare_companies
 from queries.service.explanations import ExplainQuery, explain_value

@@ -12,15 +12,9 @@ from queries.connections import ReadSources
 from queries.errors import FieldError, QueryError, invalid_parameter, unavailable
 from queries.rest.encoding import Numbers, encode_rows
 from queries.service.change_follower import ChangeFollower
-from queries.service.changes import (
-    ChangePage,
-    Place,
-    StreamQuery,
-    Wanted,
-    read_place,
-    refuse_unknown,
-    wanted_by,
-)
+from queries.service.change_page import ChangePage
+from queries.service.change_place import Place, read_place
+from queries.service.change_query import StreamQuery, Wanted, refuse_unknown, wanted_by
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,9 @@ from typing import Protocol
 
 from queries.connections import ReadSources
 from queries.errors import QueryError
-from queries.service.changes import EVERYTHING, ChangePage, Place, Wanted, changes_after
+from queries.service.change_page import ChangePage, changes_after
+from queries.service.change_place import Place
+from queries.service.change_query import EVERYTHING, Wanted
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,9 @@ from queries.rest.app import ReadApi
 from queries.rest.stream import ChangeStream, StreamLimits
 from queries.service import change_follower
 from queries.service.change_follower import ChangeFollower
-from queries.service.changes import EVERYTHING, ChangePage, Place, changes_after
+from queries.service.change_page import ChangePage, changes_after
+from queries.service.change_place import Place
+from queries.service.change_query import EVERYTHING
 from tests.fixtures.listening import Listening, read_event
 from tests.fixtures.real_filings import report
 from tests.fixtures.restating import ACME, FIRST, RESTATEMENT, SECOND, acme_filing, report_first

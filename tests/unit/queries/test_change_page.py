@@ -3,7 +3,8 @@
 import pytest
 
 from queries.read_models.change import ChangeRow
-from queries.service.changes import ChangePage, Place
+from queries.service.change_page import ChangePage
+from queries.service.change_place import Place
 
 PLACES = [
     Place(7, 7, 0, ("name",)),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from queries.errors import QueryError
-from queries.service.changes import read_place
+from queries.service.change_place import read_place
 from queries.service.cursor import read_cursor, write_cursor
 
 _NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=50)
