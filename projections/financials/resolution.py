@@ -15,6 +15,7 @@ import msgspec
 
 from projections.financials.all_costs import without_all_costs
 from projections.financials.checks import BrokenCheck, broken_by_span, find_broken
+from projections.financials.continuing import without_continuing_alone
 from projections.financials.copies import Copy, Span, age, metrics_fed
 from projections.financials.formulas import Histories, Timelines, add_formulas
 from projections.financials.reported import BrokenChecks, reported_timeline
@@ -68,7 +69,7 @@ def resolve(copies: Iterable[Copy], *, sic: str | None, wanted: Callable[[date],
     # A filing that was withdrawn before it became known never said anything.
     copies = [copy for copy in copies if copy.known_to is None or copy.known_from < copy.known_to]
     with localcontext(prec=WORKING_DIGITS):
-        copies = without_all_costs(copies)
+        copies = without_continuing_alone(without_all_costs(copies))
         broken = find_broken(copies)
         timelines, histories = _from_facts(copies, broken, sic)
         add_formulas(timelines, histories, sic=sic)

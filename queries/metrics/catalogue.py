@@ -21,7 +21,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `reported` metrics are read from `concepts` in order of preference and fall back to `formula`;
     `derived` and `ratio` metrics are always worked out. `over` says whether a value covers a
     duration or stands at an instant. `gross_concepts` may hold what the other totals are net of: where a filing states
-    such a total above zero, and these above it, they are none.
+    such a total above zero, and these above it, they are none. `continuing_concepts` leave discontinued operations out:
+    they feed nothing where a filing tells them apart from the total.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     selection: Literal["first", "largest_total"] = "first"
     selection_set: tuple[str, ...] = ()
     gross_concepts: tuple[str, ...] = ()
+    continuing_concepts: tuple[str, ...] = ()
     negated_concepts: tuple[str, ...] = ()
     formula: str | None = None
     undefined_if: str | None = None

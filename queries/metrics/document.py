@@ -68,6 +68,8 @@ def _remarks(metric: Metric) -> Iterator[str]:
         yield "largest total of " + ", ".join(f"`{concept}`" for concept in metric.selection_set)
     if metric.gross_concepts:
         yield "gross where above another total: " + ", ".join(f"`{concept}`" for concept in metric.gross_concepts)
+    if metric.continuing_concepts:
+        yield "continuing operations: " + ", ".join(f"`{concept}`" for concept in metric.continuing_concepts)
     if metric.negated_concepts:
         yield "opposite sign of " + ", ".join(f"`{concept}`" for concept in metric.negated_concepts)
     if metric.undefined_if:

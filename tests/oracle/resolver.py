@@ -165,6 +165,9 @@ class _Company:
         for concept in self.metrics["operating_expenses"].concepts:
             for span, stated in self.by_concept.get(concept, {}).items():
                 self.by_concept[concept][span] = [copy for copy in stated if not self._is_all_costs(copy)]
+        for metric in self.metrics.values():
+            for concept in metric.continuing_concepts:
+                self._take_out_what_continues(metric, self.by_concept.get(concept, {}))
         self._candidates: dict[str, dict[Span, list[Copy]]] = {}
         self._operands: dict[str, dict[Span, list[Copy]]] = {}
         self._known: dict[tuple[str, str, Span], Figure | None] = {}
@@ -253,6 +256,34 @@ class _Company:
         explains_all = abs(revenue - expenses.value - income) * 100 <= revenue
         explains_gross = abs(gross - expenses.value - income) * 100 <= revenue
         return explains_all and not explains_gross and gross <= revenue
+
+    def _take_out_what_continues(self, metric: Metric, continuing: dict[Span, list[Copy]]) -> None:
+        """Without copies beside which their filing says of a period until the same day what the whole comes to."""
+        totals = [
+            (each.accession, each.unit, each.start, each.end, each.value)
+            for concept in metric.concepts
+            if concept not in metric.continuing_concepts
+            for copies in self.by_concept.get(concept, {}).values()
+            for each in copies
+        ]
+        told_apart = [
+            part
+            for copies in continuing.values()
+            for part in copies
+            for accession, unit, start, end, value in totals
+            if (accession, unit, start, end) == (part.accession, part.unit, part.start, part.end)
+            and value != part.value
+        ]
+        for span, copies in continuing.items():
+            continuing[span] = [
+                copy
+                for copy in copies
+                if not any(
+                    (part.accession, part.unit, part.end) == (copy.accession, copy.unit, copy.end)
+                    and (part.start or date.min) <= (copy.start or date.min)
+                    for part in told_apart
+                )
+            ]
 
     def is_a_years_value(self, metric: Metric, quarter: Copy) -> bool:
         """Whether a quarter's copy gives what its filing says of the year, although the year had begun before."""

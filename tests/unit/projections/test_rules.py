@@ -35,6 +35,7 @@ class TestFingerprint:
             ("revenue", {"selection": "first"}),
             ("revenue", {"selection_set": ()}),
             ("revenue", {"gross_concepts": ()}),
+            ("eps_basic", {"continuing_concepts": ()}),
             ("revenue", {"negated_concepts": of("revenue").concepts[:1]}),
             ("revenue", {"additive": False}),
             ("revenue", {"key": "turnover"}),

@@ -79,6 +79,10 @@ def flow(concept: str, start: str, end: str, millions: int) -> ConceptFacts:
     return duration(f"us-gaap:{concept}", start, end, str(millions * MILLION))
 
 
+def per_share(concept: str, start: str, end: str, amount: str) -> ConceptFacts:
+    return duration(f"us-gaap:{concept}", start, end, amount, unit="USD/shares")
+
+
 def balance(concept: str, end: str, millions: int) -> ConceptFacts:
     return instant(f"us-gaap:{concept}", end, str(millions * MILLION))
 
@@ -1362,6 +1366,45 @@ class TestChecks:
         )
 
         assert resolved(filing).checks == []
+
+
+class TestContinuingOperations:
+    def test_of_a_year_that_discontinued_some_are_not_the_whole_of_its_last_quarter(self) -> None:
+        year, quarter = ("2009-02-02", "2010-01-31"), ("2009-11-02", "2010-01-31")
+        next_year, next_quarter = ("2010-02-01", "2011-01-30"), ("2010-11-01", "2011-01-30")
+        continuing = "IncomeLossFromContinuingOperationsPerBasicShare"
+        home_depot = Filing(
+            accession="0001193125-11-076501",
+            filed="2011-03-24",
+            facts=(
+                per_share("EarningsPerShareBasic", *year, "1.58"),
+                per_share(continuing, *year, "1.56"),
+                per_share(continuing, *quarter, "0.18"),
+                per_share("EarningsPerShareBasic", *next_year, "2.03"),
+                per_share(continuing, *next_year, "2.03"),
+                per_share(continuing, *next_quarter, "0.36"),
+            ),
+        )
+
+        rows = resolved(home_depot).values
+
+        assert value(rows, "eps_basic", "CY2009") == Decimal("1.58")
+        assert not [row for row in rows if row.metric == "eps_basic" and row.period == "CY2009Q4"]
+        assert value(rows, "eps_basic", "CY2010Q4") == Decimal("0.36")
+
+    def test_are_taken_for_the_whole_where_their_filing_states_nothing_else(self) -> None:
+        texas_instruments = flows(
+            f"{CASH_FLOW}ContinuingOperations",
+            "0001140361-10-018271",
+            "2010-04-30",
+            ("2009-01-01", "2009-03-31", 251),
+            ("2010-01-01", "2010-03-31", 710),
+        )
+
+        rows = resolved(texas_instruments).values
+
+        assert value(rows, "operating_cash_flow", "CY2009Q1") == 251 * MILLION
+        assert value(rows, "operating_cash_flow", "CY2010Q1") == 710 * MILLION
 
 
 class TestOperatingExpenses:
