@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -36,7 +36,9 @@ _SESSION = (
     f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS} -c jit=off -c plan_cache_mode=force_generic_plan"
 )
 
-# A host that has vanished says nothing any more, not even that a statement took too long.
+_SILENT_SECONDS = 2 * STATEMENT_TIMEOUT_MS / 1000
+"""A server that was stopped, or whose host has vanished, says nothing, not even that a statement took too long."""
+
 _GIVING_UP = {
     "connect_timeout": 5,
     "tcp_user_timeout": 2 * STATEMENT_TIMEOUT_MS,
@@ -71,7 +73,7 @@ class Snapshot:
     ) -> AsyncIterator[list[R]]:
         """This will give the rows of a statement `size` at a time, so that others are answered in between."""
         cursor = self._connection.cursor(row_factory=class_row(row))
-        await cursor.execute(statement, parameters)
+        await _said(cursor.execute(statement, parameters))
         while part := await cursor.fetchmany(size):
             yield part
             await asyncio.sleep(0)
@@ -79,11 +81,14 @@ class Snapshot:
     async def fetch[R](self, row: type[R], statement: bytes, parameters: Mapping[str, Any]) -> list[R]:
         """This will run a statement and give its rows as `row`, whose field names are the statement's columns."""
         cursor = self._connection.cursor(row_factory=class_row(row))
-        await cursor.execute(statement, parameters)
+        await _said(cursor.execute(statement, parameters))
         return await cursor.fetchall()
 
     async def fetch_each[R](self, row: type[R], asked: Sequence[tuple[bytes, Mapping[str, Any]]]) -> list[list[R]]:
         """This will run statements in one round trip and give the rows of each, all of them as `row`."""
+        return await _said(self._fetch_each(row, asked))
+
+    async def _fetch_each[R](self, row: type[R], asked: Sequence[tuple[bytes, Mapping[str, Any]]]) -> list[list[R]]:
         async with self._connection.pipeline():
             cursors = [self._connection.cursor(row_factory=class_row(row)) for _ in asked]
             for cursor, (statement, parameters) in zip(cursors, asked, strict=True):
@@ -163,7 +168,7 @@ class Tables:
             connection = await pool.getconn()
             try:
                 cursor = connection.cursor(row_factory=class_row(row))
-                await cursor.execute(statement, parameters)
+                await _said(cursor.execute(statement, parameters))
                 return await cursor.fetchall()
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
                 return None
@@ -193,6 +198,15 @@ def _told_as_problems() -> Iterator[None]:
         raise unavailable("the database cannot be reached") from error
 
 
+async def _said[R](answer: Awaitable[R]) -> R:
+    """What the server answers; where it says nothing at all, its connection is given up."""
+    try:
+        async with asyncio.timeout(_SILENT_SECONDS):
+            return await answer
+    except TimeoutError:
+        raise unavailable("the database says nothing") from None
+
+
 async def _taken(pool: _Pool, opening: bytes) -> tuple[psycopg.AsyncConnection[Any], Snapshot]:
     """
     Takes a connection with a snapshot on it, from which nothing has been read yet.
@@ -217,8 +231,8 @@ async def _taken(pool: _Pool, opening: bytes) -> tuple[psycopg.AsyncConnection[A
 async def _rolled_back(pool: _Pool, connection: psycopg.AsyncConnection[Any]) -> None:
     try:
         if not connection.closed:
-            await connection.execute(b"rollback")
-    except psycopg.Error as error:
+            await _said(connection.execute(b"rollback"))
+    except (psycopg.Error, QueryError) as error:
         logger.warning("a connection to the database was lost while it was given back: %s", error)
     finally:
         await pool.putconn(connection)
@@ -226,7 +240,7 @@ async def _rolled_back(pool: _Pool, connection: psycopg.AsyncConnection[Any]) ->
 
 async def _open_snapshot(connection: psycopg.AsyncConnection[Any], opening: bytes) -> Snapshot:
     try:
-        cursor = await connection.execute(opening, prepare=False)
+        cursor = await _said(connection.execute(opening, prepare=False))
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise _no_figures() from error
     cursor.nextset()

@@ -1,6 +1,8 @@
 """How the read side holds on to its servers."""
 
 import dataclasses
+import os
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -151,6 +153,33 @@ class TestReadSources:
             await sources.close()
 
         assert (again, found) == (session, [[_Number(3)], [_Number(3)]])
+
+    @pytest.mark.slow  # psycopg gives a cancelled statement five seconds
+    async def test_give_up_a_session_that_says_nothing_and_ask_on_another(
+        self, figures: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from django.conf import settings
+
+        monkeypatch.setattr("queries.tables.POOL_CONNECTIONS", 1)
+        sources = ReadSources(settings.FACTFOLD)
+        await sources.open()
+        (session,) = await sources.tables.fetch_alone(_Number, b"select pg_backend_pid() as n", {}) or []
+        silent = session.n
+        monkeypatch.setattr("queries.tables._SILENT_SECONDS", 0.2)
+        os.kill(silent, signal.SIGSTOP)
+        try:
+            with pytest.raises(QueryError, match="the database says nothing"):
+                async with sources.snapshot():
+                    pass
+            monkeypatch.undo()
+            async with sources.snapshot() as snapshot:
+                other, position = snapshot._connection.info.backend_pid, snapshot.freshness.position
+        finally:
+            os.kill(silent, signal.SIGCONT)
+            await sources.close()
+
+        assert other != silent
+        assert position == 40
 
 
 class TestPositions:
