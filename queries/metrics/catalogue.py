@@ -22,7 +22,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `derived` and `ratio` metrics are always worked out. `over` says whether a value covers a
     duration or stands at an instant. `gross_concepts` may hold what the other totals are net of: where a filing states
     such a total above zero, and these above it, they are none. `continuing_concepts` leave discontinued operations out:
-    they feed nothing where a filing tells them apart from the total.
+    they feed nothing where a filing tells them apart from the total. Of what is `never_negative` no part exceeds its
+    whole.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     display: Literal["percent"] | None = None
     not_for: tuple[Literal["bank", "insurer"], ...] = ()
     additive: bool = False
+    never_negative: bool = False
     split_sensitive: bool = False
     published: bool = True
 

@@ -80,5 +80,7 @@ def _remarks(metric: Metric) -> Iterator[str]:
         yield "changed by splits"
     if metric.additive:
         yield "additive"
+    if metric.never_negative:
+        yield "never negative"
     if not metric.published:
         yield "an operand only"

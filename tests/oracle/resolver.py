@@ -168,6 +168,12 @@ class _Company:
         for metric in self.metrics.values():
             for concept in metric.continuing_concepts:
                 self._take_out_what_continues(metric, self.by_concept.get(concept, {}))
+            for concept in metric.concepts if metric.never_negative else ():
+                by_span = self.by_concept.get(concept, {})
+                self.by_concept[concept] = {
+                    span: [copy for copy in copies if not _is_above_its_whole(copy, by_span)]
+                    for span, copies in by_span.items()
+                }
         self._candidates: dict[str, dict[Span, list[Copy]]] = {}
         self._operands: dict[str, dict[Span, list[Copy]]] = {}
         self._known: dict[tuple[str, str, Span], Figure | None] = {}
@@ -885,6 +891,18 @@ def _is_the_same_rounded(value: Decimal, other: Decimal) -> bool:
         for rounded, exact in ((value, other), (other, value))
         for zeros in range(3, 10)
     )
+
+
+def _is_above_its_whole(part: Copy, by_span: dict[Span, list[Copy]]) -> bool:
+    """Whether the filing gives less for a longer period that ends on the same day."""
+    wholes = [
+        copy.value
+        for (start, end), copies in by_span.items()
+        if end == part.end and (start or date.max) < (part.start or date.min)
+        for copy in copies
+        if (copy.accession, copy.unit) == (part.accession, part.unit)
+    ]
+    return any(0 <= whole < part.value and not _is_the_same_rounded(part.value, whole) for whole in wholes)
 
 
 def _conflict(values: set[Decimal]) -> bool:

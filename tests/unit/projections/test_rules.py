@@ -38,6 +38,7 @@ class TestFingerprint:
             ("eps_basic", {"continuing_concepts": ()}),
             ("revenue", {"negated_concepts": of("revenue").concepts[:1]}),
             ("revenue", {"additive": False}),
+            ("capex", {"never_negative": False}),
             ("revenue", {"key": "turnover"}),
         ],
     )

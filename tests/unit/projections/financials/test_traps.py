@@ -1368,6 +1368,54 @@ class TestChecks:
         assert resolved(filing).checks == []
 
 
+class TestPartsAboveWholes:
+    def test_feed_nothing(self) -> None:
+        year_began = "2014-09-01"
+        costco = (
+            flows(
+                "PaymentsOfDividends",
+                "0000909832-15-000003",
+                "2015-03-11",
+                (year_began, "2015-02-15", 156),
+                ("2014-11-24", "2015-02-15", 2_358),
+            ),
+            flows(
+                "PaymentsOfDividends",
+                "0000909832-15-000008",
+                "2015-06-04",
+                (year_began, "2015-05-10", 2_514),
+                ("2015-02-16", "2015-05-10", 2_358),
+            ),
+            flows("PaymentsOfDividends", "0000909832-15-000014", "2015-10-14", (year_began, "2015-08-30", 2_865)),
+            flows("PaymentsOfDividends", "0000909832-16-000040", "2016-12-16", ("2015-08-31", "2015-11-22", 0)),
+        )
+
+        rows = [row for row in resolved(*costco).values if row.metric == "dividends_paid"]
+
+        assert {row.period_end.isoformat(): row.value / MILLION for row in rows if row.period_type == "quarterly"} == {
+            "2015-05-10": 2_358,
+            "2015-08-30": 351,
+            "2015-11-22": 0,
+        }
+        assert [row.value / MILLION for row in rows if row.period_type == "ttm"] == [2_865]
+
+    def test_that_are_only_rounded_up_stay(self) -> None:
+        year_to_date, quarter = ("2014-09-01", "2015-02-15"), ("2014-11-24", "2015-02-15")
+        rounded = Filing(
+            accession="0000000001-15-000001",
+            filed="2015-03-11",
+            form="10-Q",
+            facts=(
+                duration("us-gaap:PaymentsOfDividends", *year_to_date, "155800000"),
+                flow("PaymentsOfDividends", *quarter, 156),
+            ),
+        )
+
+        rows = resolved(rounded).values
+
+        assert [row.value / MILLION for row in rows if row.period_type == "quarterly"] == [156]
+
+
 class TestContinuingOperations:
     def test_of_a_year_that_discontinued_some_are_not_the_whole_of_its_last_quarter(self) -> None:
         year, quarter = ("2009-02-02", "2010-01-31"), ("2009-11-02", "2010-01-31")
