@@ -214,14 +214,14 @@ def _difference(metric: Metric, longer: Standing, shorter: Standing) -> Finding 
                 if vintage != next(iter(longer.newest)):
                     flags.add("older_vintage")
                 found = _added(metric, ((1, minuend), (-1, subtrahend)), flags)
-                if not _is_across_a_split(metric, found):
+                if not _is_impossible(metric, found):
                     return found
     return None
 
 
-def _is_across_a_split(metric: Metric, found: Finding) -> bool:
-    """Whether operands count shares before a split and after it: nothing else makes an amount per share negative."""
-    return metric.split_sensitive and found.value < 0
+def _is_impossible(metric: Metric, found: Finding) -> bool:
+    """Whether operands must be of two bases: no others of zero and more give less of what is never negative."""
+    return metric.never_negative and found.value < 0 and all(source.value >= 0 for source in found.sources)
 
 
 def _are_of_one_basis(one: Copy, of_one: Standing, other: Copy, of_other: Standing) -> bool:
@@ -392,7 +392,7 @@ def _year_to_date_sum(metric: Metric, way: _Sum, instant: datetime) -> Finding |
                 if current_vintage != next(iter(current.newest)) or vintage != next(iter(year.newest)):
                     flags.add("older_vintage")
                 found = _added(metric, terms, flags)
-                if not _is_across_a_split(metric, found):
+                if not _is_impossible(metric, found):
                     return found
             if comparative is not None:
                 break

@@ -386,7 +386,7 @@ class _Company:
                 if counterparts and self._are_of_one_basis(minuend, long, counterparts[-1], short):
                     subtrahend = counterparts[-1]
                     value = _signed(metric, minuend.concept, minuend.value - subtrahend.value)
-                    if value < 0 and metric.split_sensitive:
+                    if metric.never_negative and value < 0 <= min(minuend.value, subtrahend.value):
                         continue
                     newest = max(minuend, subtrahend, key=_newest_last)
                     figure = Figure(value, minuend.unit, minuend.concept, quarter, newest, (minuend, subtrahend))
@@ -516,7 +516,7 @@ class _Company:
                     and not _was_recast_after(current, of_this_year, part)
                 ):
                     value = _signed(metric, newest.concept, whole.value + current.value - part.value)
-                    if value < 0 and metric.split_sensitive:
+                    if metric.never_negative and value < 0 <= min(whole.value, current.value, part.value):
                         break
                     return Figure(value, newest.unit, newest.concept, (newest.start, newest.end))
             if said:

@@ -1399,6 +1399,23 @@ class TestPartsAboveWholes:
         }
         assert [row.value / MILLION for row in rows if row.period_type == "ttm"] == [2_865]
 
+    def test_leave_no_negative_rest(self) -> None:
+        year_began = "2023-08-01"
+        concept = "PaymentsToAcquirePropertyPlantAndEquipment"
+        intuit = (
+            flows(concept, "0000896878-24-000011", "2024-02-22", (year_began, "2024-01-31", 147)),
+            flows(concept, "0000896878-24-000026", "2024-05-23", (year_began, "2024-04-30", 208)),
+            flows(concept, "0000896878-24-000039", "2024-09-04", (year_began, "2024-07-31", 191), form="10-K"),
+        )
+
+        rows = [row for row in resolved(*intuit).values if row.metric == "capex"]
+
+        assert {(row.period_type, row.period): row.value / MILLION for row in rows} == {
+            ("quarterly", "CY2024Q1"): 61,
+            ("annual", "CY2024"): 191,
+            ("ttm", "CY2024Q2TTM"): 191,
+        }
+
     def test_that_are_only_rounded_up_stay(self) -> None:
         year_to_date, quarter = ("2014-09-01", "2015-02-15"), ("2014-11-24", "2015-02-15")
         rounded = Filing(
