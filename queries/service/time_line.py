@@ -113,7 +113,7 @@ def line_of(
     beside: dict[Slot, list[Value]] = defaultdict(list)
     for index, value in enumerate((*fitting, *calendar)):
         slot = _slot(value, company=company, period_type=asked.period_type, closed=closed)
-        if slot is None or not _inside(value, company=company, asked=asked):
+        if slot is None or not _inside(value, slot, company=company, asked=asked):
             continue
         beside[slot].append(value)
         held = chosen.get((value.metric, slot))
@@ -204,24 +204,26 @@ def _labelled(label: str | None) -> Slot | None:
     return (int(match[1]), int(match[2] or 0)) if match else None
 
 
-def _inside(value: Value, *, company: Company, asked: PeriodsAsked) -> bool:
+def _inside(value: Value, slot: Slot, *, company: Company, asked: PeriodsAsked) -> bool:
     if asked.from_ is None and asked.to is None:
         return True
-    return (asked.from_ is None or _compare(value, asked.from_, company=company) >= 0) and (
-        asked.to is None or _compare(value, asked.to, company=company) <= 0
+    return (asked.from_ is None or _compare(value, slot, asked.from_, company=company) >= 0) and (
+        asked.to is None or _compare(value, slot, asked.to, company=company) <= 0
     )
 
 
-def _compare(value: Value, bound: AskedPeriod, *, company: Company) -> int:
-    """-1, 0 or 1: before, in or after the bound, in the bound's own calendar and grain."""
+def _compare(value: Value, slot: Slot, bound: AskedPeriod, *, company: Company) -> int:
+    """
+    -1, 0 or 1: before, in or after the bound, in the bound's own calendar and grain. By the calendar a value is where
+    it stands: a balance with the year it closes, whatever its own label.
+    """
     if bound.end is not None:
         return (value.period_end > bound.end) - (value.period_end < bound.end)
     if bound.kind == "fiscal":
         fiscal = fiscal_of(value, company)
         at = (fiscal[0], 4 if fiscal[1] == "FY" else int(fiscal[1][1])) if fiscal else (value.period_end.year, 4)
     else:
-        match = _LABEL.fullmatch(value.period or "")
-        at = (int(match[1]), int(match[2] or 4)) if match else (value.period_end.year, 4)
+        at = (slot[0], slot[1] or 4)
     mine: tuple[int, ...] = at if bound.quarter else at[:1]
     theirs: tuple[int, ...] = (bound.year, bound.quarter) if bound.quarter else (bound.year,)
     return (mine > theirs) - (mine < theirs)

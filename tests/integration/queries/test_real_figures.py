@@ -99,6 +99,37 @@ class TestTwelveMonths:
         assert "AAPL eps_diluted has no twelve months at all" in told
 
 
+class TestPeriodsAskedFor:
+    async def test_hold_a_balance_with_the_year_it_closes(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection, redis: Redis
+    ) -> None:
+        def annual(accession: str, year: int, filed_on: date, revenue: int, assets: int) -> Command:
+            facts = (
+                duration("us-gaap:Revenues", f"{year - 1}-06-01", f"{year}-05-31", f"{revenue}000000"),
+                instant("us-gaap:Assets", f"{year}-05-31", f"{assets}000000"),
+            )
+            return report_filing(cik=320187, accession=accession, filed_on=filed_on, facts=facts)
+
+        # Nike's years end in May: that of 2024 is CY2023, its balance CY2024Q2I.
+        report(
+            filed,
+            redis,
+            register_company(cik=320187, name="NIKE, Inc.", tickers=("NKE",)),
+            annual("0000320187-24-000044", 2024, date(2024, 7, 25), 51_362, 38_110),
+            annual("0000320187-25-000047", 2025, date(2025, 7, 17), 46_309, 36_579),
+        )
+        asked = {"companies": "NKE", "metrics": "revenue,total_assets"}
+
+        since = await reader.get("/v1/compare", params={**asked, "from": "CY2024"})
+        until = await reader.get("/v1/compare", params={**asked, "to": "CY2023"})
+
+        shown = [[(row["column"], row["value"]) for row in answer.json()["data"]] for answer in (since, until)]
+        assert shown == [
+            [("CY2024", 46_309 * MILLION), ("CY2024", 36_579 * MILLION)],
+            [("CY2023", 51_362 * MILLION), ("CY2023", 38_110 * MILLION)],
+        ]
+
+
 class TestQuarters:
     async def test_of_a_flow_come_from_year_to_date_values(self, reader: httpx.AsyncClient) -> None:
         found = await rows(reader, "AAPL", metrics="operating_cash_flow", period_type="quarterly", last=4)
