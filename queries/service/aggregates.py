@@ -7,6 +7,7 @@ import msgspec
 
 from queries.cache import kept_answer, read_held
 from queries.connections import ReadSources
+from queries.metrics.groupings import EVERYBODY
 from queries.read_models.aggregate import AGGREGATE, AggregateRow
 from queries.read_models.aggregate_fragment import StoredAggregate, growth, public_row, weighted_change
 from queries.service.aggregates_on_demand import work_out
@@ -41,7 +42,7 @@ async def group_aggregates(sources: ReadSources, query: AggregatesQuery) -> Resu
         if ready is not None and query.groups is None:
             return ready
         if ready is not None:
-            return _only(ready.unpack(), query.groups)
+            return _only(ready.unpack(), query, wanted=wanted)
     async with sources.snapshot() as snapshot:
         stored = await snapshot.fetch(
             StoredAggregate,
@@ -53,12 +54,12 @@ async def group_aggregates(sources: ReadSources, query: AggregatesQuery) -> Resu
                 "high": wanted.high,
                 "form": wanted.form,
                 "last": wanted.last,
-                "groups": None if query.groups is None else list(query.groups),
+                "groups": None if query.group_keys is None else list(query.group_keys),
             },
         )
         rows = await _rows(snapshot, stored)
         meta = meta_of(snapshot.freshness, warnings=wanted.warnings)
-    return _only(Result(read_model=AGGREGATE, meta=meta, rows=rows), query.groups)
+    return _only(Result(read_model=AGGREGATE, meta=meta, rows=rows), query, wanted=wanted)
 
 
 async def _from_values(snapshot: Snapshot, *, wanted: Wanted, query: AggregatesQuery) -> Result:
@@ -81,7 +82,7 @@ async def _from_values(snapshot: Snapshot, *, wanted: Wanted, query: AggregatesQ
         for row, each in zip(await _rows(snapshot, worked_out), worked_out, strict=True)
     ]
     meta = meta_of(snapshot.freshness, as_of=query.as_of, warnings=wanted.warnings)
-    return _only(Result(read_model=AGGREGATE, meta=meta, rows=rows), query.groups)
+    return _only(Result(read_model=AGGREGATE, meta=meta, rows=rows), query, wanted=wanted)
 
 
 async def _remembered(
@@ -110,11 +111,19 @@ async def _rows(snapshot: Snapshot, stored: Sequence[StoredAggregate]) -> list[A
     return rows
 
 
-def _only(result: Result, groups: tuple[str, ...] | None) -> Result:
-    if groups is None:
-        return result
+def _only(result: Result, query: AggregatesQuery, *, wanted: Wanted) -> Result:
+    """The groups that were asked for, and what is to be said where there are none."""
+    groups = query.group_keys
     held = {row.group for row in result.rows if isinstance(row, AggregateRow)}
-    warnings = [*result.meta.warnings, *(f"no values for group {group!r}" for group in groups if group not in held)]
+    warnings = list(result.meta.warnings)
+    if groups is None:
+        if held:
+            return result
+        when = wanted.low if wanted.low == wanted.high else "these periods"
+        who = "no company" if query.group_by == EVERYBODY else f"no company of any {query.group_by}"
+        warnings.append(f"{who} has {wanted.metric.key} in {wanted.metric.unit} for {when}")
+        return msgspec.structs.replace(result, meta=msgspec.structs.replace(result.meta, warnings=warnings))
+    warnings += [f"no values for group {group!r}" for group in groups if group not in held]
     return msgspec.structs.replace(
         result,
         rows=[row for row in result.rows if isinstance(row, AggregateRow) and row.group in groups],

@@ -50,7 +50,7 @@ async def work_out(snapshot: Snapshot, *, wanted: Wanted, query: AggregatesQuery
         "metric": wanted.metric.key,
         "unit": wanted.metric.unit,
         "group_by": query.group_by,
-        "groups": None if query.groups is None else list(query.groups),
+        "groups": None if query.group_keys is None else list(query.group_keys),
         "as_of": query.as_of,
         "coverage": coverage,
     }

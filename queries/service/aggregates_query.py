@@ -12,6 +12,7 @@ from queries.read_models.members import Members
 from queries.service.arguments import AsOf, Query, argument, contradiction
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.calendar_period import calendar_period
+from queries.service.frame_query import group_key
 from queries.service.members import MembersAsked, members_meant
 from queries.service.metrics import find_metrics
 from queries.service.series_query import PeriodTypes
@@ -54,8 +55,9 @@ class AggregatesQuery(Query, frozen=True, kw_only=True, rename={"from_": "from"}
         ),
     ] = None
     period_type: Annotated[
-        PeriodTypes, argument("With last, from or to: the kind of calendar periods.", example="annual")
-    ] = "annual"
+        PeriodTypes | None,
+        argument("With last, from or to: the kind of calendar periods (default annual).", example="annual"),
+    ] = None
     last: Annotated[
         int | None,
         argument(
@@ -93,6 +95,13 @@ class AggregatesQuery(Query, frozen=True, kw_only=True, rename={"from_": "from"}
     def members_meant(self) -> Members:
         """Who the members are, said or not."""
         return members_meant(self.members, as_of=self.as_of)
+
+    @property
+    def group_keys(self) -> tuple[str, ...] | None:
+        """The keys of the groups asked for, each once; None for all of them."""
+        if self.groups is None:
+            return None
+        return tuple(dict.fromkeys(group_key(self.group_by, group) for group in self.groups))
 
     @property
     def lies_ready(self) -> bool:
@@ -138,7 +147,7 @@ def wanted_periods(query: AggregatesQuery) -> Wanted:
 def _wanted_periods(
     key: str,
     period: AskedPeriod | None,
-    period_type: PeriodTypes,
+    period_type: PeriodTypes | None,
     last: int | None,
     first: AskedPeriod | None,
     to: AskedPeriod | None,
@@ -149,8 +158,12 @@ def _wanted_periods(
         if first or to or last:
             raise contradiction("period", reason="period names one period", fix="drop period, or last, from and to")
         label, warnings = calendar_period(metric, period)
+        if metric.over == "duration" and period_type not in (None, kind := _kind_of(period)):
+            raise contradiction(
+                "period_type", reason=f"{label} is {kind}", fix="drop period_type, or use last, from or to for period"
+            )
         return Wanted(metric, label, label, "", 1, warnings)
-    ending = _ENDINGS[period_type].get(metric.over)
+    ending = _ENDINGS[period_type or "annual"].get(metric.over)
     if ending is None:
         raise contradiction(
             "period_type", reason=f"{key} covers spans, not instants", fix="use annual, quarterly or ttm"
@@ -169,6 +182,14 @@ def _wanted_periods(
             fix=f"use last={most} and ask for earlier ones with to",
         )
     return Wanted(metric, low, high, form, last or (most if first or to else _DEFAULT_PERIODS), ())
+
+
+def _kind_of(period: AskedPeriod) -> PeriodTypes:
+    if period.trailing:
+        return "ttm"
+    if period.instant:
+        return "instant"
+    return "quarterly" if period.quarter else "annual"
 
 
 def _edge(name: str, asked: AskedPeriod, *, quarters: bool, suffix: str, other: int) -> str:

@@ -163,7 +163,7 @@ async def search_page(snapshot: Snapshot, query: CompaniesQuery) -> tuple[Sequen
         {
             "text": text,
             "digits": digits[1].lstrip("0") if digits else "-",
-            "sector": query.sector,
+            "sector": None if query.sector is None else query.sector.lower(),
             "industry": query.industry,
             "after_rank": after[0],
             "after_name": after[1],

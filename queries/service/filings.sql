@@ -5,7 +5,7 @@ select cik, accession, form, filed_on, accepted_at, known_at,
        period_end, source, fact_count
 from filing
 where cik = %(cik)s
-  and (%(form)s::text is null or form = %(form)s)
+  and (%(form)s::text is null or upper(form) = upper(%(form)s))
   and (%(as_of)s::timestamptz is null or known_at <= %(as_of)s)
   and (%(after_known_at)s::timestamptz is null or (known_at, accession) < (%(after_known_at)s, %(after_accession)s))
 order by known_at desc, accession desc

@@ -33,20 +33,25 @@ PageLimit = Annotated[int, argument("Rows a page.", example=50, ge=1, le=1000)]
 
 def group_asked(group_by: GroupBy, group: str | None) -> str:
     """
-    The key of the group that is asked for.
+    The key of the group that is asked for, whatever its case.
 
     Raises:
         QueryError: a grouping is named without a group of it, or the other way round.
     """
     if group_by == EVERYBODY:
-        if group in (None, EVERYBODY):
+        if group is None or group.lower() == EVERYBODY:
             return EVERYBODY
         raise _without(
             "group_by", reason=f"group={group} is a group of another grouping", fix="add group_by, such as sector"
         )
-    if group is None:
+    if not group:
         raise _without("group", reason=f"group_by={group_by} has many groups", fix=f"name one {group_by} in group")
-    return group
+    return group_key(group_by, group)
+
+
+def group_key(group_by: GroupBy, group: str) -> str:
+    """The key of a group as companies show it: countries in capitals, all others in small letters."""
+    return group.upper() if group_by == "country" else group.lower()
 
 
 def _without(name: str, *, reason: str, fix: str) -> QueryError:

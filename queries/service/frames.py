@@ -13,6 +13,7 @@ from queries.service.arguments import AsOf, Cursor, Query, argument
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.calendar_period import calendar_period
 from queries.service.cursor import read_cursor, write_cursor
+from queries.service.empty_groups import nobody_has
 from queries.service.frame_query import COMPARED_PERIODS, Group, Grouping, Order, PageLimit, group_asked
 from queries.service.members import MembersAsked, members_meant, not_for, statements_by_members
 from queries.service.metrics import find_metrics
@@ -69,6 +70,7 @@ async def show_frame(sources: ReadSources, query: FrameQuery) -> Result:
     metric = find_metrics((query.metric,))[0]
     period, warnings = calendar_period(metric, query.period)
     members = members_meant(query.members, as_of=query.as_of)
+    group = group_asked(query.group_by, query.group)
     question = msgspec.structs.replace(query, cursor=None, min_position=None)
     after = read_cursor(question, query.cursor, tuple[str, Decimal, int]) if query.cursor else (None, None, None)
     parameters = {
@@ -78,7 +80,7 @@ async def show_frame(sources: ReadSources, query: FrameQuery) -> Result:
         "as_of": query.as_of,
         "not_for": not_for(metric),
         "group_by": query.group_by,
-        "group": group_asked(query.group_by, query.group),
+        "group": group,
         "sort": query.sort,
         "after_text": after[0],
         "after_number": after[1],
@@ -87,6 +89,17 @@ async def show_frame(sources: ReadSources, query: FrameQuery) -> Result:
     }
     async with sources.snapshot() as snapshot:
         held = await snapshot.fetch(_Held, _SQL[members][_PAGE_IN[query.order]], parameters)
+        if not held and query.cursor is None:
+            nobody = await nobody_has(
+                snapshot,
+                metric,
+                period=period,
+                group_by=query.group_by,
+                group=group,
+                members=members,
+                as_of=query.as_of,
+            )
+            warnings = (*warnings, nobody)
         freshness = snapshot.freshness
     page, next_cursor = held[: query.limit], None
     if len(held) > query.limit:

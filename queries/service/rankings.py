@@ -15,6 +15,7 @@ from queries.service.arguments import AsOf, Cursor, Query, argument
 from queries.service.calendar_period import calendar_period
 from queries.service.cells import Cell
 from queries.service.cursor import read_cursor, write_cursor
+from queries.service.empty_groups import nobody_has
 from queries.service.frame_query import ComparedPeriod, Group, Grouping, MetricKey, Order, PageLimit, group_asked
 from queries.service.group_figures import percentile
 from queries.service.members import MembersAsked, members_meant, not_for, statements_by_members
@@ -80,6 +81,17 @@ async def rank_companies(sources: ReadSources, query: RankingsQuery) -> Result:
         from_sets = found is not None
         if found is None:
             found = await _from_tables(snapshot, metric, cell, group=group, members=members, asked=asked, after=after)
+        if not found and after is None:
+            nobody = await nobody_has(
+                snapshot,
+                metric,
+                period=period,
+                group_by=query.group_by,
+                group=group,
+                members=members,
+                as_of=query.as_of,
+            )
+            warnings = (*warnings, nobody)
         freshness = snapshot.freshness
     page, next_cursor = found[: query.limit], None
     if len(found) > query.limit:

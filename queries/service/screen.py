@@ -1,7 +1,6 @@
 """Companies that fulfil conditions on their figures and on the groups they are in."""
 
 import asyncio
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +19,7 @@ from queries.service.asked_period import AskedPeriod
 from queries.service.cells import Cell
 from queries.service.columns import epoch_of_columns, read_columns, read_groups
 from queries.service.cursor import read_cursor, write_cursor
+from queries.service.empty_groups import groups_like
 from queries.service.members import members_meant, not_for, statements_by_members
 from queries.service.result import Result, meta_of
 from queries.service.screen_conditions import Held, Place, against, between, having, in_order, values_of, within
@@ -299,6 +299,5 @@ def _remarks(screen: Screen, outcomes: Sequence[_Outcome]) -> Iterator[str]:
     ]
     for place, (group_by, key, there) in enumerate(unknown):
         # Words are compared letter by letter, while nobody else is answered.
-        near = difflib.get_close_matches(key[:60], there, n=3, cutoff=0.4) if place < _HINTS else []
-        hint = f"; there is {', '.join(there[each] for each in near)}" if near else ""
+        hint = groups_like(key, there) if place < _HINTS else ""
         yield f"no company is of {group_by} {key!r}{hint}"

@@ -103,6 +103,20 @@ class TestAggregates:
         assert [row["group"] for row in answer.json()["data"]] == ["services"]
         assert answer.json()["meta"]["warnings"] == ["no values for group 'mining'"]
 
+    async def test_take_groups_in_any_case(self, client: httpx.AsyncClient, filled: Redis) -> None:
+        for more in ("", "&members=then"):
+            answer = await ask(client, f"{REVENUE}&groups=Services{more}")
+
+            assert [row["group"] for row in answer.json()["data"]] == ["services"]
+            assert answer.json()["meta"]["warnings"] == []
+
+    @pytest.mark.parametrize("more", ["", "&members=then"])
+    async def test_of_nobody_say_so(self, client: httpx.AsyncClient, filled: Redis, more: str) -> None:
+        answer = await ask(client, f"/v1/aggregates?metric=revenue&period=CY1999&group_by=all{more}")
+
+        told = "no company has revenue in USD for CY1999"
+        assert (answer.json()["data"], answer.json()["meta"]["warnings"]) == ([], [told])
+
     async def test_of_several_periods_come_oldest_first(
         self, client: httpx.AsyncClient, figures: psycopg.Connection
     ) -> None:
@@ -131,6 +145,8 @@ class TestAggregates:
             ("from=CY2023&to=CY2022", "from"),
             ("from=FY2022", "from"),
             ("period_type=instant", "period_type"),
+            ("period=CY2022&period_type=quarterly", "period_type"),
+            ("period=CY2022Q3&period_type=ttm", "period_type"),
         ],
     )
     async def test_of_contradictory_periods_are_refused(

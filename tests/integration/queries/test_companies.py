@@ -134,8 +134,9 @@ class TestListOfCompanies:
 
         assert len(second.json()["data"]) == 2
 
-    async def test_keeps_to_a_sector(self, client: httpx.AsyncClient) -> None:
-        answer = await client.get("/v1/companies", params={"sector": "services"})
+    @pytest.mark.parametrize("sector", ["services", "Services"])
+    async def test_keeps_to_a_sector(self, client: httpx.AsyncClient, sector: str) -> None:
+        answer = await client.get("/v1/companies", params={"sector": sector})
 
         assert [row["company"] for row in answer.json()["data"]] == ["GOOGL", "MSFT"]
 
@@ -204,6 +205,12 @@ class TestFormerNames:
 
 
 class TestFilings:
+    @pytest.mark.parametrize("form", ["10-K", "10-k"])
+    async def test_keep_to_a_form(self, client: httpx.AsyncClient, form: str) -> None:
+        answer = await client.get("/v1/companies/MSFT/filings", params={"form": form})
+
+        assert [row["accession"] for row in answer.json()["data"]] == ["0000950170-23-035122", "0001564590-22-026876"]
+
     async def test_come_with_the_last_known_first_and_page_on(self, client: httpx.AsyncClient) -> None:
         first = (await client.get("/v1/companies/AAPL/filings", params={"limit": 2})).json()
 

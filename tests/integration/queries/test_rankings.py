@@ -248,5 +248,52 @@ class TestRankings:
         known = [(member.value, member.cik) for member in crowd[:-1]] + [(CORRECTED_FROM, crowd[-1].cik)]
         assert shown(rows) == expected(known, order="desc")
 
-    async def test_of_a_group_nobody_is_in_are_empty(self, asking: httpx.AsyncClient) -> None:
-        assert await walk(asking, RANKINGS, **REVENUE, group_by="size_class", group="accelerated") == []
+    @pytest.mark.parametrize(
+        ("asked", "told"),
+        [
+            (
+                {"group_by": "size_class", "group": "accelerated"},
+                "no company of size_class 'accelerated' has revenue in USD for CY2023",
+            ),
+            (
+                {"group_by": "sector", "group": "mines"},
+                "no company of sector 'mines' has revenue in USD for CY2023; there is mining, services",
+            ),
+            ({"period": "CY1999"}, "no company has revenue in USD for CY1999"),
+        ],
+    )
+    @pytest.mark.parametrize("path", [RANKINGS, "/v1/frames/revenue/{period}"])
+    @pytest.mark.parametrize("knowledge", [{}, {"as_of": "2030-01-01"}, {"members": "then"}])
+    async def test_of_nobody_are_empty_and_it_says_so(
+        self, asking: httpx.AsyncClient, path: str, asked: dict[str, str], told: str, knowledge: dict[str, str]
+    ) -> None:
+        question = {**REVENUE, **asked, **knowledge}
+        if path != RANKINGS:
+            path = path.format(period=question.pop("period"))
+            del question["metric"]
+
+        answer = await asking.get(path, params=question)
+
+        assert (answer.json()["data"], answer.json()["meta"]["warnings"]) == ([], [told])
+
+    @pytest.mark.parametrize(("group_by", "group"), [("sector", "Mining"), ("country", "us"), ("all", "ALL")])
+    async def test_take_a_group_in_any_case(
+        self, asking: httpx.AsyncClient, crowd: list[Member], group_by: str, group: str
+    ) -> None:
+        key = {"Mining": "mining", "us": "US", "ALL": "all"}[group]
+        of_group_by = {"all": {}}.get(group_by, {"group_by": group_by})
+
+        rows = await walk(asking, RANKINGS, **REVENUE, **of_group_by, group=group)
+
+        assert shown(rows) == expected(of_group(crowd, group_by, key), order="desc")
+
+    async def test_of_a_group_without_a_name_are_refused_from_either_source(
+        self, asking: httpx.AsyncClient, crowded_api: "ReadApi", epoch: Redis
+    ) -> None:
+        of_group = {**REVENUE, "group_by": "sector"}
+        await asking.get(RANKINGS, params={**of_group, "group": "mining"})
+        await crowded_api.sources.background.settled()
+
+        answer = await asking.get(RANKINGS, params={**of_group, "group": ""})
+
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "group")

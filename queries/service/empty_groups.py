@@ -1,0 +1,37 @@
+"""What is said of groups in which nobody has a value."""
+
+import difflib
+from collections.abc import Mapping
+from datetime import datetime
+
+from queries.metrics.catalogue import Metric
+from queries.metrics.groupings import EVERYBODY, GroupBy
+from queries.read_models.members import Members
+from queries.service.columns import read_groups
+from queries.tables import Snapshot
+
+
+def groups_like(key: str, there: Mapping[str, str]) -> str:
+    """Which groups a word may stand for, as the end of a remark; `there` are all of them, by key in small letters."""
+    near = difflib.get_close_matches(key.lower()[:60], there, n=3, cutoff=0.4)
+    return f"; there is {', '.join(there[each] for each in near)}" if near else ""
+
+
+async def nobody_has(
+    snapshot: Snapshot,
+    metric: Metric,
+    *,
+    period: str,
+    group_by: GroupBy,
+    group: str,
+    members: Members,
+    as_of: datetime | None,
+) -> str:
+    """What is to be said where nobody of a group, or nobody at all, has a value."""
+    has = f"has {metric.key} in {metric.unit} for {period}"
+    if group_by == EVERYBODY:
+        return f"no company {has}"
+    # Without an instant members of then are of several; the groups of today are near enough for a hint.
+    there = await read_groups(snapshot, group_by, members=members if as_of else "today", as_of=as_of)
+    hint = "" if group in there else groups_like(group, {key.lower(): key for key in there})
+    return f"no company of {group_by} {group!r} {has}{hint}"
