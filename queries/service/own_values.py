@@ -74,14 +74,28 @@ async def periods_meant(
     """
     The calendar period each metric is taken in, and what is to be said about it.
 
-    Where a company has not got a metric at all, its latest period is that of what nearly every company reports; without
-    that it has none.
+    Where a company has not got a metric at all, its latest period is that of what nearly every company reports; where
+    the groups have nothing of it in the metrics' units, that of what it states in others. Without that it has none.
 
     Raises:
         QueryError: no value of a metric can have such a period.
     """
     if period is not None:
         return periods_named(metrics, period)
+    labels = await _latest_periods(snapshot, company, metrics, in_their_units=True, as_of=as_of)
+    if len(labels) < len({metric.key for metric in metrics}):
+        labels = await _latest_periods(snapshot, company, metrics, in_their_units=False, as_of=as_of) | labels
+    return labels, []
+
+
+async def _latest_periods(
+    snapshot: Snapshot,
+    company: Company,
+    metrics: Sequence[Metric],
+    *,
+    in_their_units: bool,
+    as_of: datetime | None,
+) -> dict[str, str]:
     by_key = load_catalogue().by_key()
     consulted = {metric.key: metric for metric in (*metrics, *(by_key[key] for key in CALENDAR_METRICS))}
     found = await snapshot.fetch(
@@ -90,7 +104,7 @@ async def periods_meant(
         {
             "cik": company.cik,
             "metrics": list(consulted),
-            "units": [metric.unit for metric in consulted.values()],
+            "units": [metric.unit if in_their_units else None for metric in consulted.values()],
             "kinds": [latest_kind(metric) for metric in consulted.values()],
             "as_of": as_of,
         },
@@ -103,7 +117,7 @@ async def periods_meant(
         )
 
     labels = {metric.key: latest.get(metric.key) or of_any(metric.over) for metric in metrics}
-    return {key: label for key, label in labels.items() if label is not None}, []
+    return {key: label for key, label in labels.items() if label is not None}
 
 
 async def as_classified(snapshot: Snapshot, company: Company, *, members: Members, as_of: datetime | None) -> Company:

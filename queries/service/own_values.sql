@@ -1,19 +1,21 @@
 -- name: latest
 -- The latest calendar period of a kind in which a company has each metric: now, one that the groups have taken in, or in
--- which another counts for it (primary keys of metric_value by cik and metric, backwards, and of frame_value).
+-- which another counts for it; without a unit, in whatever unit it is stated (primary keys of metric_value by cik and
+-- metric, backwards, and of frame_value).
 select asked.metric, latest.period
 from unnest(%(metrics)s::text[], %(units)s::text[], %(kinds)s::text[]) as asked (metric, unit, kind)
 cross join lateral (
     select held.period
     from metric_value as held
-    where held.cik = %(cik)s and held.metric = asked.metric and held.unit = asked.unit
+    where held.cik = %(cik)s and held.metric = asked.metric and held.unit = coalesce(asked.unit, held.unit)
         and held.period_type = asked.kind and held.period is not null
         and case
             when %(as_of)s::timestamptz is null then exists (
                 select from frame_value as counted
                 where (counted.metric, counted.period, counted.cik) = (held.metric, held.period, held.cik)
-            ) or held.known_to is null
-                and is_stated_by_successor(held.cik, held.metric, held.period, held.unit, null)
+            ) or held.known_to is null and (
+                asked.unit is null or is_stated_by_successor(held.cik, held.metric, held.period, held.unit, null)
+            )
             else held.known_from <= %(as_of)s and (held.known_to is null or held.known_to > %(as_of)s)
         end
     order by held.period_end desc

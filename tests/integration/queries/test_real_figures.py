@@ -734,3 +734,12 @@ class TestAFilingTheGroupsHaveNotTakenIn:
         assert await standing("latest") == ("CY2015", 74_989 * MILLION, 1, None)
         assert await standing("CY2016") == ("CY2016", None, None, "not_yet_counted")
         assert "for CY2015" in peers.json()["meta"]["warnings"][-1]
+
+    async def test_is_that_of_the_latest_period_also_where_it_is_the_companys_first(
+        self, reader: httpx.AsyncClient, filed: psycopg.Connection
+    ) -> None:
+        fold(filed, register_company(cik=7), report_filing(cik=7))
+
+        (row,) = (await reader.get("/v1/companies/7/standing?metrics=revenue&group_by=all")).json()["data"]
+
+        assert (row["period"], row["reason"]) == ("CY2023", "not_yet_counted")

@@ -190,15 +190,20 @@ class TestStanding:
     async def test_is_none_in_another_unit_and_none_without_any_period(
         self, client: httpx.AsyncClient, figures: psycopg.Connection
     ) -> None:
-        figures.execute(
-            "update figures_v1.metric_value set unit = 'EUR' where metric = 'revenue' and cik = %s", [APPLE]
-        )
+        figures.execute("update figures_v1.metric_value set unit = 'EUR' where unit = 'USD' and cik = %s", [APPLE])
         fill_frames(figures)
 
         _, (foreign,) = await ask(client, APPLE, group_by="all")
+        _, latest = await ask(client, APPLE, metrics="revenue,dividends_paid", group_by="all", period="latest")
+        _, (then,) = await ask(client, APPLE, group_by="all", period="latest", as_of="2022-12-31")
         _, (nothing,) = await ask(client, NAMESAKE, group_by="all", period="latest")
 
         assert (foreign["reason"], foreign["value"]) == ("other_unit", None)
+        assert [(row["period"], row["reason"]) for row in latest] == [
+            ("CY2023", "other_unit"),
+            ("CY2023", "not_reported"),
+        ]
+        assert (then["period"], then["reason"]) == ("CY2022", "other_unit")
         assert (nothing["reason"], nothing["period"]) == ("not_reported", None)
 
     @pytest.mark.parametrize("asked", [{"group_by": "planet"}, {"period": "FY2023"}, {"period": "newest"}])
