@@ -101,7 +101,14 @@ async def read_series(
         origins = list(dict.fromkeys([*ciks, *(each.origin for each in earlier)]))
         values = await _values(snapshot, ciks=origins, metrics=fitting, asked=asked, view=view)
         lines = [
-            line_of(company, metrics=fitting, values=of_company(company, values, earlier), asked=asked, view=view)
+            line_of(
+                company,
+                metrics=fitting,
+                values=of_company(company, values, earlier),
+                asked=asked,
+                view=view,
+                aligned=aligned,
+            )
             for company in companies
         ]
         if aligned:

@@ -123,11 +123,26 @@ class SeriesQuery(PeriodsAsked, frozen=True, kw_only=True):
     metrics: Metrics
 
 
+def _is_after(first: AskedPeriod, last: AskedPeriod) -> bool:
+    """Whether nothing can lie between two bounds of one kind."""
+    if first.end is not None and last.end is not None:
+        return first.end > last.end
+    return first.kind == last.kind and (first.year, first.quarter or 1) > (last.year, last.quarter or 4)
+
+
 def view_asked(asked: PeriodsAsked) -> View:
+    """
+    The view of knowledge that is meant.
+
+    Raises:
+        QueryError: the arguments contradict each other.
+    """
     if asked.view == "as_of" and asked.as_of is None:
         raise contradiction("as_of", reason="view=as_of needs it", fix="add as_of, for example as_of=2023-12-31")
     if asked.view == "latest" and asked.as_of is not None:
         raise contradiction("view", reason="view=latest contradicts as_of", fix="drop view or as_of")
     if asked.last is not None and asked.from_ is not None and asked.to is not None:
         raise contradiction("last", reason="from and to leave nothing to last", fix="drop last, from or to")
+    if asked.from_ is not None and asked.to is not None and _is_after(asked.from_, asked.to):
+        raise contradiction("from", reason="it is after to", fix="swap from and to")
     return asked.view or ("as_of" if asked.as_of else "latest")

@@ -94,8 +94,17 @@ def of_company(company: Company, values: Iterable[Value], earlier: Iterable[Pred
 
 
 def line_of(
-    company: Company, *, metrics: Sequence[Metric], values: Sequence[Value], asked: PeriodsAsked, view: View
+    company: Company,
+    *,
+    metrics: Sequence[Metric],
+    values: Sequence[Value],
+    asked: PeriodsAsked,
+    view: View,
+    aligned: bool = False,
 ) -> Line:
+    """
+    A company's values in the slots asked for; `aligned`, also in others, which the periods of another company may name.
+    """
     # A metric over a duration has instants only by mistake of its source; they are not what is asked for.
     kinds = {
         metric.key: "instant" if metric.over == "instant" else asked.period_type
@@ -111,21 +120,31 @@ def line_of(
     }
     chosen: dict[tuple[str, Slot], Value] = {}
     beside: dict[Slot, list[Value]] = defaultdict(list)
+    within: set[Slot] = set()
     for index, value in enumerate((*fitting, *calendar)):
         slot = _slot(value, company=company, period_type=asked.period_type, closed=closed)
-        if slot is None or not _inside(value, slot, company=company, asked=asked):
+        if slot is None:
+            continue
+        if _inside(value, slot, company=company, asked=asked):
+            within.add(slot)
+        elif not aligned:
             continue
         beside[slot].append(value)
         held = chosen.get((value.metric, slot))
         if index < len(fitting) and (held is None or _stands_before(value, held, view=view)):
             chosen[value.metric, slot] = value
-    return Line(company=company, chosen=chosen, beside=beside, slots=slots_asked(beside, asked))
+    return Line(company=company, chosen=chosen, beside=beside, slots=slots_asked(within, asked))
 
 
 def beside_each_other(lines: Sequence[Line], *, asked: PeriodsAsked) -> list[Line]:
     """The same lines over the same slots: those that any of the companies has, as many as are asked for."""
     slots = slots_asked({slot for line in lines for slot in line.slots}, asked)
-    return [msgspec.structs.replace(line, slots=slots) for line in lines]
+    return [
+        msgspec.structs.replace(
+            line, slots=slots, chosen={place: value for place, value in line.chosen.items() if place[1] in slots}
+        )
+        for line in lines
+    ]
 
 
 def slots_asked(slots: Iterable[Slot], asked: PeriodsAsked) -> list[Slot]:

@@ -51,6 +51,17 @@ class TestComparison:
         ]
         assert any("MSFT has no value" in warning for warning in answer["meta"]["warnings"])
 
+    async def test_shows_what_stands_in_a_column_though_only_another_companys_period_is_among_those_asked_for(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        # Only Apple's year ends on such a day; Microsoft's of the same column ended on 2022-06-30.
+        asked = {"companies": "AAPL,MSFT", "metrics": "revenue", "from": "2022-09-01", "to": "2022-12-31"}
+
+        answer = await ask(client, "/v1/compare", **asked)
+
+        shown = [(row["column"], row["company"], row["value"], row["reason"]) for row in answer["data"]]
+        assert shown == [("CY2022", "AAPL", 394328000000, None), ("CY2022", "MSFT", 198270000000, None)]
+
     async def test_keeps_the_latest_periods_of_all_companies_together(
         self, client: httpx.AsyncClient, figures: psycopg.Connection
     ) -> None:

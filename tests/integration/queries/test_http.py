@@ -223,6 +223,8 @@ class TestRefusals:
             (f"{SERIES}&view=latest&as_of=2024-01-01", 400, "invalid_parameter", "view"),
             (f"{SERIES}&from=CY2020&to=CY2021&last=3", 400, "invalid_parameter", "last"),
             (f"{SERIES}&from=2020", 400, "invalid_parameter", "from"),
+            (f"{SERIES}&from=CY2023&to=CY2022Q4", 400, "invalid_parameter", "from"),
+            (f"{SERIES}&from=2023-01-02&to=2023-01-01", 400, "invalid_parameter", "from"),
             (f"{SERIES}&numbers=roman", 400, "invalid_parameter", "numbers"),
             ("/v1/companies/AAPL/series?metrics=nonsense", 404, "unknown_metric", None),
             ("/v1/companies/AAPL/series?metrics=selling_expense", 404, "unknown_metric", None),
