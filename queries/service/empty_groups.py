@@ -10,10 +10,19 @@ from queries.read_models.members import Members
 from queries.service.columns import read_groups
 from queries.tables import Snapshot
 
+_FEW = 12
+"""So many groups are all named where none is spelled like the one asked for: more than there are sectors."""
+
 
 def groups_like(key: str, there: Mapping[str, str]) -> str:
-    """Which groups a word may stand for, as the end of a remark; `there` are all of them, by key in small letters."""
+    """
+    Which groups a word may stand for, as the end of a remark: those spelled like it, or else all, where they are few.
+
+    `there` are all groups of the kind, by their key in small letters.
+    """
     near = difflib.get_close_matches(key.lower()[:60], there, n=3, cutoff=0.4)
+    if not near and len(there) <= _FEW:
+        near = sorted(there)
     return f"; there is {', '.join(there[each] for each in near)}" if near else ""
 
 

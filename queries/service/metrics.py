@@ -12,6 +12,8 @@ from queries.read_models.metric import METRIC, MetricRow
 from queries.service.arguments import Query, argument
 from queries.service.result import Result, meta_of
 
+_CANDIDATES = 5
+
 
 class MetricsQuery(Query, frozen=True, kw_only=True):
     """Which part of the catalogue to list."""
@@ -61,14 +63,31 @@ def find_metrics(keys: Sequence[str]) -> list[Metric]:
     for key in keys:
         if key not in published:
             by_label = {metric.label.lower(): metric.key for metric in published.values()}
-            near = difflib.get_close_matches(key.lower(), [*published, *by_label], n=5, cutoff=0.5)
+            near = difflib.get_close_matches(key.lower(), [*published, *by_label], n=_CANDIDATES, cutoff=0.5)
+            found = [metric.key for metric in fitting_metrics(key)]
             raise QueryError(
                 code="unknown_metric",
                 message=f"there is no metric {key!r}",
                 fix="Use a key of the catalogue, see /v1/metrics.",
-                candidates=list(dict.fromkeys(by_label.get(name, name) for name in near)),
+                candidates=list(dict.fromkeys([*found, *(by_label.get(name, name) for name in near)]))[:_CANDIDATES],
             )
     return [published[key] for key in dict.fromkeys(keys)]
+
+
+def fitting_metrics(text: str) -> list[Metric]:
+    """The metrics whose names, or else descriptions, have all words of a text, best fit first."""
+    words = text.lower().replace("_", " ").split()
+    if not words:
+        return []
+
+    def fit(metric: Metric) -> int | None:
+        name = f" {metric.key.replace('_', ' ')} {metric.label.lower()}"
+        if all(f" {word}" in name for word in words):
+            return 0 if " ".join(words) in (metric.key.replace("_", " "), metric.label.lower()) else 1
+        return 2 if all(word in f"{name} {metric.description.lower()}" for word in words) else None
+
+    ranked = [(rank, metric) for metric in load_catalogue().published() if (rank := fit(metric)) is not None]
+    return [metric for _, metric in sorted(ranked, key=lambda pair: pair[0])]
 
 
 @cache

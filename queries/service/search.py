@@ -3,10 +3,11 @@
 from typing import Annotated, Literal
 
 from queries.connections import ReadSources
-from queries.metrics.catalogue import Metric, load_catalogue
+from queries.metrics.catalogue import Metric
 from queries.read_models.search_hit import SEARCH_HIT, SearchHitRow
 from queries.service.arguments import Query, argument
 from queries.service.companies import CompaniesQuery, FoundCompany, search_page
+from queries.service.metrics import fitting_metrics
 from queries.service.result import Result, meta_of
 
 
@@ -38,21 +39,8 @@ async def search(sources: ReadSources, query: SearchQuery) -> Result:
             if more:
                 warnings.append("more companies fit; give more letters, or page through /v1/companies?q=")
         if query.kind != "company":
-            hits += [_metric_hit(metric) for metric in _fitting_metrics(query.query)[: query.limit]]
+            hits += [_metric_hit(metric) for metric in fitting_metrics(query.query)[: query.limit]]
         return Result(read_model=SEARCH_HIT, meta=meta_of(snapshot.freshness, warnings=warnings), rows=hits)
-
-
-def _fitting_metrics(text: str) -> list[Metric]:
-    words = text.lower().replace("_", " ").split()
-
-    def fit(metric: Metric) -> int | None:
-        name = f" {metric.key.replace('_', ' ')} {metric.label.lower()}"
-        if all(f" {word}" in name for word in words):
-            return 0 if " ".join(words) in (metric.key.replace("_", " "), metric.label.lower()) else 1
-        return 2 if all(word in f"{name} {metric.description.lower()}" for word in words) else None
-
-    ranked = [(rank, metric) for metric in load_catalogue().published() if (rank := fit(metric)) is not None]
-    return [metric for _, metric in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def _company_hit(company: FoundCompany) -> SearchHitRow:

@@ -257,6 +257,28 @@ class TestSearch:
         assert [(hit["kind"], hit["id"]) for hit in companies.json()["data"]] == [("company", "MSFT")]
         assert [(hit["kind"], hit["id"]) for hit in metrics.json()["data"]] == [("metric", "net_margin")]
 
+    @pytest.mark.parametrize(
+        ("words", "meant"),
+        [
+            ("net profit", "net_income"),
+            ("earnings", "net_income"),
+            ("operating profit", "operating_income"),
+            ("turnover", "revenue"),
+            ("cost of sales", "cost_of_revenue"),
+            ("R&D", "rnd_expense"),
+            ("stockholders equity", "equity"),
+            ("share repurchases", "buybacks"),
+        ],
+    )
+    async def test_finds_metrics_by_what_else_they_are_called(
+        self, client: httpx.AsyncClient, words: str, meant: str
+    ) -> None:
+        found = await client.get("/v1/search", params={"query": words})
+        refused = await client.get(f"/v1/metrics/{words}")
+
+        assert meant in [hit["id"] for hit in found.json()["data"]]
+        assert meant in refused.json()["candidates"]
+
 
 class TestMetrics:
     async def test_are_the_published_catalogue(self, client: httpx.AsyncClient) -> None:

@@ -276,6 +276,12 @@ class TestRankings:
 
         assert (answer.json()["data"], answer.json()["meta"]["warnings"]) == ([], [told])
 
+    async def test_of_a_group_spelled_like_none_name_all_where_they_are_few(self, asking: httpx.AsyncClient) -> None:
+        answer = await asking.get(RANKINGS, params={**REVENUE, "group_by": "sector", "group": "xx"})
+
+        (told,) = answer.json()["meta"]["warnings"]
+        assert told.endswith("; there is manufacturing, mining, services")
+
     @pytest.mark.parametrize(("group_by", "group"), [("sector", "Mining"), ("country", "us"), ("all", "ALL")])
     async def test_take_a_group_in_any_case(
         self, asking: httpx.AsyncClient, crowd: list[Member], group_by: str, group: str
