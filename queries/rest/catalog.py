@@ -75,8 +75,8 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="What changed since an answer",
         description=(
             "Filings, restated figures (old and new value, with both filings), companies and aggregates that changed "
-            "after a position, oldest first. `meta.position` is the next since_position; a filing's own new values are "
-            "asked for, not listed."
+            "after a position, oldest first. `meta.position` is the next since_position, and the min_position of what "
+            "is asked anew; a filing's own new values are asked for, not listed."
         ),
         query=ChangesQuery,
         read_model=CHANGE,
@@ -89,8 +89,8 @@ OPERATIONS: tuple[Operation, ...] = (
             title="What changed since an answer",
             description=(
                 "What changed after the meta.position of an earlier answer: filings, restated figures with old and new "
-                "value, companies, aggregates. Tells which answers to ask for anew. Go on with meta.next_cursor while "
-                "there is one; then meta.position is the next since_position."
+                "value, companies, aggregates: ask for these anew, with meta.position as min_position. Go on with "
+                "meta.next_cursor while there is one; then meta.position is the next since_position."
             ),
         ),
     ),

@@ -56,7 +56,7 @@ class AggregatesQuery(Query, frozen=True, kw_only=True, rename={"from_": "from"}
     ] = None
     period_type: Annotated[
         PeriodTypes | None,
-        argument("With last, from or to: the kind of calendar periods (default annual).", example="annual"),
+        argument("With last, from or to: the kind of periods (default annual).", example="annual"),
     ] = None
     last: Annotated[
         int | None,
