@@ -6,13 +6,14 @@ What `aggregates.sql` writes is compared with this by `verify` and by the proper
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import msgspec
 
 from projections import aggregates
 from projections.figures.rows import Group
 from projections.financials.resolution import MetricVersion
+from projections.financials.rounding import EXACT_DIGITS
 from projections.financials.statistics import summarise
 from queries.metrics.catalogue import load_catalogue
 from queries.metrics.periods import standing_order
@@ -99,6 +100,9 @@ def _aggregate(cell: Cell, group: Group, members: list[tuple[int, MetricVersion]
     statistics = summarise([value for value, _ in ascending])
     bottom, top = ascending[:MEMBERS_SHOWN], ascending[::-1][:MEMBERS_SHOWN]
     parts = [(value.numerator, value.denominator) for _, value in members if value.numerator is not None]
+    with localcontext(prec=EXACT_DIGITS):
+        numerator = sum((above for above, _ in parts), Decimal(0)) if parts else None
+        denominator = sum((below for _, below in parts if below is not None), Decimal(0)) if parts else None
     ranked = [ascending[percent * (len(ascending) - 1) // 100] for percent in _PERCENTS]
     is_followed = len(ascending) >= aggregates.FOLLOWED_FROM
     return CountedAggregate(
@@ -108,8 +112,8 @@ def _aggregate(cell: Cell, group: Group, members: list[tuple[int, MetricVersion]
         group_key=group[1],
         unit=load_catalogue().by_key()[cell[0]].unit,
         **msgspec.structs.asdict(statistics),
-        numerator=sum((above for above, _ in parts), Decimal(0)) if parts else None,
-        denominator=sum((below for _, below in parts if below is not None), Decimal(0)) if parts else None,
+        numerator=numerator,
+        denominator=denominator,
         bottom_ciks=[cik for _, cik in bottom],
         bottom_values=[value for value, _ in bottom],
         top_ciks=[cik for _, cik in top],

@@ -5,6 +5,9 @@ from decimal import Decimal
 WORKING_DIGITS = 60
 """Precision of all arithmetic: sums and products of accepted values are exact."""
 
+EXACT_DIGITS = 1000
+"""Sums of figures and of their squares have fewer digits, as worked-out ratios too: nothing of them is rounded."""
+
 DECIMALS_KEPT = 12
 
 _WHOLE = Decimal(1)

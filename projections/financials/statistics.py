@@ -5,7 +5,7 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import msgspec
 
-from projections.financials.rounding import DECIMALS_KEPT, WORKING_DIGITS
+from projections.financials.rounding import DECIMALS_KEPT, EXACT_DIGITS
 
 
 class GroupStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class GroupStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 def summarise(ordered: Sequence[Decimal]) -> GroupStatistics:
     """This will describe at least one value, given in ascending order."""
-    with localcontext(prec=WORKING_DIGITS):
+    with localcontext(prec=EXACT_DIGITS):
         return _summarise(ordered)
 
 

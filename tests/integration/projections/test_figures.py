@@ -593,6 +593,17 @@ class TestVerify:
         dispatch_all(connection, register_company(cik=101), report_filing(cik=101))
         drain(connection, redis)
 
+    def test_finds_no_difference_in_figures_of_many_digits(self, connection: psycopg.Connection, redis: Redis) -> None:
+        for cik, revenue, net_income in ((101, "7", "0.000000000001"), (102, "0.000000000001", "9" * 21)):
+            facts = (
+                duration("us-gaap:Revenues", *years(2023), revenue),
+                duration("us-gaap:NetIncomeLoss", *years(2023), net_income),
+            )
+            dispatch_all(connection, register_company(cik=cik), report_filing(cik=cik, facts=facts))
+        drain(connection, redis)
+
+        verify(connection, redis)
+
     @pytest.mark.parametrize(
         ("damage", "place"),
         [
