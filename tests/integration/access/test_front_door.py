@@ -2,18 +2,15 @@
 
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import httpx
-import httpx2
 import psycopg
 import pytest
 from jsonschema import Draft202012Validator
 from mcp import Client, MCPError
-from mcp.client.streamable_http import streamable_http_client
 from redis import Redis
 
 from config.access import key_lookup
@@ -25,13 +22,12 @@ from tests.fixtures.api_keys import bearer, given_key
 from tests.fixtures.figures import write_figures
 from tests.fixtures.filings import RegisterCompanyFactory
 from tests.fixtures.front_door import front_door_beside
+from tests.fixtures.plain_http import ERAS, NO_CERTIFICATES, Era, agent_at, asking
 from tests.fixtures.real_filings import report
 from tests.fixtures.restating import RESTATEMENT, report_first
 from tests.fixtures.waiting import wait_until
 
 APPLE = {"cik": 320193, "name": "Apple Inc."}
-type Era = Literal["auto", "legacy"]
-ERAS: tuple[Era, ...] = ("auto", "legacy")
 TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 MCP_FORMS = {"Accept": "application/json, text/event-stream"}
 PARTS: dict[str, tuple[KeyScope, str, str, Any]] = {
@@ -71,7 +67,7 @@ def ask(address: str, part: str, key: str | None = None) -> httpx.Response:
     """This will ask for a part, with a key or without."""
     _, method, path, body = PARTS[part]
     headers = MCP_FORMS if path == "/mcp" else {}
-    with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
+    with asking(address) as client:
         return client.request(method, path, json=body, headers=headers | (bearer(key) if key else {}))
 
 
@@ -91,16 +87,6 @@ def declared_response(path: str, method: str, status: int) -> dict[str, Any]:
     if "$ref" in response:
         response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
     return response
-
-
-@asynccontextmanager
-async def agent_with(key: str, address: str, era: Era) -> AsyncIterator[Client]:
-    """An MCP client that shows a key with whatever it sends."""
-    async with (
-        httpx2.AsyncClient(headers=bearer(key), timeout=30) as http,
-        Client(streamable_http_client(f"{address}/mcp", http_client=http), mode=era) as agent,
-    ):
-        yield agent
 
 
 def kept_as(connection: psycopg.Connection, kind: str | None) -> str | None:
@@ -142,27 +128,29 @@ class TestAClosedInstallation:
 
     @pytest.mark.parametrize("path", OPEN)
     def test_shows_everybody_documents_and_health(self, closed: str, path: str) -> None:
-        assert httpx.get(closed + path, follow_redirects=True).status_code == 200
+        assert httpx.get(closed + path, follow_redirects=True, verify=NO_CERTIFICATES).status_code == 200
 
     def test_tells_everybody_where_nothing_stands(self, closed: str) -> None:
-        answer = httpx.get(f"{closed}/.well-known/oauth-protected-resource")
+        answer = httpx.get(f"{closed}/.well-known/oauth-protected-resource", verify=NO_CERTIFICATES)
 
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
     @pytest.mark.parametrize("path", ["/v1/nothing", "/v1", "/v1/", "/%761/status", "/v1%2Fstatus", "/v1/commands/"])
     def test_lets_nobody_in_by_another_spelling(self, closed: str, path: str) -> None:
-        assert httpx.get(closed + path).status_code == 401
+        assert httpx.get(closed + path, verify=NO_CERTIFICATES).status_code == 401
 
     @pytest.mark.parametrize(
         "path", ["//v1/commands/event-1", "/docs/%2e%2e/v1/status", "/V1/status", "/schema/%2e%2e/v1"]
     )
     def test_has_no_way_around(self, closed: str, path: str) -> None:
-        answer = httpx.get(closed + path)
+        answer = httpx.get(closed + path, verify=NO_CERTIFICATES)
 
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
     def test_lets_a_browser_ask_what_it_may_send(self, closed: str) -> None:
-        answer = httpx.options(f"{closed}/v1/status", headers={"Origin": "https://board.example"})
+        answer = httpx.options(
+            f"{closed}/v1/status", headers={"Origin": "https://board.example"}, verify=NO_CERTIFICATES
+        )
 
         assert answer.status_code == 204
         assert "authorization" in answer.headers["access-control-allow-headers"]
@@ -295,7 +283,7 @@ class TestAKey:
 
     def test_pays_nothing_for_an_answer_it_holds(self, closed: str, figures: psycopg.Connection) -> None:
         headers = bearer(given_key(figures, "read", requests_a_minute=2))
-        with httpx.Client(base_url=closed) as client:
+        with asking(closed) as client:
             held = client.get("/v1/companies/AAPL", headers=headers).headers["etag"]
             unchanged = [
                 client.get("/v1/companies/AAPL", headers={**headers, "If-None-Match": held}).status_code
@@ -377,7 +365,7 @@ class TestAgents:
     async def test_are_answered_by_their_key(self, closed: str, figures: psycopg.Connection, era: Era) -> None:
         key = given_key(figures, "read")
 
-        async with agent_with(key, closed, era) as agent:
+        async with agent_at(closed, era, headers=bearer(key)) as agent:
             answer = await agent.call_tool("get_metrics", {"companies": ["AAPL"], "metrics": ["revenue"], "last": 1})
 
         assert not answer.is_error

@@ -4,9 +4,9 @@ import json
 import os
 import sys
 from decimal import Decimal
-from typing import Any, Literal
+from itertools import product
+from typing import Any
 
-import httpx
 import msgspec
 import psycopg
 import pytest
@@ -17,11 +17,9 @@ from redis import Redis
 from mcp_tools.answers import MAX_ANSWER_BYTES
 from tests.fixtures.events import place_event, write_event
 from tests.fixtures.figures import RESTATER
+from tests.fixtures.plain_http import ERAS, Era, agent_at, asking_async
 from tests.fixtures.real_filings import report
 from tests.fixtures.restating import FIRST, RESTATEMENT, report_first, report_history
-
-Era = Literal["auto", "legacy"]
-ERAS: tuple[Era, ...] = ("auto", "legacy")
 
 STANDING = "/v1/companies/{company}/standing"
 CASES: list[tuple[str, dict[str, Any], str]] = [
@@ -104,7 +102,7 @@ class TestSameFigures:
     async def test_over_rest_and_mcp(
         self, api_url: str, era: Era, tool: str, arguments: dict[str, Any], path: str
     ) -> None:
-        async with httpx.AsyncClient(base_url=api_url) as rest, Client(f"{api_url}/mcp", mode=era) as agent:
+        async with asking_async(api_url) as rest, agent_at(api_url, era) as agent:
             over_rest = (
                 await rest.get(path.format_map(arguments), params={**in_url(arguments, path), "numbers": "text"})
             ).json()
@@ -121,7 +119,7 @@ class TestSameFigures:
     async def test_and_the_same_refusals(
         self, api_url: str, era: Era, tool: str, arguments: dict[str, Any], path: str
     ) -> None:
-        async with httpx.AsyncClient(base_url=api_url) as rest, Client(f"{api_url}/mcp", mode=era) as agent:
+        async with asking_async(api_url) as rest, agent_at(api_url, era) as agent:
             problem = (await rest.get(path.format_map(arguments), params=in_url(arguments, path))).json()
             refused = await agent.call_tool(tool, arguments)
 
@@ -135,43 +133,46 @@ class TestSameFigures:
         }
 
 
-@pytest.mark.parametrize("era", ERAS)
-class TestChanges:
-    @pytest.fixture
-    def acme_url(self, connection: psycopg.Connection, redis: Redis, _served: str) -> str:
-        """The address of a front door over two companies, of which one has reported: it is at position 3."""
-        report_first(connection, redis)
-        return _served
+@pytest.fixture
+def acme_url(connection: psycopg.Connection, redis: Redis, _served: str) -> str:
+    """The address of a front door over two companies, of which one has reported: it is at position 3."""
+    report_first(connection, redis)
+    return _served
 
-    @pytest.mark.parametrize("limit", [100, 1000])
+
+class TestChanges:
     async def test_of_one_filing_that_are_more_than_an_answer_holds_lead_on_until_all_are_told(
-        self, acme_url: str, connection: psycopg.Connection, redis: Redis, era: Era, limit: int
+        self, acme_url: str, connection: psycopg.Connection, redis: Redis, subtests: pytest.Subtests
     ) -> None:
         report_history(connection, redis)
-        asked: dict[str, Any] = {"since_position": 4, "limit": limit}
-        pages: list[dict[str, Any]] = []
-        cursor: str | None = None
-        async with httpx.AsyncClient(base_url=acme_url) as rest, Client(f"{acme_url}/mcp", mode=era) as agent:
-            over_rest = (await rest.get("/v1/changes", params={**asked, "numbers": "text"})).json()
-            while not pages or cursor is not None:
-                answer = await agent.call_tool("get_changes", {**asked, "cursor": cursor})
-                assert answer.structured_content is not None, answer.content
-                pages.append(answer.structured_content)
-                cursor = answer.structured_content["meta"]["next_cursor"]
 
-        assert [row for page in pages for row in as_rest(page)] == over_rest["data"]
-        assert max(len(msgspec.json.encode(page)) for page in pages) <= MAX_ANSWER_BYTES
-        assert [page["meta"]["position"] for page in pages] == [4] * (len(pages) - 1) + [5]
-        assert all("go on with next_cursor" in page["meta"]["warnings"][0] for page in pages[:-1])
-        assert len(pages) > 2
+        for era, limit in product(ERAS, (100, 1000)):
+            asked: dict[str, Any] = {"since_position": 4, "limit": limit}
+            pages: list[dict[str, Any]] = []
+            cursor: str | None = None
+            async with asking_async(acme_url) as rest, agent_at(acme_url, era) as agent:
+                over_rest = (await rest.get("/v1/changes", params={**asked, "numbers": "text"})).json()
+                while not pages or cursor is not None:
+                    answer = await agent.call_tool("get_changes", {**asked, "cursor": cursor})
+                    assert answer.structured_content is not None, answer.content
+                    pages.append(answer.structured_content)
+                    cursor = answer.structured_content["meta"]["next_cursor"]
 
+            with subtests.test(era=era, limit=limit):
+                assert [row for page in pages for row in as_rest(page)] == over_rest["data"]
+                assert max(len(msgspec.json.encode(page)) for page in pages) <= MAX_ANSWER_BYTES
+                assert [page["meta"]["position"] for page in pages] == [4] * (len(pages) - 1) + [5]
+                assert all("go on with next_cursor" in page["meta"]["warnings"][0] for page in pages[:-1])
+                assert len(pages) > 2
+
+    @pytest.mark.parametrize("era", ERAS)
     async def test_take_a_line_for_each_metric(
         self, acme_url: str, connection: psycopg.Connection, redis: Redis, era: Era
     ) -> None:
         report(connection, redis, RESTATEMENT)
         asked = {"since_position": 3, "kinds": ["filing_reported", "figure_restated"]}
 
-        async with Client(f"{acme_url}/mcp", mode=era) as agent:
+        async with agent_at(acme_url, era) as agent:
             answer = (await agent.call_tool("get_changes", asked)).structured_content
 
         assert answer is not None
@@ -198,7 +199,7 @@ class TestChanges:
 @pytest.mark.parametrize("era", ERAS)
 class TestTools:
     async def test_are_exactly_the_operations_that_opt_in(self, api_url: str, era: Era) -> None:
-        async with httpx.AsyncClient(base_url=api_url) as rest, Client(f"{api_url}/mcp", mode=era) as agent:
+        async with asking_async(api_url) as rest, agent_at(api_url, era) as agent:
             document = (await rest.get("/schema/openapi.json")).json()
             listed = [tool.name for tool in (await agent.list_tools()).tools]
 
@@ -222,7 +223,7 @@ class TestTools:
         ]
 
     async def test_have_schemas_every_model_can_read(self, api_url: str, era: Era) -> None:
-        async with Client(f"{api_url}/mcp", mode=era) as agent:
+        async with agent_at(api_url, era) as agent:
             tools = (await agent.list_tools()).tools
 
         for tool in tools:
@@ -235,19 +236,19 @@ class TestTools:
             assert tool.annotations.read_only_hint
 
     async def test_cost_little_to_list(self, api_url: str, era: Era) -> None:
-        async with Client(f"{api_url}/mcp", mode=era) as agent:
+        async with agent_at(api_url, era) as agent:
             tools = (await agent.list_tools()).tools
 
         seen = [{"name": t.name, "description": t.description, "input_schema": t.input_schema} for t in tools]
         assert len(json.dumps(seen, separators=(",", ":"))) < 1_600 * len(tools)
 
     async def test_that_are_unknown_are_a_protocol_error(self, api_url: str, era: Era) -> None:
-        async with Client(f"{api_url}/mcp", mode=era) as agent:
+        async with agent_at(api_url, era) as agent:
             with pytest.raises(MCPError, match="Unknown tool"):
                 await agent.call_tool("drop_tables", {})
 
     async def test_take_null_for_nothing(self, api_url: str, era: Era) -> None:
-        async with Client(f"{api_url}/mcp", mode=era) as agent:
+        async with agent_at(api_url, era) as agent:
             answer = await agent.call_tool("search", {"query": "app", "min_position": None})
 
         assert not answer.is_error
@@ -259,7 +260,7 @@ class TestTools:
         write_event(connection, 7)
         place_event(connection, 7, position=38)
 
-        async with Client(f"{api_url}/mcp", mode=era) as agent:
+        async with agent_at(api_url, era) as agent:
             answer = await agent.call_tool("search", {"query": "app", "min_position": position})
 
         assert not answer.is_error
@@ -267,7 +268,7 @@ class TestTools:
 
 class TestDoor:
     async def test_answers_post_only(self, api_url: str) -> None:
-        async with httpx.AsyncClient(base_url=api_url) as rest:
+        async with asking_async(api_url) as rest:
             answers = [await rest.request(method, "/mcp") for method in ("GET", "DELETE", "PUT")]
 
         assert [(answer.status_code, answer.headers["allow"]) for answer in answers] == [(405, "POST")] * 3
@@ -280,7 +281,7 @@ class TestDoor:
         call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         accept = {"Accept": "application/json, text/event-stream"}
 
-        async with httpx.AsyncClient(base_url=api_url) as rest:
+        async with asking_async(api_url) as rest:
             answer = await rest.post("/mcp", json=call, headers={**accept, **headers})
 
         assert answer.status_code == status
@@ -290,13 +291,13 @@ class TestDoor:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked})
         headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
-        async with httpx.AsyncClient(base_url=api_url) as rest:
+        async with asking_async(api_url) as rest:
             answer = await rest.post("/mcp", content=body, headers=headers)
 
         assert (answer.status_code, answer.json()["error"]["message"][:11]) == (400, "Parse error")
 
     async def test_reads_no_endless_bodies(self, api_url: str) -> None:
-        async with httpx.AsyncClient(base_url=api_url) as rest:
+        async with asking_async(api_url) as rest:
             answer = await rest.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "x" * 70_000})
 
         assert answer.status_code == 413
