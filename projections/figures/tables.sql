@@ -187,6 +187,9 @@ create table company_link (
     effective_on    date not null,
     primary key (cik, predecessor_cik)
 );
+-- A table nobody has analyzed counts as full of rows while it is empty, and what its links lead to as millions: a refresh
+-- would clear all the memory it may take, twice, to find nothing.
+analyze company_link;
 
 -- Which companies links lead to from which, however many.
 create function companies_ahead () returns table (cik bigint, successor bigint)

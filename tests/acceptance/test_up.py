@@ -195,7 +195,7 @@ class TestUpOnGivenServers:
 UNPREPARED = [
     pytest.param(
         "create view public.mine as select * from bi.frame; create view public.more as select * from bi.company;"
-        "delete from django_migrations where name = '0016_ended_values'",
+        "delete from django_migrations where name = '0017_counted_links'",
         "view mine depends on view bi.frame\nview more depends on view bi.company",
         id="somebody's views stand on its own",
     ),

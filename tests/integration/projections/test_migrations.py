@@ -7,6 +7,8 @@ import psycopg
 from django.db import transaction
 from pytest_django import DjangoDbBlocker
 
+from projections.catalog import PROJECTIONS
+
 FORMER_NAMES = {"projections": {"0013_rules_and_places": "0013_rules"}}
 """What migrations were called when installations recorded them, by what they are called now."""
 
@@ -46,3 +48,32 @@ class TestClasses:
 
             told = [connection.execute(asked, (not_for,)).fetchall() for not_for in ("", "insurer", "bank insurer")]
             assert told == [[(1,)], [(1,)], []]
+
+
+class TestLinks:
+    def test_that_are_none_are_not_taken_for_millions_in_a_version_just_made(
+        self, connection: psycopg.Connection
+    ) -> None:
+        with connection.transaction(force_rollback=True):
+            connection.execute("create schema figures_v2; set local search_path to figures_v2")
+            connection.execute(PROJECTIONS["figures"].tables)
+
+            assert links_expected(connection, version=2) < 1_000
+
+    def test_are_counted_in_every_version_there_is(self, connection: psycopg.Connection) -> None:
+        count_links = import_module("projections.migrations.0017_counted_links").count_links
+        with connection.transaction(force_rollback=True):
+            connection.execute("update pg_class set reltuples = -1 where oid = 'figures_v1.company_link'::regclass")
+            assert links_expected(connection) > 1_000_000
+
+            count_links(None, SimpleNamespace(connection=connection))
+
+            assert links_expected(connection) < 1_000
+
+
+def links_expected(connection: psycopg.Connection, *, version: int = 1) -> int:
+    """How many companies the planner expects links to lead to."""
+    plan = connection.execute(f"explain (format json) select * from figures_v{version:d}.companies_ahead()").fetchone()
+    assert plan is not None
+    rows: int = plan[0][0]["Plan"]["Plan Rows"]
+    return rows
