@@ -43,6 +43,7 @@ from projections.verify import verify
 from tests.factories import duration, instant, register_company, report_filing
 from tests.fixtures.proposals import commands_in
 from tests.fixtures.read_api import asgi_client, running_read_api
+from tests.fixtures.remembered import remembered
 from tests.fixtures.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -87,9 +88,13 @@ def write_history(connection: psycopg.Connection, redis: Redis) -> None:
         [ChangeTickers(cik=cik, tickers=(f"T{cik}",)) for cik in CIKS if cik % 6 == 0],
         [annual_report(cik, 2024, value=cik * 13, number=1) for cik in CIKS],
     ]
-    for step in steps:
-        dispatch_all(connection, *step)
-        drain(connection, redis)
+
+    def write() -> None:
+        for step in steps:
+            dispatch_all(connection, *step)
+            drain(connection, redis)
+
+    remembered(connection, redis, "a history to rebuild", write)
 
 
 def poison(connection: psycopg.Connection, cik: int) -> None:
