@@ -36,10 +36,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few real companies of three sectors: folding the whole sample takes longer than everything else here."""
-    few = tmp_path_factory.mktemp("sample") / "few.jsonl.gz"
-    with gzip.open(ROOT / "sample" / "companies.jsonl.gz", "rt") as every, gzip.open(few, "wt") as chosen:
-        chosen.writelines(line for line in every if FEW.intersection(json.loads(line).get("tickers", ())))
-    return few
+    return write_sample(tmp_path_factory.mktemp("sample") / "few.jsonl.gz", FEW)
+
+
+def write_sample(path: Path, tickers: set[str]) -> Path:
+    with gzip.open(ROOT / "sample" / "companies.jsonl.gz", "rt") as every, gzip.open(path, "wt") as chosen:
+        chosen.writelines(line for line in every if tickers.intersection(json.loads(line).get("tickers", ())))
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -251,8 +254,10 @@ class TestUpWithServersOnly:
 @pytest.mark.slow
 class TestUpOnOneDatabaseAfterAnother:
     def test_loads_the_sample_into_each_and_goes_on_where_it_was_stopped(
-        self, servers: Servers, tmp_path: Path, sample: Path
+        self, servers: Servers, tmp_path: Path
     ) -> None:
+        # With more filings than are recorded in one transaction.
+        sample = write_sample(tmp_path / "more.jsonl.gz", FEW | {"COST", "GS"})
         data = tmp_path / "data"
         server = servers.start_valkey().rpartition("/")[0]
         one, other = (

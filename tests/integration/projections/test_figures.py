@@ -38,6 +38,7 @@ from queries.metrics.groupings import GROUPINGS
 from tests.factories import duration, instant, register_company, report_filing
 from tests.fixtures.clean_database import clean_database
 from tests.fixtures.real_filings import ALPHABET, GOOGLE, report_real_filings
+from tests.fixtures.remembered import remembered
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CIKS = (101, 102)
@@ -590,8 +591,11 @@ STRANGERS = {
 class TestVerify:
     @pytest.fixture(autouse=True)
     def _some_figures(self, connection: psycopg.Connection, redis: Redis) -> None:
-        dispatch_all(connection, register_company(cik=101), report_filing(cik=101))
-        drain(connection, redis)
+        def report() -> None:
+            dispatch_all(connection, register_company(cik=101), report_filing(cik=101))
+            drain(connection, redis)
+
+        remembered(connection, redis, "one filing", report)
 
     def test_finds_no_difference_in_figures_of_many_digits(self, connection: psycopg.Connection, redis: Redis) -> None:
         for cik, revenue, net_income in ((101, "7", "0.000000000001"), (102, "0.000000000001", "9" * 21)):
