@@ -49,7 +49,7 @@ def _holds_all(expenses: Decimal, stated: dict[str, list[Copy]]) -> bool:
     gross_profit = values.get("gross_profit")
     if gross_profit is None and "cost_of_revenue" in values:
         gross_profit = revenue - values["cost_of_revenue"]
-    if gross_profit is None or gross_profit > revenue:
+    if gross_profit is None:
         return False
     within = _TOLERANCE * revenue
     return abs(revenue - expenses - income) <= within < abs(gross_profit - expenses - income)

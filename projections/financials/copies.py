@@ -26,7 +26,7 @@ class Copy(msgspec.Struct, frozen=True, gc=False):
     One filing's copy of one fact, known from its filing's known_at until the filing is withdrawn.
 
     `tier` says how far the form is trusted (0 first); `cycle` how many years before the end of the filing's own period
-    the fact ends; `amendment` whether the filing amends another.
+    the fact ends; `amendment` whether the filing amends another; `turned` whether it gives the opposite of `value`.
     """
 
     concept: str
@@ -41,6 +41,7 @@ class Copy(msgspec.Struct, frozen=True, gc=False):
     tier: int
     cycle: int
     amendment: bool
+    turned: bool = False
 
 
 Vintage = tuple[int, bool]

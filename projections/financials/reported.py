@@ -36,7 +36,7 @@ def _finding(metric: Metric, copy: Copy, flags: tuple[str, ...], broken: BrokenC
         flags = (*flags, "current_report")
     if metric.key in broken.get(copy.accession, ()):
         flags = (*flags, "check_failed")
-    value = copy.value
-    if copy.concept in metric.negated_concepts:
-        value, flags = rounded(-value), (*flags, "sign_changed")
+    value = rounded(-copy.value) if copy.concept in metric.negated_concepts else copy.value
+    if copy.turned or copy.concept in metric.negated_concepts:
+        flags = (*flags, "sign_changed")
     return Finding(value, copy.unit, copy.accession, copy.concept, tuple(sorted(flags)) if flags else flags)

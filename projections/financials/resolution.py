@@ -18,7 +18,7 @@ from projections.financials.checks import BrokenCheck, broken_by_span, find_brok
 from projections.financials.continuing import without_continuing_alone
 from projections.financials.copies import Copy, Span, age, metrics_fed
 from projections.financials.formulas import Histories, Timelines, add_formulas
-from projections.financials.parts_above_wholes import without_parts_above_wholes
+from projections.financials.never_negative import turned_positive, without_parts_above_wholes
 from projections.financials.reported import BrokenChecks, reported_timeline
 from projections.financials.rounding import WORKING_DIGITS
 from projections.financials.span_history import SpanHistory
@@ -70,6 +70,7 @@ def resolve(copies: Iterable[Copy], *, sic: str | None, wanted: Callable[[date],
     # A filing that was withdrawn before it became known never said anything.
     copies = [copy for copy in copies if copy.known_to is None or copy.known_from < copy.known_to]
     with localcontext(prec=WORKING_DIGITS):
+        copies = turned_positive(copies)
         for without_misleading in (without_all_costs, without_continuing_alone, without_parts_above_wholes):
             copies = without_misleading(copies)
         broken = find_broken(copies)

@@ -220,8 +220,8 @@ def _difference(metric: Metric, longer: Standing, shorter: Standing) -> Finding 
 
 
 def _is_impossible(metric: Metric, found: Finding) -> bool:
-    """Whether operands must be of two bases: no others of zero and more give less of what is never negative."""
-    return metric.never_negative and found.value < 0 and all(source.value >= 0 for source in found.sources)
+    """Whether operands must be of two bases: no others give less than zero of what is never negative."""
+    return metric.never_negative and found.value < 0
 
 
 def _are_of_one_basis(one: Copy, of_one: Standing, other: Copy, of_other: Standing) -> bool:
@@ -464,8 +464,10 @@ def _added(metric: Metric, terms: _Terms, flags: set[str]) -> Finding:
         sources.append(_source(sign, copy))
         if (copy.known_from, copy.accession) > (newest.known_from, newest.accession):
             newest = copy
-    if first.concept in metric.negated_concepts:
+    is_negated = first.concept in metric.negated_concepts
+    if is_negated:
         value = -value
+    if is_negated or any(copy.turned for _, copy in terms):
         flags.add("sign_changed")
     return Finding(rounded(value), first.unit, newest.accession, first.concept, tuple(sorted(flags)), tuple(sources))
 

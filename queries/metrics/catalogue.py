@@ -22,8 +22,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `derived` and `ratio` metrics are always worked out. `over` says whether a value covers a
     duration or stands at an instant. `gross_concepts` may hold what the other totals are net of: where a filing states
     such a total above zero, and these above it, they are none. `continuing_concepts` leave discontinued operations out:
-    they feed nothing where a filing tells them apart from the total. Of what is `never_negative` no part exceeds its
-    whole.
+    they feed nothing where a filing tells them apart from the total. What is `never_negative` has the opposite
+    sign where it is filed with a minus, and no part of it exceeds its whole.
     """
 
     key: str

@@ -7,7 +7,7 @@ Written from the document alone. One call answers for one instant, from the copi
 import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 from functools import cached_property
@@ -146,6 +146,7 @@ def same_day_years_before(day: date, years: int) -> date:
 
 class _Company:
     def __init__(self, copies: Sequence[Copy], *, sic: str | None, as_of: datetime) -> None:
+        copies = _without_minus(copies)
         withdrawn_at = [copy.withdrawn_at for copy in copies if copy.withdrawn_at and copy.withdrawn_at <= as_of]
         # A period figures were once known for stays one, whatever is withdrawn.
         self.earlier = _Company(copies, sic=sic, as_of=max(withdrawn_at) - MOMENT) if withdrawn_at else None
@@ -261,7 +262,7 @@ class _Company:
         gross = gross if gross is not None else revenue - (cost or 0)
         explains_all = abs(revenue - expenses.value - income) * 100 <= revenue
         explains_gross = abs(gross - expenses.value - income) * 100 <= revenue
-        return explains_all and not explains_gross and gross <= revenue
+        return explains_all and not explains_gross
 
     def _take_out_what_continues(self, metric: Metric, continuing: dict[Span, list[Copy]]) -> None:
         """Without copies beside which their filing says of a period until the same day what the whole comes to."""
@@ -386,7 +387,7 @@ class _Company:
                 if counterparts and self._are_of_one_basis(minuend, long, counterparts[-1], short):
                     subtrahend = counterparts[-1]
                     value = _signed(metric, minuend.concept, minuend.value - subtrahend.value)
-                    if metric.never_negative and value < 0 <= min(minuend.value, subtrahend.value):
+                    if metric.never_negative and value < 0:
                         continue
                     newest = max(minuend, subtrahend, key=_newest_last)
                     figure = Figure(value, minuend.unit, minuend.concept, quarter, newest, (minuend, subtrahend))
@@ -516,7 +517,7 @@ class _Company:
                     and not _was_recast_after(current, of_this_year, part)
                 ):
                     value = _signed(metric, newest.concept, whole.value + current.value - part.value)
-                    if metric.never_negative and value < 0 <= min(whole.value, current.value, part.value):
+                    if metric.never_negative and value < 0:
                         break
                     return Figure(value, newest.unit, newest.concept, (newest.start, newest.end))
             if said:
@@ -736,6 +737,12 @@ def _asked_for(formula: str) -> set[tuple[str, int, bool]]:
     return asked
 
 
+def _without_minus(copies: Iterable[Copy]) -> list[Copy]:
+    """The copies, with what is never negative as what it comes to, whatever its sign."""
+    never = {concept for metric in load_catalogue().metrics if metric.never_negative for concept in metric.concepts}
+    return [replace(copy, value=abs(copy.value)) if copy.concept in never else copy for copy in copies]
+
+
 def _counting(copies: Iterable[Copy], as_of: datetime) -> Iterator[Copy]:
     """The copies that count at an instant, the newest last."""
     for copy in _once_said(copies, as_of):
@@ -902,7 +909,7 @@ def _is_above_its_whole(part: Copy, by_span: dict[Span, list[Copy]]) -> bool:
         for copy in copies
         if (copy.accession, copy.unit) == (part.accession, part.unit)
     ]
-    return any(0 <= whole < part.value and not _is_the_same_rounded(part.value, whole) for whole in wholes)
+    return any(whole < part.value and not _is_the_same_rounded(part.value, whole) for whole in wholes)
 
 
 def _conflict(values: set[Decimal]) -> bool:

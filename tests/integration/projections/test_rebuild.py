@@ -476,6 +476,7 @@ class TestInterruption:
             wait_until(lambda: "revenue" not in metrics_left(connection))
             process.kill()
             process.communicate()
+            end_waiting(connection)
             in_the_way.rollback()
         wait_until(lambda: not at_work(connection))
         left = metrics_left(connection)
@@ -496,6 +497,17 @@ def metrics_left(connection: psycopg.Connection) -> list[str]:
 def waits_for_a_lock(connection: psycopg.Connection) -> bool:
     query = "select from pg_stat_activity where application_name = %s and wait_event_type = 'Lock'"
     return connection.execute(query, (APPLICATION_NAME,)).fetchone() is not None
+
+
+def end_waiting(connection: psycopg.Connection) -> None:
+    """Takes from whoever waits for a lock its session: its process may not know yet that the one above it has gone."""
+    connection.execute(
+        """
+        select pg_terminate_backend(pid, 5000) from pg_stat_activity
+        where application_name = %s and wait_event_type = 'Lock'
+        """,
+        (APPLICATION_NAME,),
+    )
 
 
 def hold_last_shard(in_the_way: psycopg.Connection) -> bool:

@@ -1368,8 +1368,8 @@ class TestChecks:
         assert resolved(filing).checks == []
 
 
-class TestPartsAboveWholes:
-    def test_feed_nothing(self) -> None:
+class TestNeverNegative:
+    def test_parts_above_their_wholes_feed_nothing(self) -> None:
         year_began = "2014-09-01"
         costco = (
             flows(
@@ -1399,7 +1399,7 @@ class TestPartsAboveWholes:
         }
         assert [row.value / MILLION for row in rows if row.period_type == "ttm"] == [2_865]
 
-    def test_leave_no_negative_rest(self) -> None:
+    def test_a_year_below_its_nine_months_leaves_no_quarter(self) -> None:
         year_began = "2023-08-01"
         concept = "PaymentsToAcquirePropertyPlantAndEquipment"
         intuit = (
@@ -1416,7 +1416,20 @@ class TestPartsAboveWholes:
             ("ttm", "CY2024Q2TTM"): 191,
         }
 
-    def test_that_are_only_rounded_up_stay(self) -> None:
+    def test_a_minus_is_not_read(self) -> None:
+        capital = "PaymentsToAcquirePropertyPlantAndEquipment"
+        honeywell = (
+            flows(capital, "0000930413-09-003987", "2009-08-03", ("2009-01-01", "2009-06-30", -226), form="10-Q/A"),
+            flows(capital, "0000930413-10-002069", "2010-04-23", ("2009-01-01", "2009-03-31", -109)),
+            flows(capital, "0000930413-10-004278", "2010-08-05", ("2009-01-01", "2009-06-30", 226), form="10-Q/A"),
+        )
+
+        rows = [row for row in resolved(*honeywell).values if row.metric == "capex" and row.known_to is None]
+
+        assert [row.value / MILLION for row in rows] == [109, 226 - 109]
+        assert [row.flags for row in rows] == [("sign_changed",), ("from_year_to_date", "sign_changed")]
+
+    def test_parts_that_are_only_rounded_up_stay(self) -> None:
         year_to_date, quarter = ("2014-09-01", "2015-02-15"), ("2014-11-24", "2015-02-15")
         rounded = Filing(
             accession="0000000001-15-000001",
@@ -1532,7 +1545,7 @@ class TestOperatingExpenses:
         assert found is not None
         assert (int(found.value), found.flags) == (220_440_000, ())
 
-    def test_that_a_gross_profit_above_revenue_contradicts_stay(self) -> None:
+    def test_that_are_all_costs_are_told_from_a_cost_of_revenue_filed_with_a_minus(self) -> None:
         quarter = ("2008-04-01", "2008-06-30")
         caterpillar = Filing(
             accession="0000018230-09-000331",
@@ -1546,7 +1559,10 @@ class TestOperatingExpenses:
             ),
         )
 
-        assert value(resolved(caterpillar).values, "operating_expenses", "CY2008Q2") == 12_099 * MILLION
+        rows = resolved(caterpillar).values
+
+        assert value(rows, "gross_profit", "CY2008Q2") == (13_624 - 10_036) * MILLION
+        assert value(rows, "operating_expenses", "CY2008Q2") == (13_624 - 10_036 - 1_525) * MILLION
 
 
 def test_a_bank_has_no_cost_of_revenue() -> None:

@@ -1,11 +1,24 @@
-"""Quarters that the filing itself contradicts, by a smaller sum of the longer period they are a part of."""
+"""What is never negative: filed with a minus it is turned, and no part exceeds its whole."""
 
 from collections import defaultdict
 from datetime import date
 from functools import cache
 
+import msgspec
+
 from projections.financials.copies import Copy, is_same_rounded
 from queries.metrics.catalogue import load_catalogue
+
+
+def turned_positive(copies: list[Copy]) -> list[Copy]:
+    """The copies, those below zero of what is never negative with the opposite sign and marked so."""
+    concepts = _never_negative()
+    return [
+        msgspec.structs.replace(copy, value=-copy.value, turned=True)
+        if copy.concept in concepts and copy.value < 0
+        else copy
+        for copy in copies
+    ]
 
 
 def without_parts_above_wholes(copies: list[Copy]) -> list[Copy]:
@@ -29,7 +42,7 @@ def without_parts_above_wholes(copies: list[Copy]) -> list[Copy]:
 
 
 def _is_above(part: Copy, whole: Copy) -> bool:
-    return part.value > whole.value >= 0 and not is_same_rounded(part.value, whole.value)
+    return part.value > whole.value and not is_same_rounded(part.value, whole.value)
 
 
 @cache
