@@ -36,12 +36,12 @@ _SESSION = (
     f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_MS} -c jit=off -c plan_cache_mode=force_generic_plan"
 )
 
-_SILENT_SECONDS = 2 * STATEMENT_TIMEOUT_MS / 1000
+_SILENT_MS = 2 * STATEMENT_TIMEOUT_MS
 """A server that was stopped, or whose host has vanished, says nothing, not even that a statement took too long."""
 
 _GIVING_UP = {
     "connect_timeout": 5,
-    "tcp_user_timeout": 2 * STATEMENT_TIMEOUT_MS,
+    "tcp_user_timeout": _SILENT_MS,
     "keepalives_idle": STATEMENT_TIMEOUT_MS // 1000,
     "keepalives_interval": 1,
     "keepalives_count": STATEMENT_TIMEOUT_MS // 1000,
@@ -80,9 +80,7 @@ class Snapshot:
 
     async def fetch[R](self, row: type[R], statement: bytes, parameters: Mapping[str, Any]) -> list[R]:
         """This will run a statement and give its rows as `row`, whose field names are the statement's columns."""
-        cursor = self._connection.cursor(row_factory=class_row(row))
-        await _said(cursor.execute(statement, parameters))
-        return await cursor.fetchall()
+        return await _fetched(self._connection, row, statement, parameters)
 
     async def fetch_each[R](self, row: type[R], asked: Sequence[tuple[bytes, Mapping[str, Any]]]) -> list[list[R]]:
         """This will run statements in one round trip and give the rows of each, all of them as `row`."""
@@ -167,9 +165,7 @@ class Tables:
         with _told_as_problems():
             connection = await pool.getconn()
             try:
-                cursor = connection.cursor(row_factory=class_row(row))
-                await _said(cursor.execute(statement, parameters))
-                return await cursor.fetchall()
+                return await _fetched(connection, row, statement, parameters)
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
                 return None
             except (psycopg.OperationalError, psycopg.InterfaceError):
@@ -198,10 +194,18 @@ def _told_as_problems() -> Iterator[None]:
         raise unavailable("the database cannot be reached") from error
 
 
+async def _fetched[R](
+    connection: psycopg.AsyncConnection[Any], row: type[R], statement: bytes, parameters: Mapping[str, Any]
+) -> list[R]:
+    cursor = connection.cursor(row_factory=class_row(row))
+    await _said(cursor.execute(statement, parameters))
+    return await cursor.fetchall()
+
+
 async def _said[R](answer: Awaitable[R]) -> R:
     """What the server answers; where it says nothing at all, its connection is given up."""
     try:
-        async with asyncio.timeout(_SILENT_SECONDS):
+        async with asyncio.timeout(_SILENT_MS / 1000):
             return await answer
     except TimeoutError:
         raise unavailable("the database says nothing") from None

@@ -10,7 +10,7 @@ from operator import is_
 from typing import NamedTuple
 
 from projections.financials.copies import Copy, is_slip
-from projections.financials.rounding import rounded
+from projections.financials.reported import value_of
 from projections.financials.span_history import SpanHistory
 from projections.financials.timeline import Finding, Timeline, Version, at
 from queries.metrics.catalogue import Metric
@@ -110,8 +110,7 @@ class Followed:
                 copy
                 for history in histories
                 for copy in history.copies
-                if copy.unit == version.unit
-                and (rounded(-copy.value) if copy.concept in metric.negated_concepts else copy.value) == version.value
+                if copy.unit == version.unit and value_of(metric, copy) == version.value
             ]
         return self._stating[key]
 

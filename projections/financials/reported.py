@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from projections.financials.copies import Copy
 from projections.financials.rounding import rounded
@@ -11,6 +12,11 @@ from queries.metrics.catalogue import Metric
 
 BrokenChecks = Mapping[str, frozenset[str]]
 """The accessions whose accounting identities fail for a span, and the metrics each failure involves."""
+
+
+def value_of(metric: Metric, copy: Copy) -> Decimal:
+    """What a copy comes to for a metric: the opposite, where the catalogue negates its concept."""
+    return rounded(-copy.value) if copy.concept in metric.negated_concepts else copy.value
 
 
 def reported_timeline(metric: Metric, history: SpanHistory, broken: BrokenChecks) -> Timeline:
@@ -36,7 +42,8 @@ def _finding(metric: Metric, copy: Copy, flags: tuple[str, ...], broken: BrokenC
         flags = (*flags, "current_report")
     if metric.key in broken.get(copy.accession, ()):
         flags = (*flags, "check_failed")
-    value = rounded(-copy.value) if copy.concept in metric.negated_concepts else copy.value
     if copy.turned or copy.concept in metric.negated_concepts:
         flags = (*flags, "sign_changed")
-    return Finding(value, copy.unit, copy.accession, copy.concept, tuple(sorted(flags)) if flags else flags)
+    return Finding(
+        value_of(metric, copy), copy.unit, copy.accession, copy.concept, tuple(sorted(flags)) if flags else flags
+    )

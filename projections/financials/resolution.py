@@ -70,9 +70,8 @@ def resolve(copies: Iterable[Copy], *, sic: str | None, wanted: Callable[[date],
     # A filing that was withdrawn before it became known never said anything.
     copies = [copy for copy in copies if copy.known_to is None or copy.known_from < copy.known_to]
     with localcontext(prec=WORKING_DIGITS):
-        copies = turned_positive(copies)
-        for without_misleading in (without_all_costs, without_continuing_alone, without_parts_above_wholes):
-            copies = without_misleading(copies)
+        for mended in (turned_positive, without_all_costs, without_continuing_alone, without_parts_above_wholes):
+            copies = mended(copies)
         broken = find_broken(copies)
         timelines, histories = _from_facts(copies, broken, sic)
         add_formulas(timelines, histories, sic=sic)

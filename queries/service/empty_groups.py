@@ -4,9 +4,9 @@ import difflib
 from collections.abc import Mapping
 from datetime import datetime
 
-from queries.metrics.catalogue import Metric
-from queries.metrics.groupings import EVERYBODY, GroupBy
+from queries.metrics.groupings import EVERYBODY
 from queries.read_models.members import Members
+from queries.service.cells import Cell
 from queries.service.columns import read_groups
 from queries.tables import Snapshot
 
@@ -26,21 +26,12 @@ def groups_like(key: str, there: Mapping[str, str]) -> str:
     return f"; there is {', '.join(there[each] for each in near)}" if near else ""
 
 
-async def nobody_has(
-    snapshot: Snapshot,
-    metric: Metric,
-    *,
-    period: str,
-    group_by: GroupBy,
-    group: str,
-    members: Members,
-    as_of: datetime | None,
-) -> str:
+async def nobody_has(snapshot: Snapshot, cell: Cell, *, group: str, members: Members, as_of: datetime | None) -> str:
     """What is to be said where nobody of a group, or nobody at all, has a value."""
-    has = f"has {metric.key} in {metric.unit} for {period}"
-    if group_by == EVERYBODY:
+    has = f"has {cell.metric} in {cell.unit} for {cell.period}"
+    if cell.group_by == EVERYBODY:
         return f"no company {has}"
     # Without an instant members of then are of several; the groups of today are near enough for a hint.
-    there = await read_groups(snapshot, group_by, members=members if as_of else "today", as_of=as_of)
+    there = await read_groups(snapshot, cell.group_by, members=members if as_of else "today", as_of=as_of)
     hint = "" if group in there else groups_like(group, {key.lower(): key for key in there})
-    return f"no company of {group_by} {group!r} {has}{hint}"
+    return f"no company of {cell.group_by} {group!r} {has}{hint}"

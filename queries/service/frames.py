@@ -12,6 +12,7 @@ from queries.read_models.frame import FRAME, FrameRow
 from queries.service.arguments import AsOf, Cursor, Query, argument
 from queries.service.asked_period import PERIOD_PATTERN, AskedPeriod, read_period
 from queries.service.calendar_period import calendar_period
+from queries.service.cells import Cell
 from queries.service.cursor import read_cursor, write_cursor
 from queries.service.empty_groups import nobody_has
 from queries.service.frame_query import COMPARED_PERIODS, Group, Grouping, Order, PageLimit, group_asked
@@ -71,15 +72,13 @@ async def show_frame(sources: ReadSources, query: FrameQuery) -> Result:
     period, warnings = calendar_period(metric, query.period)
     members = members_meant(query.members, as_of=query.as_of)
     group = group_asked(query.group_by, query.group)
+    cell = Cell(metric=metric.key, period=period, unit=metric.unit, group_by=query.group_by)
     question = msgspec.structs.replace(query, cursor=None, min_position=None)
     after = read_cursor(question, query.cursor, tuple[str, Decimal, int]) if query.cursor else (None, None, None)
     parameters = {
-        "metric": metric.key,
-        "period": period,
-        "unit": metric.unit,
+        **msgspec.structs.asdict(cell),
         "as_of": query.as_of,
         "not_for": not_for(metric),
-        "group_by": query.group_by,
         "group": group,
         "sort": query.sort,
         "after_text": after[0],
@@ -90,15 +89,7 @@ async def show_frame(sources: ReadSources, query: FrameQuery) -> Result:
     async with sources.snapshot() as snapshot:
         held = await snapshot.fetch(_Held, _SQL[members][_PAGE_IN[query.order]], parameters)
         if not held and query.cursor is None:
-            nobody = await nobody_has(
-                snapshot,
-                metric,
-                period=period,
-                group_by=query.group_by,
-                group=group,
-                members=members,
-                as_of=query.as_of,
-            )
+            nobody = await nobody_has(snapshot, cell, group=group, members=members, as_of=query.as_of)
             warnings = (*warnings, nobody)
         freshness = snapshot.freshness
     page, next_cursor = held[: query.limit], None

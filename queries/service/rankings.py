@@ -82,15 +82,7 @@ async def rank_companies(sources: ReadSources, query: RankingsQuery) -> Result:
         if found is None:
             found = await _from_tables(snapshot, metric, cell, group=group, members=members, asked=asked, after=after)
         if not found and after is None:
-            nobody = await nobody_has(
-                snapshot,
-                metric,
-                period=period,
-                group_by=query.group_by,
-                group=group,
-                members=members,
-                as_of=query.as_of,
-            )
+            nobody = await nobody_has(snapshot, cell, group=group, members=members, as_of=query.as_of)
             warnings = (*warnings, nobody)
         freshness = snapshot.freshness
     page, next_cursor = found[: query.limit], None

@@ -165,7 +165,7 @@ class TestReadSources:
         await sources.open()
         (session,) = await sources.tables.fetch_alone(_Number, b"select pg_backend_pid() as n", {}) or []
         silent = session.n
-        monkeypatch.setattr("queries.tables._SILENT_SECONDS", 0.2)
+        monkeypatch.setattr("queries.tables._SILENT_MS", 200)
         os.kill(silent, signal.SIGSTOP)
         try:
             with pytest.raises(QueryError, match="the database says nothing"):
