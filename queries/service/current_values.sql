@@ -47,6 +47,7 @@ cross join lateral (
                             select from {figures}.frame_value as counted
                             where (counted.metric, counted.period, counted.cik)
                                 = (latest.metric, latest.period, latest.cik)
+                            offset 0
                         ) or latest.known_to is null and {figures}.is_stated_by_successor(
                             latest.cik, latest.metric, latest.period, latest.unit, null
                         )
@@ -55,8 +56,8 @@ cross join lateral (
                 limit 1
             )
         )
-    -- There is one. Said so, each is looked up by its key, whatever the planner takes the number of metrics and
-    -- companies for; else it may read all of the table where that is small.
+    -- There is one. Said so, and above that nothing is passed over, each is looked up by its key, whatever the planner
+    -- takes the number of metrics, companies and versions for; else it may read all of the table where that is small.
     limit 1
 ) as held
 where live.name = 'figures' and live.state = 'live' and live.version = %(version)s

@@ -13,6 +13,7 @@ cross join lateral (
             when %(as_of)s::timestamptz is null then exists (
                 select from frame_value as counted
                 where (counted.metric, counted.period, counted.cik) = (held.metric, held.period, held.cik)
+                offset 0  -- so that it is looked up by its key, as in current_values.sql
             ) or held.known_to is null and (
                 asked.unit is null or is_stated_by_successor(held.cik, held.metric, held.period, held.unit, null)
             )

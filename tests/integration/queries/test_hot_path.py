@@ -416,7 +416,7 @@ def _generic_plan(connection: psycopg.Connection, file: str, name: str, paramete
 
 
 def _fill_cells(connection: psycopg.Connection, *, companies: int) -> None:
-    """Seven metrics of some companies in twenty years."""
+    """Seven metrics of some companies in twenty years, each value in many versions."""
     connection.execute(
         "insert into company (cik, name, name_as_filed) select n, n, n from generate_series(1, %s) n", [companies]
     )
@@ -426,9 +426,9 @@ def _fill_cells(connection: psycopg.Connection, *, companies: int) -> None:
         from company, generate_series(1, 7) m, generate_series(1, 20) y;
         insert into metric_value (cik, metric, period_type, period, period_end, duration_days, calendar_offset,
             revision, known_from, value, unit, accession)
-        select cik, metric, 'annual', period, make_date(substr(period, 3)::integer, 12, 31), 365, 0, 0, known_from,
-            value, 'USD', accession
-        from frame_value;
+        select cik, metric, 'annual', period, make_date(substr(period, 3)::integer, 12, 31), 365, 0, revision,
+            known_from + revision * interval '1 day', value, 'USD', accession
+        from frame_value, generate_series(0, 9) as revision;
         insert into aggregate_change
         select distinct metric, group_by, period, 1 from frame_value, unnest(array['all', 'sector']) as group_by;
         analyze company, frame_value, metric_value, aggregate_change;
